@@ -1,0 +1,216 @@
+/* The book of bans: see bans.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bans/bans.h"
+
+#include "base/hash.h"
+#include "base/keys.h"
+#include "base/table.h"
+
+struct bans {
+    struct table *bans, *past;
+    struct key_list dirty, dirty_past;
+    struct projection *projection;
+    uint16_t jails;
+};
+
+struct bans *bans_new(uint32_t most, uint16_t jails, struct projection *projection) {
+    struct bans *bans = calloc(1, sizeof(*bans));
+    must(bans);
+    bans->bans = table_new(sizeof(struct ban), sizeof(struct ledger_key), most);
+    bans->past = table_new(sizeof(struct past), sizeof(struct ledger_key), most);
+    bans->dirty.key_size = bans->dirty_past.key_size = sizeof(struct ledger_key);
+    bans->projection = projection;
+    bans->jails = jails;
+    return bans;
+}
+
+struct bans *bans_free(struct bans *bans) {
+    if (!bans)
+        return NULL;
+    table_free(bans->bans);
+    table_free(bans->past);
+    key_list_free(&bans->dirty);
+    key_list_free(&bans->dirty_past);
+    free(bans);
+    return NULL;
+}
+
+bool ban_is_over(const struct ban *ban, int64_t now_us) {
+    return ban->until_us != UNTIL_PERMANENT && ban->until_us <= now_us;
+}
+
+struct ban *bans_find(const struct bans *bans, uint16_t jail, const struct prefix *id,
+                      int64_t now_us) {
+    struct ledger_key key = ledger_key_of(jail, id);
+    struct ban *ban = table_find(bans->bans, &key);
+    return ban && !ban_is_over(ban, now_us) ? ban : NULL;
+}
+
+void bans_mark(struct bans *bans, struct ban *ban) {
+    if (ban->is_dirty)
+        return;
+    ban->is_dirty = true;
+    key_list_add(&bans->dirty, &ban->key);
+}
+
+/* The latest end of all bans on that prefix in that scope, other than `except`. */
+static int64_t latest_end(const struct bans *bans, uint16_t scope, const struct prefix *id,
+                          const struct ban *except) {
+    int64_t latest = 0;
+    for (uint32_t jail = 0; jail <= bans->jails; jail++) {
+        struct ledger_key key =
+            ledger_key_of(jail == bans->jails ? JAIL_BY_HAND : (uint16_t)jail, id);
+        const struct ban *ban = table_find(bans->bans, &key);
+        if (!ban || ban == except || ban->scope != scope)
+            continue;
+        if (ban->until_us == UNTIL_PERMANENT)
+            return UNTIL_PERMANENT;
+        if (ban->until_us > latest)
+            latest = ban->until_us;
+    }
+    return latest;
+}
+
+static struct ban *put(struct bans *bans, const struct ban *ban) {
+    bool is_new;
+    struct ban *place = table_add(bans->bans, &ban->key, &is_new);
+    if (!place)
+        return NULL;
+    bool was_dirty = !is_new && place->is_dirty;
+    *place = *ban;
+    place->is_dirty = was_dirty;
+    return place;
+}
+
+struct ban *bans_add(struct bans *bans, const struct ban *ban, bool cut) {
+    struct ban *place = put(bans, ban);
+    if (!place)
+        return NULL;
+    if (place->number == 0)
+        place->number = random_u64() | 1;
+    bans_mark(bans, place);
+    projection_want(bans->projection, place->scope, &place->key.id,
+                    latest_end(bans, place->scope, &place->key.id, NULL), cut);
+    return place;
+}
+
+bool bans_restore(struct bans *bans, const struct ban *ban) {
+    struct ban *place = put(bans, ban);
+    if (!place)
+        return false;
+    projection_want(bans->projection, place->scope, &place->key.id,
+                    latest_end(bans, place->scope, &place->key.id, NULL), false);
+    return true;
+}
+
+const struct past *bans_past(const struct bans *bans, uint16_t jail, const struct prefix *id) {
+    struct ledger_key key = ledger_key_of(jail, id);
+    return table_find(bans->past, &key);
+}
+
+bool bans_restore_past(struct bans *bans, const struct past *past) {
+    bool is_new;
+    struct past *place = table_add(bans->past, &past->key, &is_new);
+    if (!place)
+        return false;
+    *place = *past;
+    place->is_dirty = false;
+    return true;
+}
+
+static void mark_past(struct bans *bans, struct past *past) {
+    if (past->is_dirty)
+        return;
+    past->is_dirty = true;
+    key_list_add(&bans->dirty_past, &past->key);
+}
+
+static struct past *place_in_past(struct bans *bans, const struct ledger_key *key) {
+    bool is_new;
+    struct past *past = table_add(bans->past, key, &is_new);
+    if (past)
+        return past;
+    struct past *oldest = NULL;
+    for (int i = 0; i < 16; i++) {
+        uint32_t place = (uint32_t)(random_u64() % table_most(bans->past));
+        struct past *one = table_next(bans->past, &place);
+        if (one && (!oldest || one->ended_us < oldest->ended_us))
+            oldest = one;
+    }
+    if (oldest) {
+        mark_past(bans, oldest);
+        table_remove(bans->past, oldest);
+    }
+    return table_add(bans->past, key, &is_new);
+}
+
+static void remember(struct bans *bans, const struct ban *ban, int64_t ended_us) {
+    struct past *past = place_in_past(bans, &ban->key);
+    if (!past)
+        return;
+    past->returns = ban->returns;
+    past->ended_us = ended_us;
+    mark_past(bans, past);
+}
+
+void bans_end(struct bans *bans, struct ban *ban, int64_t now_us) {
+    bool was_over = ban_is_over(ban, now_us);
+    uint16_t scope = ban->scope;
+    struct prefix id = ban->key.id;
+    remember(bans, ban, was_over ? ban->until_us : now_us);
+    bans_mark(bans, ban);
+    if (!was_over)
+        projection_want(bans->projection, scope, &id, latest_end(bans, scope, &id, ban), false);
+    table_remove(bans->bans, ban);
+}
+
+void bans_settle(struct bans *bans, uint16_t jail, const struct prefix *id, int64_t now_us) {
+    struct ledger_key key = ledger_key_of(jail, id);
+    struct ban *ban = table_find(bans->bans, &key);
+    if (ban && ban_is_over(ban, now_us))
+        bans_end(bans, ban, now_us);
+}
+
+void bans_sweep(struct bans *bans, int64_t now_us,
+                void (*each)(void *context, const struct ban *ban), void *context) {
+    uint32_t place = 0;
+    for (struct ban *ban; (ban = table_next(bans->bans, &place));)
+        if (ban_is_over(ban, now_us)) {
+            if (each)
+                each(context, ban);
+            bans_end(bans, ban, now_us);
+        }
+    place = 0;
+    for (struct past *past; (past = table_next(bans->past, &place));)
+        if (now_us - past->ended_us > RETURN_US) {
+            mark_past(bans, past);
+            table_remove(bans->past, past);
+        }
+}
+
+struct ban *bans_next(const struct bans *bans, uint32_t *place) {
+    return table_next(bans->bans, place);
+}
+
+uint32_t bans_count(const struct bans *bans) {
+    return table_count(bans->bans);
+}
+
+bool bans_take_dirty(struct bans *bans, struct ledger_key *ret_key) {
+    if (!key_list_take(&bans->dirty, ret_key))
+        return false;
+    struct ban *ban = table_find(bans->bans, ret_key);
+    if (ban)
+        ban->is_dirty = false;
+    return true;
+}
+
+bool bans_take_dirty_past(struct bans *bans, struct ledger_key *ret_key) {
+    if (!key_list_take(&bans->dirty_past, ret_key))
+        return false;
+    struct past *past = table_find(bans->past, ret_key);
+    if (past)
+        past->is_dirty = false;
+    return true;
+}

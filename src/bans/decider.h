@@ -1,0 +1,122 @@
+/* The decision: from facts to bans. One object holds all that is known and decided; it takes events
+ * and a clock, and tells facts worth keeping. It knows no sockets, no files and no loop, so the
+ * decider role, replay and the scenarios run the very same code.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "bans/bans.h"
+#include "config/config.h"
+#include "ledger/joins.h"
+#include "ledger/known.h"
+#include "wire/wire.h"
+
+/* Why an event did or did not count, kept with its line. */
+enum verdict {
+    VERDICT_COUNTED,
+    VERDICT_JOINED,    /* its session had counted it already */
+    VERDICT_AFTER_BAN, /* the address was banned already */
+    VERDICT_EXEMPT,    /* never banned, so not counted */
+    VERDICT_MEMORY,    /* written before hauberk first looked: would have counted */
+    VERDICT_PARDONED,  /* written before a person's unban */
+    VERDICT_SUCCESS,
+    VERDICTS
+};
+
+/* A line worth keeping for `why`. */
+struct evidence {
+    uint16_t source;
+    uint16_t jail;
+    uint8_t verdict;
+    uint64_t ordinal;
+    int64_t at_us;
+    struct prefix id;
+    const struct wire_event *event;
+};
+
+/* What became of one ban decision, for replay and for logs. */
+struct decision {
+    const struct ban *ban;
+    int64_t first_us, newest_us; /* of the failures that made it */
+    bool is_return, cuts;
+};
+
+struct decider_calls {
+    void (*on_evidence)(void *context, const struct evidence *evidence); /* may be NULL */
+    void (*on_ban)(void *context, const struct decision *decision);      /* may be NULL */
+};
+
+struct decider {
+    const struct config *config;
+    struct ledger *ledger;
+    struct known *known;
+    struct joins *joins;
+    struct projection *projection;
+    struct bans *bans;
+    struct decider_calls calls;
+    void *context;
+    bool observes;             /* decides and tells, orders nothing */
+    bool reads_all;            /* replay: every jail reads every source */
+    struct prefix *own;        /* from the enforcer, and spared logins */
+    uint32_t own_count, own_room;
+    uint64_t jails_of_source[SOURCES_MAX]; /* bit j: jail j reads it */
+    struct jail_counts {
+        uint64_t failures, successes, bans;
+    } *jail_counts;
+    uint64_t evidence_shed;
+    int64_t log_time_us; /* the newest failure seen */
+    struct pardon {
+        struct prefix prefix;
+        int jail; /* -1: all */
+        int64_t at_us;
+    } pardons[256]; /* the newest ones, as a ring */
+    uint32_t pardon_count, pardon_next;
+};
+
+enum { DECIDER_JAILS_MAX = 64 };
+
+/* `config` is borrowed for life. */
+struct decider *decider_new(const struct config *config, const struct decider_calls *calls,
+                            void *context);
+struct decider *decider_free(struct decider *decider);
+
+/* Which jails read a source: those with a logpath that names it (globs as fnmatch(3)). */
+void decider_name_source(struct decider *decider, uint16_t source, struct span path);
+
+/* One fact. `is_memory`: it lies before the source's mark, so it feeds memory only. */
+void decider_event(struct decider *decider, uint16_t source, const struct wire_event *event,
+                   bool is_memory, int64_t now_us);
+
+/* Never banned: admin, own addresses, ignoreip of that jail (jail may be JAIL_BY_HAND). */
+bool decider_is_exempt(const struct decider *decider, uint16_t jail,
+                       const struct prefix *prefix);
+/* Replaces what the enforcer told of this machine's own addresses. */
+void decider_set_own(struct decider *decider, const struct prefix *own, uint32_t count);
+
+/* By a person. -EPERM exempt; -ENOSPC the book is full; -EINVAL a prefix that cannot be banned (the
+ * reason in words). seconds -1: permanent. */
+must_use int decider_ban_by_hand(struct decider *decider, const struct prefix *prefix,
+                                 int64_t seconds, struct span why, bool cut, int64_t now_us,
+                                 struct why *reterr_why);
+
+/* Lifts every ban made up to at_us that covers (or lies in) the prefix, resets its counts and
+ * pardons what was logged before; jail -1 for all. Returns how many were lifted. */
+uint32_t decider_unban(struct decider *decider, const struct prefix *prefix, int jail,
+                       int64_t at_us, int64_t now_us);
+
+/* Failures of that prefix written up to then no longer count, even if their lines are read later.
+ * Part of decider_unban(); alone for pardons of an earlier run. */
+void decider_pardon(struct decider *decider, const struct prefix *prefix, int jail,
+                    int64_t at_us);
+
+/* Once a second or so: what is over. */
+void decider_sweep(struct decider *decider, int64_t now_us);
+
+const char *decider_jail_name(const struct decider *decider, uint16_t jail);
+/* -ENOENT. */
+int decider_find_jail(const struct decider *decider, struct span name);
+
+/* The id an address is counted under in that jail: /32, /64, or /128 where the /64 has neighbours
+ * that must not suffer. */
+struct prefix decider_id(const struct decider *decider, const struct config_jail *jail,
+                         const struct address *address, int64_t now_us);

@@ -1,0 +1,103 @@
+/* The configuration: read, checked and frozen into one snapshot.
+ *
+ * Order of reading, later wins key by key: DATA/jails/NAME.conf (shipped, sorted by name), then
+ * CONFIG/hauberk.conf, CONFIG/hauberk.d/NAME.conf (sorted), CONFIG/hauberk.local. Every file may be
+ * absent; an empty configuration is a good one. Filters: CONFIG/filters/NAME.conf before
+ * DATA/filters/NAME.conf, each with its .local. Strict: an unknown section or key, a wrong type, a
+ * value out of range, a filter that is not there is an error with file, line and the nearest known
+ * name, and no snapshot is made.
+ *
+ * A snapshot never changes; a reload makes another. Everything in it is owned by it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "base/address.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "base/why.h"
+#include "config/scopes.h"
+
+enum {
+    CONFIG_NAME_MAX = 32,  /* of a jail or filter, with its NUL */
+    CONFIG_PATH_MAX = 256, /* of a log file or glob, with its NUL */
+    CONFIG_JAILS_MOST = 64,
+};
+
+/* Where a value came from: file is owned by the snapshot; "" and 0 for built-in defaults. */
+struct config_origin {
+    const char *file;
+    int line;
+};
+
+struct config_pattern {
+    char *text; /* as written, after %(name)s; fail2ban tags (<HOST>, <F-USER>) still in it */
+    struct config_origin origin;
+};
+
+struct config_patterns {
+    struct config_pattern *at;
+    uint32_t count;
+};
+
+/* One filter file. Only filters that an enabled jail names are in the snapshot. */
+struct config_filter {
+    char *name;
+    char *service; /* for joins of one login logged twice; [Definition] service, default: name */
+    struct config_patterns fail, success, ignore;
+    struct config_pattern prefix;       /* prefregex; .text NULL when absent */
+    struct config_pattern date_pattern; /* .text NULL when absent */
+    uint32_t max_lines;
+};
+
+enum config_backend { BACKEND_AUTO, BACKEND_FILE, BACKEND_JOURNAL };
+
+struct config_jail {
+    char *name;
+    bool is_enabled;
+    uint32_t filter;   /* index into config.filters; meaningful only when enabled */
+    uint16_t scope;    /* index into config.scopes */
+    uint16_t mail_scope_if_delivered; /* reserved for postfix jails; equal to scope otherwise */
+    enum config_backend backend;
+    struct config_patterns log_paths; /* globs */
+    int64_t max_retry;
+    int64_t find_seconds, ban_seconds;      /* ban: -1 permanent */
+    int64_t ban_most_seconds;               /* growth per return stops here */
+    bool ban_grows;                         /* doubled per return within 30 days */
+    bool counts_returns;                    /* recidive: counts returns of all jails, no filter */
+    uint8_t prefix_v6;                      /* 64: ids of IPv6 addresses are /64; 33-128 */
+    struct prefix *ignore;                  /* ignoreip of this jail */
+    uint32_t ignore_count;
+    struct config_origin origin; /* of the section that enabled or first named it */
+};
+
+struct config {
+    struct digest digest; /* of everything read: equal digests, equal snapshots */
+    struct config_jail *jails; /* in order of first appearance */
+    uint32_t jail_count;
+    struct config_filter *filters;
+    uint32_t filter_count;
+    struct scope *scopes; /* the five named ones first, in the order of DESIGN 5; then ports_HASH */
+    uint16_t scope_count;
+    struct prefix *admin; /* [hauberk] admin: never banned, whatever a jail says */
+    uint32_t admin_count;
+    bool observe;         /* decide and tell, ban nobody */
+    bool follow_symlinks; /* for log files */
+    uint32_t ledger_most; /* addresses counted at once */
+    uint32_t bans_most;
+    int64_t evidence_days; /* how long lines are kept */
+
+    /* What was accepted but has no effect, or not the one it has in fail2ban: to be told, once. */
+    struct why *notices;
+    uint32_t notice_count;
+
+    struct config_inside *inside; /* memory, and what config_describe() shows; config/'s own */
+};
+
+/* Reads and checks. `config_folder` need not exist; `data_folder` must. */
+must_use int config_read(const char *config_folder, const char *data_folder,
+                         struct config **ret_config, struct why *reterr_why);
+struct config *config_free(struct config *config);
+
+/* Effective values of every jail and setting and where each came from, for `hauberk config`. */
+void config_describe(const struct config *config, bool as_json, struct text *text);

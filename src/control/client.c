@@ -1,0 +1,67 @@
+/* The asking side: see client.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+int client_open(const char *runtime_folder, int *ret_fd) {
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    if (snprintf(name.sun_path, sizeof(name.sun_path), "%s/control", runtime_folder) >=
+        (int)sizeof(name.sun_path))
+        return -ENAMETOOLONG;
+    cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&name, sizeof(name)) < 0)
+        return -errno;
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+static int send_question(int fd, const char *word, js *args) {
+    cleanup_text struct text text = {0};
+    cleanup_js js *question = js_object();
+    js_set_string(question, "word", word);
+    js_set(question, "args", args ? args : js_object());
+    js_write(question, false, &text);
+    return send(fd, text.at, text.length, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int wait_for(int fd, int seconds) {
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    int ready;
+    do
+        ready = poll(&one, 1, seconds < 0 ? -1 : seconds * 1000);
+    while (ready < 0 && errno == EINTR);
+    return ready < 0 ? -errno : ready == 0 ? -ETIMEDOUT : 0;
+}
+
+int client_ask(int fd, const char *word, js *args, int seconds,
+               bool (*each)(void *context, const js *row), void *context, struct text *text,
+               struct why *reterr_why) {
+    static char packet[64 << 10];
+    int error = send_question(fd, word, args);
+    for (;;) {
+        if (error >= 0)
+            error = wait_for(fd, seconds);
+        ssize_t got = error < 0 ? -1 : recv(fd, packet, sizeof(packet), 0);
+        if (error < 0 || got <= 0)
+            return why_set(reterr_why, error < 0 ? error : -ECONNRESET, NULL, 0,
+                           error == -ETIMEDOUT
+                               ? "hauberkd does not answer within %d s"
+                               : "hauberkd closed the connection (is it restarting?)",
+                           seconds);
+        cleanup_js js *object = js_parse((struct span){packet, (size_t)got});
+        const js *row = js_get(object, "row");
+        const js *end = js_get(object, "end");
+        if (row && each && !each(context, row))
+            return 0;
+        if (end) {
+            text_add_string(text, js_string(end, "text", ""));
+            return (int)js_number(end, "exit", 1);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+/* The control socket's asking side, for the command line.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "base/why.h"
+#include "control/json.h"
+
+/* Connects to RUNTIME/control. -ENOENT or -ECONNREFUSED: no hauberkd runs there; -EACCES: not
+ * allowed. */
+must_use int client_open(const char *runtime_folder, int *ret_fd);
+
+/* Asks; calls `each` for every row (NULL: rows are ignored) until the end comes. Returns the
+ * answer's exit (0-3) and its text, or -errno. A row callback that returns false stops early with
+ * exit 0. seconds < 0: wait for ever. */
+must_use int client_ask(int fd, const char *word, js *args, int seconds,
+                        bool (*each)(void *context, const js *row), void *context,
+                        struct text *text, struct why *reterr_why); /* takes args */

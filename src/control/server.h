@@ -1,0 +1,38 @@
+/* The control socket's serving side: RUNTIME/control, SOCK_SEQPACKET, one JSON object a packet.
+ *
+ * A question is {"word": …, "args": {…}}; the answer is any number of {"row": {…}} and one
+ * {"end": {"exit": 0-3, "text": …}}. Unknown keys are ignored on both sides, so a command line and a
+ * daemon of different builds understand each other. Reading is for whoever may open the socket
+ * (group hauberk), changing for uid 0, which SO_PEERCRED tells. Packets of at most 60 KiB; at most
+ * 32 clients, each with at most 4 MiB unread.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "base/loop.h"
+#include "control/json.h"
+
+struct control;
+
+struct question {
+    const char *word;
+    const js *args;
+    bool is_root;
+    uint64_t client; /* answers name it; a client that has gone is no error */
+};
+
+/* Answers with control_row() and control_end(), now or later. */
+typedef void control_ask_fn(void *context, const struct question *question);
+
+/* Takes the listening descriptor. */
+struct control *control_new(struct loop *loop, int fd, control_ask_fn *ask, void *context);
+struct control *control_free(struct control *control);
+
+void control_row(struct control *control, uint64_t client, js *row); /* takes row */
+void control_end(struct control *control, uint64_t client, int exit, const char *format, ...)
+    prints(4, 5);
+
+/* From now on the client gets every row of control_tell(); there is no end. */
+void control_watch(struct control *control, uint64_t client);
+void control_tell(struct control *control, js *row); /* takes row */
+bool control_has_watchers(const struct control *control);

@@ -1,0 +1,141 @@
+/* The desk itself: made, swept, and its side towards hauberkd. See desk.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "desk/desk.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+
+static int sweep(void *context) {
+    struct desk *desk = context;
+    int64_t wall_us = clock_now_us();
+    int64_t monotonic_us = clock_monotonic_us();
+    int64_t step_us = (wall_us - desk->last_wall_us) - (monotonic_us - desk->last_monotonic_us);
+    desk->last_wall_us = wall_us;
+    desk->last_monotonic_us = monotonic_us;
+    decider_sweep(desk->decider, wall_us);
+    desk_changed(desk);
+    if (step_us > 5 * SECOND_US || step_us < -5 * SECOND_US) {
+        log_notice("the clock was set by %lld s: all times in the kernel are set anew",
+                   (long long)(step_us / SECOND_US));
+        if (desk_enforces(desk))
+            projection_order_again(desk->decider->projection);
+    }
+    desk_pump_orders(desk);
+    watch_set_timer(desk->sweep_timer, SWEEP_EVERY_US);
+    return 0;
+}
+
+struct desk *desk_new(struct loop *loop, const struct config *config, const char *state_folder,
+                      const char *runtime_folder) {
+    struct desk *desk = calloc(1, sizeof(*desk));
+    must(desk);
+    desk->loop = loop;
+    desk->config = config;
+    desk->state_folder = state_folder;
+    desk->runtime_folder = runtime_folder;
+    desk->decider = decider_new(config, &desk_decider_calls, desk);
+    desk->started_us = desk->last_wall_us = clock_now_us();
+    desk->last_monotonic_us = clock_monotonic_us();
+    desk->sweep_timer = loop_add_timer(loop, SWEEP_EVERY_US, sweep, desk);
+    return desk;
+}
+
+struct desk *desk_free(struct desk *desk) {
+    if (!desk)
+        return NULL;
+    desk->store = store_close(desk->store);
+    store_batch_free(desk->batch);
+    free(desk->stored.at);
+    free(desk->own_coming);
+    text_free(&desk->left_orders);
+    decider_free(desk->decider);
+    free(desk);
+    return NULL;
+}
+
+static void name_source(struct desk *desk, const struct wire_source *named) {
+    struct desk_source *source = &desk->sources[named->source];
+    source->is_there = true;
+    memcpy(source->path, named->path.at, named->path.length);
+    source->path[named->path.length] = '\0';
+    for (size_t i = 0; i < desk->stored.count; i++)
+        if (strcmp(desk->stored.at[i].source, source->path) == 0) {
+            source->position = desk->stored.at[i].position;
+            source->committed = source->position.done;
+        }
+    decider_name_source(desk->decider, named->source, wire_bytes(named->path));
+}
+
+static void skipped(struct desk *desk, const struct wire_line *line) {
+    char text[400];
+    snprintf(text, sizeof(text),
+             "a line of %s (ending at byte %llu of all read) killed the reader twice and is left "
+             "out; please report it",
+             desk->sources[line->source].path, (unsigned long long)line->ordinal);
+    log_warning("%s", text);
+    desk_note(desk, "poison", "", NULL, 0, text);
+}
+
+static void reloaded(struct desk *desk, const struct wire_reloaded *answer) {
+    if (desk->reload_client)
+        control_end(desk->control, desk->reload_client, answer->is_good ? 0 : 1, "%.*s",
+                    SPAN_FORMAT(wire_bytes(answer->text)));
+    desk->reload_client = 0;
+}
+
+int desk_from_supervisor(struct desk *desk, struct message *message) {
+    if (message->type == SAY_SOURCE_NAME) {
+        name_source(desk, message->head);
+    } else if (message->type == SAY_SOURCES_END) {
+        desk->sources_are_known = true;
+        desk_pump_orders(desk);
+        desk_check_ready(desk);
+    } else if (message->type == SAY_SKIPPED) {
+        skipped(desk, message->head);
+    } else if (message->type == SAY_ROLE) {
+        const struct wire_role_state *state = message->head;
+        desk->roles[state->role] = (struct role_view){*state, true};
+    } else if (message->type == SAY_RELOADED) {
+        reloaded(desk, message->head);
+    }
+    return 0;
+}
+
+uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us) {
+    uint32_t lifted = decider_unban(desk->decider, prefix, jail, at_us, clock_now_us());
+    struct row_history *row = rows_add(&desk->batch->history);
+    row->at_us = at_us;
+    memcpy(row->kind, "unban", sizeof("unban"));
+    row->jail = jail < 0 ? "" : decider_jail_name(desk->decider, (uint16_t)jail);
+    row->id = *prefix;
+    desk_changed(desk);
+    desk_pump_orders(desk);
+    return lifted;
+}
+
+static int pause_is_over(void *context) {
+    struct desk *desk = context;
+    desk->paused_until_us = desk->waits_until_us = 0;
+    log_notice("the pause is over: enforcing again");
+    desk_note(desk, "note", "", NULL, 0, "the pause is over");
+    if (desk->enforcer_is_there)
+        desk_begin_enforcing(desk);
+    return 0;
+}
+
+void desk_pause(struct desk *desk, int64_t until_us) {
+    int64_t left_us = until_us - clock_now_us();
+    if (left_us <= 0) {
+        if (desk->paused_until_us)
+            (void)pause_is_over(desk);
+        return;
+    }
+    desk->paused_until_us = until_us;
+    desk_lift(desk);
+    if (!desk->pause_timer)
+        desk->pause_timer = loop_add_timer(desk->loop, left_us, pause_is_over, desk);
+    else
+        watch_set_timer(desk->pause_timer, left_us);
+}

@@ -1,0 +1,147 @@
+/* The decider's desk: everything it holds between its neighbours. Events come in from the sensor,
+ * orders go out to the enforcer, changes to the store, answers to people.
+ *
+ *   sensor.c    positions out, marks and events in, acknowledgements out
+ *   enforcer.c  scopes and orders out, receipts and drift in
+ *   keeping.c   what changed, batch by batch, into the store; what was stored, at start
+ *   words.c     questions of the command line
+ *   pausing.c   the pause file and the orders people gave while no hauberkd ran
+ *
+ * One event's way through here: desk_events() applies a frame to the decider and marks the
+ * source's position; the projection's orders leave in the same turn of the loop; keeping.c commits
+ * within COMMIT_AFTER_US; the commit's end acknowledges the position to the sensor.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "bans/decider.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "control/server.h"
+#include "store/store.h"
+#include "wire/channel.h"
+
+#define COMMIT_AFTER_US (100 * INT64_C(1000)) /* promised: within 200 ms */
+#define SWEEP_EVERY_US (5 * SECOND_US)
+#define SECOND_FLUSH_US (60 * SECOND_US) /* a second flush this soon is a person's will */
+#define WILL_WAIT_US (10 * MINUTE_US)
+
+enum { EVIDENCE_QUEUE_MAX = 8192 };
+
+struct desk_source {
+    bool is_there, is_sighting, is_dirty, is_acked;
+    char path[257];
+    struct wire_position position; /* as applied in memory */
+    uint64_t committed;            /* ordinal, durable */
+    uint64_t lost, lines, lag;
+    uint32_t skipped;
+    uint8_t state;
+    bool has_jit, has_prefilter;
+};
+
+/* A change somebody asked for, answered when it is durable. */
+struct pending_answer {
+    struct pending_answer *next;
+    uint64_t client;
+    int exit;
+    char text[512];
+};
+
+struct desk {
+    struct loop *loop;
+    const struct config *config;
+    struct decider *decider;
+    struct store *store;
+    struct control *control;
+    struct channel *supervisor, *sensor, *enforcer;
+    const char *state_folder, *runtime_folder;
+
+    struct desk_source sources[SOURCES_MAX];
+    ROWS(row_position) stored; /* positions by path, until hauberkd has numbered the sources */
+    bool sources_are_known, sensor_is_there, positions_are_sent;
+
+    bool enforcer_is_there, scopes_are_sent, own_is_known, is_restored, is_ready;
+    struct prefix *own_coming; /* being received */
+    uint32_t own_coming_count;
+    int64_t last_drift_us;     /* when somebody last changed our table */
+    int64_t waits_until_us;    /* a person's will: enforce nothing before; 0 */
+    uint32_t drifts;
+    int64_t paused_until_us;   /* `hauberk pause`; 0 */
+    struct watch *resume_timer, *pause_timer;
+
+    struct store_batch *batch; /* the next one: history and evidence wait here */
+    struct watch *commit_timer, *sweep_timer;
+    bool is_dirty;
+    bool shows_store_error;
+    char store_error[200];     /* "" when the store works */
+    int64_t store_error_since_us;
+    struct pending_answer *answers;      /* for the next commit */
+    struct pending_answer *answers_sent; /* in the commit under way */
+    struct text left_orders;      /* what STATE/orders held at start */
+    bool left_orders_are_applied; /* and waits for the commit to be removed */
+    struct ack {
+        uint64_t ordinal;
+        bool is_due, is_mark;
+    } acks[SOURCES_MAX]; /* in the commit under way */
+
+    struct role_view {
+        struct wire_role_state state;
+        bool is_there;
+    } roles[ROLES];
+    uint64_t reload_client; /* 0: nobody waits */
+    uint64_t next_ticket;
+    struct asking *askings; /* questions to the kernel under way */
+    int64_t started_us, last_wall_us, last_monotonic_us;
+};
+
+/* The whole desk, before the channels are made. */
+struct desk *desk_new(struct loop *loop, const struct config *config, const char *state_folder,
+                      const char *runtime_folder);
+struct desk *desk_free(struct desk *desk);
+
+/* Messages from hauberkd. */
+int desk_from_supervisor(struct desk *desk, struct message *message);
+
+/* keeping.c */
+must_use int desk_open_store(struct desk *desk, struct why *reterr_why);
+void desk_changed(struct desk *desk);     /* something is to be stored soon */
+void desk_commit_now(struct desk *desk);
+void desk_finish(struct desk *desk);      /* a last commit, waited for */
+void desk_note(struct desk *desk, const char *kind, const char *jail, const struct prefix *id,
+               int64_t until_us, const char *text);
+/* Answers the client once everything changed so far is durable. */
+void desk_answer_when_kept(struct desk *desk, uint64_t client, int exit, const char *format, ...)
+    prints(4, 5);
+extern const struct decider_calls desk_decider_calls;
+
+/* sensor.c */
+int desk_from_sensor(struct desk *desk, struct message *message);
+void desk_send_positions(struct desk *desk);
+void desk_acknowledge(struct desk *desk);
+
+/* enforcer.c */
+int desk_from_enforcer(struct desk *desk, struct message *message);
+void desk_begin_enforcing(struct desk *desk);
+void desk_pump_orders(struct desk *desk); /* sends what is due */
+void desk_check_ready(struct desk *desk); /* says READY once stored bans are in the kernel */
+bool desk_enforces(const struct desk *desk);
+void desk_lift(struct desk *desk);        /* takes every element out of the kernel */
+typedef void desk_elements_fn(void *context, const struct wire_element *elements, uint32_t count,
+                              bool is_last);
+/* What the kernel holds of a prefix (::/0: everything). */
+void desk_ask_kernel(struct desk *desk, const struct prefix *prefix, desk_elements_fn *answer,
+                     void *context);
+
+/* words.c */
+void desk_answer_question(void *context, const struct question *question);
+void desk_tell_watchers(struct desk *desk, const char *kind, js *row); /* takes row */
+
+/* A person's change, for every way it can come. */
+uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us);
+void desk_pause(struct desk *desk, int64_t until_us);
+
+/* pausing.c: what was ordered while no hauberkd ran. desk_read_left_orders() is called with full
+ * rights, before the sandbox; desk_apply_left_orders() when the store is loaded. */
+void desk_read_left_orders(struct desk *desk);
+void desk_apply_left_orders(struct desk *desk);
+void desk_left_orders_are_kept(struct desk *desk);

@@ -1,0 +1,370 @@
+/* Keeping: what changed goes to the store in batches, each one transaction; what was stored comes
+ * back at start.
+ *
+ * At most one batch is under way. What changes meanwhile is remembered as dirty keys by the tables
+ * themselves, and evidence and history wait in the next batch, evidence in bounded number: a disk
+ * that hangs or is full delays no ban and grows no memory.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "desk/desk.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/log.h"
+
+static void make_due(struct desk *desk, int64_t after_us) {
+    if (!store_is_busy(desk->store))
+        watch_set_timer(desk->commit_timer, after_us);
+}
+
+void desk_changed(struct desk *desk) {
+    if (desk->is_dirty)
+        return;
+    desk->is_dirty = true;
+    make_due(desk, COMMIT_AFTER_US);
+}
+
+/* ---- building a batch ---- */
+
+static const char *jail_name(const struct desk *desk, uint16_t jail) {
+    return decider_jail_name(desk->decider, jail);
+}
+
+static void collect_positions(struct desk *desk, struct store_batch *batch) {
+    for (uint16_t i = 0; i < SOURCES_MAX; i++) {
+        struct desk_source *source = &desk->sources[i];
+        if (!source->is_dirty)
+            continue;
+        source->is_dirty = false;
+        struct row_position *row = rows_add(&batch->positions);
+        memcpy(row->source, source->path, sizeof(row->source));
+        row->position = source->position;
+        desk->acks[i] = (struct ack){source->position.done, true, source->is_sighting};
+        source->is_sighting = false;
+    }
+}
+
+static void collect_ledger(struct desk *desk, struct store_batch *batch) {
+    struct ledger_key key;
+    while (ledger_take_dirty(desk->decider->ledger, &key)) {
+        const struct counter *counter = ledger_find(desk->decider->ledger, key.jail, &key.id);
+        struct row_counter *row = rows_add(&batch->counters);
+        row->jail = jail_name(desk, key.jail);
+        row->is_gone = !counter;
+        row->counter.key = key;
+        if (counter)
+            row->counter = *counter;
+    }
+    struct digest session;
+    while (joins_take_dirty(desk->decider->joins, &session)) {
+        const struct join *join = joins_find(desk->decider->joins, &session);
+        struct row_join *row = rows_add(&batch->joins);
+        row->is_gone = !join;
+        row->join.key = session;
+        if (join)
+            row->join = *join;
+    }
+    struct known_key known;
+    while (known_take_dirty(desk->decider->known, &known)) {
+        const struct known_entry *entry = known_find(desk->decider->known, &known);
+        struct row_known *row = rows_add(&batch->known);
+        row->is_gone = !entry;
+        row->entry.key = known;
+        if (entry)
+            row->entry = *entry;
+    }
+}
+
+static void collect_bans(struct desk *desk, struct store_batch *batch, int64_t now_us) {
+    struct ledger_key key;
+    while (bans_take_dirty(desk->decider->bans, &key)) {
+        const struct ban *ban = bans_find(desk->decider->bans, key.jail, &key.id, now_us);
+        struct row_ban *row = rows_add(&batch->bans);
+        row->jail = jail_name(desk, key.jail);
+        row->is_gone = !ban;
+        row->ban.key = key;
+        if (ban) {
+            row->ban = *ban;
+            row->scope = desk->config->scopes[ban->scope].name;
+        }
+    }
+    while (bans_take_dirty_past(desk->decider->bans, &key)) {
+        const struct past *past = bans_past(desk->decider->bans, key.jail, &key.id);
+        struct row_past *row = rows_add(&batch->past);
+        row->jail = jail_name(desk, key.jail);
+        row->is_gone = !past;
+        row->past.key = key;
+        if (past)
+            row->past = *past;
+    }
+}
+
+/* ---- committing ---- */
+
+static void tell_answers(struct desk *desk, int error) {
+    struct pending_answer **kept = &desk->answers_sent;
+    while (desk->answers_sent) {
+        struct pending_answer *answer = desk->answers_sent;
+        *kept = answer->next;
+        if (error == 0)
+            control_end(desk->control, answer->client, answer->exit, "%s", answer->text);
+        else
+            control_end(desk->control, answer->client, 1,
+                        "%s\nBut it could not be stored (%s): it holds until hauberkd restarts, "
+                        "and is tried again every second.",
+                        answer->text, desk->store_error);
+        free(answer);
+    }
+}
+
+static void committed(void *context, int error, const char *what) {
+    struct desk *desk = context;
+    if (error < 0) {
+        if (!desk->store_error[0]) {
+            desk->store_error_since_us = clock_now_us();
+            log_error("the state cannot be stored: %s. Bans go on; it is tried every second", what);
+        }
+        snprintf(desk->store_error, sizeof(desk->store_error), "%s", what);
+        tell_answers(desk, error);
+        return;
+    }
+    if (desk->store_error[0]) {
+        log_notice("the state can be stored again");
+        desk->store_error[0] = '\0';
+    }
+    desk_acknowledge(desk);
+    desk_left_orders_are_kept(desk);
+    tell_answers(desk, 0);
+    if (desk->answers)
+        desk_commit_now(desk);
+    else if (desk->is_dirty)
+        make_due(desk, COMMIT_AFTER_US);
+}
+
+void desk_commit_now(struct desk *desk) {
+    if (store_is_busy(desk->store) || (!desk->is_dirty && !desk->answers))
+        return;
+    struct store_batch *batch = desk->batch;
+    desk->batch = store_batch_new();
+    desk->is_dirty = false;
+    desk->answers_sent = desk->answers;
+    desk->answers = NULL;
+    collect_positions(desk, batch);
+    collect_ledger(desk, batch);
+    collect_bans(desk, batch, clock_now_us());
+    watch_set_timer(desk->commit_timer, -1);
+    int error = store_commit(desk->store, batch, committed, desk);
+    must(error >= 0);
+}
+
+static int commit_due(void *context) {
+    desk_commit_now(context);
+    return 0;
+}
+
+static int store_ready(void *context, int fd, uint32_t events) {
+    (void)fd;
+    (void)events;
+    struct desk *desk = context;
+    store_finished(desk->store);
+    return 0;
+}
+
+/* At most two seconds: what is not durable by then is read again next time. */
+void desk_finish(struct desk *desk) {
+    if (!desk->store)
+        return;
+    int64_t until_us = clock_monotonic_us() + 2 * SECOND_US;
+    do {
+        struct pollfd one = {.fd = store_fd(desk->store), .events = POLLIN};
+        desk_commit_now(desk);
+        if (store_is_busy(desk->store) && poll(&one, 1, 200) > 0)
+            store_finished(desk->store);
+    } while ((store_is_busy(desk->store) || desk->is_dirty) && !desk->store_error[0] &&
+             clock_monotonic_us() < until_us);
+}
+
+void desk_answer_when_kept(struct desk *desk, uint64_t client, int exit, const char *format, ...) {
+    struct pending_answer *answer = calloc(1, sizeof(*answer));
+    must(answer);
+    answer->client = client;
+    answer->exit = exit;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(answer->text, sizeof(answer->text), format, arguments);
+    va_end(arguments);
+    if (desk->store_error[0]) { /* the batch under way is stuck: no use in waiting behind it */
+        struct pending_answer *behind = desk->answers_sent;
+        desk->answers_sent = answer;
+        tell_answers(desk, -1);
+        desk->answers_sent = behind;
+        desk_changed(desk);
+        return;
+    }
+    answer->next = desk->answers;
+    desk->answers = answer;
+    desk_commit_now(desk);
+}
+
+void desk_note(struct desk *desk, const char *kind, const char *jail, const struct prefix *id,
+               int64_t until_us, const char *text) {
+    struct row_history *row = rows_add(&desk->batch->history);
+    row->at_us = clock_now_us();
+    snprintf(row->kind, sizeof(row->kind), "%s", kind);
+    row->jail = jail;
+    if (id)
+        row->id = *id;
+    row->until_us = until_us;
+    snprintf(row->text, sizeof(row->text), "%.*s", BAN_REASON_MAX - 1, text);
+    desk_changed(desk);
+}
+
+/* ---- what the decider tells ---- */
+
+static void keep_evidence(void *context, const struct evidence *evidence) {
+    struct desk *desk = context;
+    if (desk->batch->evidence.count >= EVIDENCE_QUEUE_MAX) {
+        desk->decider->evidence_shed++;
+        return;
+    }
+    const struct wire_event *event = evidence->event;
+    struct row_evidence *row = rows_add(&desk->batch->evidence);
+    memcpy(row->source, desk->sources[evidence->source].path, sizeof(row->source));
+    row->jail = decider_jail_name(desk->decider, evidence->jail);
+    row->verdict = evidence->verdict;
+    row->no_such_account = event->no_such_account;
+    row->ordinal = evidence->ordinal;
+    row->at_us = evidence->at_us;
+    row->id = evidence->id;
+    row->address = event->address;
+    memcpy(row->account, event->account.at, event->account.length);
+    memcpy(row->text, event->evidence.at, event->evidence.length);
+    if (control_has_watchers(desk->control)) {
+        char address[PREFIX_TEXT_MAX];
+        js *told = js_object();
+        js_set_time(told, "at", row->at_us);
+        js_set_string(told, "jail", row->jail);
+        js_set_string(told, "address", address_format(&row->address, address));
+        js_set_string(told, "account", row->account);
+        js_set_number(told, "verdict", row->verdict);
+        js_set_flag(told, "unknown", row->no_such_account);
+        desk_tell_watchers(desk, "event", told);
+    }
+}
+
+static void ban_was_made(void *context, const struct decision *decision) {
+    struct desk *desk = context;
+    const struct ban *ban = decision->ban;
+    char address[PREFIX_TEXT_MAX];
+    const char *jail = decider_jail_name(desk->decider, ban->key.jail);
+    prefix_format(&ban->key.id, address);
+    log_notice("%s %s: %s", desk->decider->observes ? "would ban" : "ban", address, ban->reason);
+    desk_note(desk, "ban", jail, &ban->key.id, ban->until_us, ban->reason);
+    if (control_has_watchers(desk->control)) {
+        js *told = js_object();
+        js_set_time(told, "at", ban->since_us);
+        js_set_string(told, "jail", jail);
+        js_set_string(told, "address", address);
+        js_set_time(told, "until", ban->until_us > 0 ? ban->until_us : 0);
+        js_set_string(told, "reason", ban->reason);
+        js_set_flag(told, "observed", desk->decider->observes);
+        desk_tell_watchers(desk, "ban", told);
+    }
+}
+
+const struct decider_calls desk_decider_calls = {keep_evidence, ban_was_made};
+
+/* ---- loading ---- */
+
+static int known_jail(struct desk *desk, const char *name) {
+    int jail = decider_find_jail(desk->decider, span_of(name));
+    if (jail >= 0 && jail != JAIL_BY_HAND && !desk->config->jails[jail].is_enabled)
+        return -1;
+    return jail;
+}
+
+static void load_position(void *context, const struct row_position *row) {
+    struct desk *desk = context;
+    *rows_add(&desk->stored) = *row;
+}
+
+/* A person's pardon holds for the lines written before it, whenever they are read. */
+static void load_unban(void *context, const struct row_history *row) {
+    struct desk *desk = context;
+    int jail = row->jail[0] ? decider_find_jail(desk->decider, span_of(row->jail)) : -1;
+    decider_pardon(desk->decider, &row->id, jail, row->at_us);
+}
+
+static void load_counter(void *context, const struct row_counter *row) {
+    struct desk *desk = context;
+    int jail = known_jail(desk, row->jail);
+    struct counter counter = row->counter;
+    counter.key.jail = (uint16_t)jail;
+    if (jail >= 0)
+        (void)ledger_restore(desk->decider->ledger, &counter);
+}
+
+static void load_join(void *context, const struct row_join *row) {
+    struct desk *desk = context;
+    (void)joins_restore(desk->decider->joins, &row->join);
+}
+
+static void load_known(void *context, const struct row_known *row) {
+    struct desk *desk = context;
+    (void)known_restore(desk->decider->known, &row->entry);
+}
+
+static int find_scope(const struct config *config, const char *name) {
+    for (uint16_t i = 0; i < config->scope_count; i++)
+        if (strcmp(config->scopes[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+/* A jail that is gone or off has no bans; one whose ports changed closes the new ones. */
+static void load_ban(void *context, const struct row_ban *row) {
+    struct desk *desk = context;
+    int jail = known_jail(desk, row->jail);
+    struct ban ban = row->ban;
+    if (jail < 0 || ban_is_over(&ban, clock_now_us()))
+        return;
+    ban.key.jail = (uint16_t)jail;
+    int scope = jail == JAIL_BY_HAND ? find_scope(desk->config, row->scope)
+                                     : desk->config->jails[jail].scope;
+    ban.scope = (uint16_t)(scope < 0 ? SCOPE_ALL : scope);
+    if (!decider_is_exempt(desk->decider, ban.key.jail, &ban.key.id) &&
+        !bans_restore(desk->decider->bans, &ban))
+        log_error("more bans are stored than bans-most allows; some are left out");
+}
+
+static void load_past(void *context, const struct row_past *row) {
+    struct desk *desk = context;
+    int jail = known_jail(desk, row->jail);
+    struct past past = row->past;
+    past.key.jail = (uint16_t)jail;
+    if (jail >= 0)
+        (void)bans_restore_past(desk->decider->bans, &past);
+}
+
+int desk_open_store(struct desk *desk, struct why *reterr_why) {
+    static const struct store_readers readers = {load_position, load_counter, load_join,
+                                                 load_known,    load_ban,     load_past,
+                                                 load_unban};
+    bool was_damaged = false;
+    int error = store_open(desk->state_folder, &desk->store, &was_damaged, reterr_why);
+    if (error < 0)
+        return error;
+    if (was_damaged)
+        log_error("the database in %s was damaged; it was set aside and a new one begun: bans and "
+                  "positions of before are lost",
+                  desk->state_folder);
+    error = store_load(desk->store, &readers, desk, reterr_why);
+    if (error < 0)
+        return error;
+    desk->batch = store_batch_new();
+    desk->commit_timer = loop_add_timer(desk->loop, -1, commit_due, desk);
+    (void)loop_add_fd(desk->loop, store_fd(desk->store), EPOLLIN, store_ready, desk);
+    return 0;
+}

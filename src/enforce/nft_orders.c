@@ -1,0 +1,343 @@
+/* From orders to elements. A put is add, delete, add in one transaction: kernel 6.1 keeps the old
+ * timeout when an element is added again, and a bare delete of one that has just expired would void
+ * the whole transaction. A drop is add and delete for the same reason. What the kernel refuses is
+ * halved until the bad order is alone. Orders for networks are held against what the set holds
+ * before they are sent.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "enforce/private.h"
+
+enum {
+    ORDER_BYTES_MOST = 3 * (40 + 36) + 8, /* a network's start and end, three times */
+    TIMEOUT_MOST_YEARS = 100,             /* the kernel counts nanoseconds in 64 bits */
+};
+
+struct todo {
+    uint32_t order; /* index */
+    uint16_t scope;
+    bool is_drop;
+    uint8_t kind;
+};
+
+struct applying {
+    struct enforce *enforce;
+    const struct enforce_order *orders;
+    int *results;
+    struct todo *todo; /* sorted by set and prefix, one for each (scope, prefix) */
+    uint32_t count;
+    int64_t now_us;
+};
+
+static bool is_too_wide(const struct prefix *prefix) {
+    enum { WIDEST_4 = 8, WIDEST_6 = 19 };
+    return prefix->length < (prefix_is_v4(prefix) ? WIDEST_4 : WIDEST_6);
+}
+
+bool enforce_is_exempt(const struct enforce *enforce, const struct prefix *prefix) {
+    return is_too_wide(prefix) || exempt_touches(&enforce->exempt, prefix, clock_now_us());
+}
+
+static int check_order(const struct applying *applying, const struct enforce_order *order) {
+    if (order->scope >= applying->enforce->scope_count ||
+        order->prefix.length > (prefix_is_v4(&order->prefix) ? 32 : 128))
+        return -EINVAL;
+    if (order->is_drop)
+        return 0;
+    if (is_too_wide(&order->prefix) ||
+        exempt_touches(&applying->enforce->exempt, &order->prefix, applying->now_us))
+        return -EPERM;
+    bool is_over = order->until_us != UNTIL_PERMANENT && order->until_us <= applying->now_us;
+    return is_over ? -ETIME : 0;
+}
+
+static int compare_todo(const void *a, const void *b, void *context) {
+    const struct todo *left = a, *right = b;
+    const struct enforce_order *orders = context;
+    int by_scope = (int)left->scope - (int)right->scope;
+    int by_kind = (int)left->kind - (int)right->kind;
+    if (by_scope != 0 || by_kind != 0)
+        return by_scope != 0 ? by_scope : by_kind;
+    _Static_assert(sizeof(struct prefix) == 17, "no padding");
+    int by_prefix = memcmp(&orders[left->order].prefix, &orders[right->order].prefix,
+                           sizeof(struct prefix));
+    if (by_prefix != 0)
+        return by_prefix;
+    return left->order < right->order ? -1 : 1;
+}
+
+static bool same_element(const struct applying *applying, const struct todo *a,
+                         const struct todo *b) {
+    return a->scope == b->scope &&
+           prefix_equals(&applying->orders[a->order].prefix, &applying->orders[b->order].prefix);
+}
+
+/* Of several orders for one element the last holds; those before it count as done. */
+static void collect(struct applying *applying, uint32_t count) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct enforce_order *order = &applying->orders[i];
+        applying->results[i] = check_order(applying, order);
+        if (applying->results[i] == 0)
+            applying->todo[found++] = (struct todo){i, order->scope, order->is_drop,
+                                                    (uint8_t)set_kind_of(&order->prefix)};
+    }
+    qsort_r(applying->todo, found, sizeof(*applying->todo), compare_todo,
+            (void *)applying->orders);
+    for (uint32_t i = 0; i < found; i++)
+        if (i + 1 == found || !same_element(applying, &applying->todo[i], &applying->todo[i + 1]))
+            applying->todo[applying->count++] = applying->todo[i];
+}
+
+static uint64_t timeout_ms(const struct applying *applying, const struct enforce_order *order) {
+    const int64_t most_ms = INT64_C(1000) * 86400 * 365 * TIMEOUT_MOST_YEARS;
+    if (order->until_us == UNTIL_PERMANENT)
+        return 0;
+    int64_t left_ms = (order->until_us - applying->now_us - 1) / 1000 + 1;
+    return (uint64_t)(left_ms > most_ms ? most_ms : left_ms);
+}
+
+/* The drops or the puts among todo[from..to), which are of one set, as one kind of message. */
+static void write_some(const struct applying *applying, uint32_t from, uint32_t to, bool is_drop,
+                       uint8_t command, bool with_timeout) {
+    const struct todo *first = &applying->todo[from];
+    char name[SET_NAME_MAX];
+    set_name(name, &applying->enforce->scopes[first->scope], first->kind);
+    struct element_writer writer;
+    elements_begin(&writer, &applying->enforce->batch, command, name);
+    for (uint32_t i = from; i < to; i++) {
+        const struct enforce_order *order = &applying->orders[applying->todo[i].order];
+        if (order->is_drop == is_drop)
+            elements_prefix(&writer, &order->prefix, set_kinds[first->kind].is_interval,
+                         with_timeout ? timeout_ms(applying, order) : 0);
+    }
+    elements_end(&writer);
+}
+
+/* Drops go first: a network may take the place of another that covers it. */
+static void write_set_orders(const struct applying *applying, uint32_t from, uint32_t to) {
+    write_some(applying, from, to, true, NFT_MSG_NEWSETELEM, false);
+    write_some(applying, from, to, true, NFT_MSG_DELSETELEM, false);
+    write_some(applying, from, to, false, NFT_MSG_NEWSETELEM, false);
+    write_some(applying, from, to, false, NFT_MSG_DELSETELEM, false);
+    write_some(applying, from, to, false, NFT_MSG_NEWSETELEM, true);
+}
+
+/* Where the orders for the set of todo[from] end. */
+static uint32_t run_end(const struct applying *applying, uint32_t from, uint32_t to) {
+    uint32_t end = from + 1;
+    while (end < to && applying->todo[end].scope == applying->todo[from].scope &&
+           applying->todo[end].kind == applying->todo[from].kind)
+        end++;
+    return end;
+}
+
+static int send_orders(const struct applying *applying, uint32_t from, uint32_t to) {
+    batch_begin(&applying->enforce->batch);
+    for (uint32_t start = from, end; start < to; start = end) {
+        end = run_end(applying, start, to);
+        write_set_orders(applying, start, end);
+    }
+    return batch_send(&applying->enforce->batch, &applying->enforce->netfilter);
+}
+
+/* Done, or known why not, for each of todo[from..to). */
+static void apply_range(const struct applying *applying, uint32_t from, uint32_t to) {
+    int error = send_orders(applying, from, to);
+    if (error < 0 && to - from > 1 && error != -EPERM) {
+        uint32_t middle = from + (to - from) / 2;
+        apply_range(applying, from, middle);
+        apply_range(applying, middle, to);
+        return;
+    }
+    for (uint32_t i = from; i < to; i++)
+        applying->results[applying->todo[i].order] = error == -EPERM ? -EACCES : error;
+}
+
+/* Refused alone, though perhaps only because its element expired between add and delete, or because
+ * it overlapped something that a later batch has dropped. */
+static void apply_again(const struct applying *applying, uint32_t at) {
+    int *result = &applying->results[applying->todo[at].order];
+    if (*result == -ENOENT || *result == -EEXIST)
+        *result = send_orders(applying, at, at + 1);
+}
+
+/* ---- what the sets as they are say about the orders ---------------------------------------------- */
+
+struct network {
+    struct prefix prefix; /* comes first: see compare_networks() */
+    bool is_dropped;
+};
+struct networks {
+    struct network *at; /* owned; ascending, disjoint */
+    size_t count, room;
+    bool is_short_of_memory;
+};
+
+static void networks_free(struct networks *networks) {
+    free(networks->at);
+}
+
+static void networks_add(void *context, const struct prefix *prefix, int64_t expires_us) {
+    struct networks *networks = context;
+    (void)expires_us;
+    if (networks->count == networks->room) {
+        size_t room = networks->room ? 2 * networks->room : 64;
+        struct network *at = reallocarray(networks->at, room, sizeof(*at));
+        if (!at) {
+            networks->is_short_of_memory = true;
+            return;
+        }
+        networks->at = at;
+        networks->room = room;
+    }
+    networks->at[networks->count++] = (struct network){.prefix = *prefix};
+}
+
+static int compare_networks(const void *a, const void *b) {
+    return memcmp(a, b, sizeof(struct prefix));
+}
+
+static struct network *networks_find(const struct networks *networks, const struct prefix *prefix) {
+    return networks->count == 0 ? NULL
+                                : bsearch(prefix, networks->at, networks->count,
+                                          sizeof(*networks->at), compare_networks);
+}
+
+/* Is there another network in the set, not about to go, that the prefix overlaps? */
+static bool has_rival(const struct networks *networks, const struct prefix *prefix) {
+    struct range asked = range_of(prefix);
+    size_t low = 0, high = networks->count;
+    while (low < high) { /* the first one that ends at or behind the prefix's start */
+        size_t middle = low + (high - low) / 2;
+        struct range there = range_of(&networks->at[middle].prefix);
+        if (memcmp(&there.last, &asked.first, sizeof(asked.first)) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < networks->count && prefix_overlaps(&networks->at[low].prefix, prefix); low++)
+        if (!networks->at[low].is_dropped && !prefix_equals(&networks->at[low].prefix, prefix))
+            return true;
+    return false;
+}
+
+/* Orders for one set of networks, todo[from..to); what is to be sent is moved to todo[*kept..).
+ * This is not left to the kernel: it compares starts and ends one by one, so that dropping
+ * 192.0.2.0/24 where the set holds its two halves would take the first start and the last end out
+ * and leave the rest of the address space banned; and 6.1 lets some overlaps pass. */
+static int settle_networks(struct applying *applying, const struct kernel_set *set, uint32_t from,
+                           uint32_t to, uint32_t *kept) {
+    at_scope_end(networks_free) struct networks networks = {0};
+    int error = elements_read(&applying->enforce->netfilter, set, networks_add, &networks);
+    if (error < 0 || networks.is_short_of_memory)
+        return error < 0 ? error : -ENOMEM;
+    for (uint32_t i = from; i < to; i++) {
+        struct network *found = networks_find(&networks,
+                                              &applying->orders[applying->todo[i].order].prefix);
+        if (found && applying->todo[i].is_drop)
+            found->is_dropped = true;
+    }
+    const struct prefix *before = NULL; /* the last one to be put */
+    for (uint32_t i = from; i < to; i++) {
+        struct todo todo = applying->todo[i];
+        const struct prefix *prefix = &applying->orders[todo.order].prefix;
+        bool is_wanted;
+        if (todo.is_drop) {
+            is_wanted = networks_find(&networks, prefix) != NULL;
+        } else {
+            is_wanted = !has_rival(&networks, prefix) &&
+                        !(before && prefix_contains(before, prefix));
+            applying->results[todo.order] = is_wanted ? 0 : -EEXIST;
+            before = is_wanted ? prefix : before;
+        }
+        if (is_wanted)
+            applying->todo[(*kept)++] = todo;
+    }
+    return 0;
+}
+
+/* Also gives up on orders for sets that are not there, which the kernel's refusal would have us
+ * halve all the way down. */
+static int settle(struct applying *applying) {
+    cleanup_kernel_sets struct kernel_sets found = {0};
+    int error = kernel_sets_read(&applying->enforce->netfilter, &found);
+    uint32_t kept = 0;
+    for (uint32_t from = 0, to; error == 0 && from < applying->count; from = to) {
+        to = run_end(applying, from, applying->count);
+        const struct todo *first = &applying->todo[from];
+        char name[SET_NAME_MAX];
+        set_name(name, &applying->enforce->scopes[first->scope], first->kind);
+        const struct kernel_set *set = kernel_sets_find(&found, name);
+        if (set && set_kinds[first->kind].is_interval) {
+            error = settle_networks(applying, set, from, to, &kept);
+            continue;
+        }
+        for (uint32_t i = from; i < to; i++) {
+            if (set)
+                applying->todo[kept++] = applying->todo[i];
+            else
+                applying->results[applying->todo[i].order] = -ENOENT;
+        }
+    }
+    applying->count = kept;
+    return error;
+}
+
+static bool needs_settling(const struct applying *applying) {
+    return applying->count > 1 ||
+           (applying->count == 1 && set_kinds[applying->todo[0].kind].is_interval);
+}
+
+/* ---- all of it ----------------------------------------------------------------------------------- */
+
+static int first_kernel_error(const struct applying *applying, uint32_t count,
+                              struct why *reterr_why) {
+    for (uint32_t i = 0; i < count; i++) {
+        const struct enforce_order *order = &applying->orders[i];
+        int error = applying->results[i];
+        if (error == 0 || error == -EPERM || error == -ETIME)
+            continue;
+        char text[PREFIX_TEXT_MAX];
+        const char *reason = error == -EEXIST   ? "it overlaps another network in the set"
+                             : error == -ENOENT ? "the set is gone"
+                             : error == -EACCES ? "CAP_NET_ADMIN is needed"
+                                                : strerror(-error);
+        return why_set(reterr_why, error, NULL, 0, "cannot %s %s %s scope %s: %s",
+                       order->is_drop ? "drop" : "put", prefix_format(&order->prefix, text),
+                       order->is_drop ? "out of" : "into",
+                       order->scope < applying->enforce->scope_count
+                           ? applying->enforce->scopes[order->scope].name
+                           : "(none)",
+                       reason);
+    }
+    return 0;
+}
+
+int orders_apply(struct enforce *enforce, const struct enforce_order *orders, uint32_t count,
+                 int *results, struct why *reterr_why) {
+    if (count == 0)
+        return 0;
+    cleanup_free struct todo *todo = reallocarray(NULL, count, sizeof(*todo));
+    if (!todo)
+        return why_set(reterr_why, -ENOMEM, NULL, 0, "no memory for %u orders", count);
+    struct applying applying = {enforce, orders, results, todo, 0, clock_now_us()};
+    collect(&applying, count);
+    if (needs_settling(&applying)) {
+        int error = settle(&applying);
+        if (error < 0)
+            return why_set(reterr_why, error, NULL, 0, "cannot read the sets of table inet %s: %s",
+                           TABLE_NAME, strerror(-error));
+    }
+    uint32_t most = enforce->netfilter.send_most_bytes / ORDER_BYTES_MOST;
+    most = most > BATCH_ORDERS_MOST ? BATCH_ORDERS_MOST : most < 1 ? 1 : most;
+    for (uint32_t from = 0; from < applying.count; from += most)
+        apply_range(&applying, from,
+                    applying.count - from < most ? applying.count : from + most);
+    for (uint32_t i = 0; i < applying.count; i++)
+        apply_again(&applying, i);
+    return first_kernel_error(&applying, count, reterr_why);
+}
+

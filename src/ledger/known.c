@@ -1,0 +1,169 @@
+/* Known-good memory: see known.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ledger/known.h"
+
+#include "base/hash.h"
+#include "base/keys.h"
+#include "base/table.h"
+
+struct known {
+    struct table *table;
+    struct key_list dirty;
+    uint32_t addresses;
+};
+
+struct known *known_new(uint32_t most) {
+    struct known *known = calloc(1, sizeof(*known));
+    must(known);
+    known->table = table_new(sizeof(struct known_entry), sizeof(struct known_key), most);
+    known->dirty.key_size = sizeof(struct known_key);
+    return known;
+}
+
+struct known *known_free(struct known *known) {
+    if (!known)
+        return NULL;
+    table_free(known->table);
+    key_list_free(&known->dirty);
+    free(known);
+    return NULL;
+}
+
+uint32_t known_count_addresses(const struct known *known) {
+    return known->addresses;
+}
+
+static struct known_key key_of(const struct address *address, enum known_kind kind,
+                               struct span account) {
+    struct known_key key = {*address, 0, kind};
+    if (kind == KNOWN_PAIR) {
+        struct digest digest = digest_of(account);
+        memcpy(&key.account, digest.at, sizeof(key.account));
+    } else if (kind == KNOWN_NET64) {
+        key.address = prefix_cut(address, 64).address;
+    }
+    return key;
+}
+
+static void mark(struct known *known, struct known_entry *entry) {
+    if (entry->is_dirty)
+        return;
+    entry->is_dirty = true;
+    key_list_add(&known->dirty, &entry->key);
+}
+
+static void drop(struct known *known, struct known_entry *entry) {
+    if (entry->key.kind == KNOWN_ADDRESS)
+        known->addresses--;
+    mark(known, entry);
+    table_remove(known->table, entry);
+}
+
+static void evict_one(struct known *known) {
+    struct known_entry *oldest = NULL;
+    for (int i = 0; i < 16; i++) {
+        uint32_t place = (uint32_t)(random_u64() % table_most(known->table));
+        struct known_entry *one = table_next(known->table, &place);
+        if (one && (!oldest || one->last_us < oldest->last_us))
+            oldest = one;
+    }
+    if (oldest)
+        drop(known, oldest);
+}
+
+static void add(struct known *known, const struct known_key *key, int64_t at_us) {
+    bool is_new;
+    struct known_entry *entry = table_add(known->table, key, &is_new);
+    if (!entry) {
+        evict_one(known);
+        entry = table_add(known->table, key, &is_new);
+    }
+    if (!entry)
+        return;
+    if (is_new) {
+        entry->first_us = at_us;
+        entry->last_us = at_us;
+        known->addresses += key->kind == KNOWN_ADDRESS;
+    }
+    if (at_us < entry->first_us)
+        entry->first_us = at_us;
+    if (at_us > entry->last_us)
+        entry->last_us = at_us;
+    entry->successes++;
+    mark(known, entry);
+}
+
+void known_add(struct known *known, const struct address *address, struct span account,
+               int64_t at_us) {
+    struct known_key pair = key_of(address, KNOWN_PAIR, account);
+    struct known_key host = key_of(address, KNOWN_ADDRESS, account);
+    add(known, &pair, at_us);
+    add(known, &host, at_us);
+    if (!address_is_v4(address)) {
+        struct known_key net = key_of(address, KNOWN_NET64, account);
+        add(known, &net, at_us);
+    }
+}
+
+static bool is_fresh(const struct known_entry *entry, int64_t now_us) {
+    return entry && now_us - entry->last_us <= KNOWN_LIFE_US;
+}
+
+bool known_has_account(const struct known *known, const struct address *address,
+                       struct span account, int64_t now_us) {
+    struct known_key key = key_of(address, KNOWN_PAIR, account);
+    return account.length > 0 && is_fresh(table_find(known->table, &key), now_us);
+}
+
+bool known_has_prefix(const struct known *known, const struct prefix *prefix, int64_t now_us,
+                      struct known_entry *ret_entry) {
+    bool is_net64 = !prefix_is_v4(prefix) && prefix->length == 64;
+    if (prefix_is_host(prefix) || is_net64) {
+        struct known_key key =
+            key_of(&prefix->address, is_net64 ? KNOWN_NET64 : KNOWN_ADDRESS, SPAN(""));
+        const struct known_entry *entry = table_find(known->table, &key);
+        if (!is_fresh(entry, now_us))
+            return false;
+        if (ret_entry)
+            *ret_entry = *entry;
+        return true;
+    }
+    uint32_t place = 0; /* an odd prefix is a person's ban: rare enough to walk */
+    for (const struct known_entry *one; (one = table_next(known->table, &place));)
+        if (one->key.kind == KNOWN_ADDRESS && is_fresh(one, now_us) &&
+            prefix_holds(prefix, &one->key.address))
+            return true;
+    return false;
+}
+
+bool known_restore(struct known *known, const struct known_entry *entry) {
+    bool is_new;
+    struct known_entry *place = table_add(known->table, &entry->key, &is_new);
+    if (!place)
+        return false;
+    *place = *entry;
+    place->is_dirty = false;
+    known->addresses += is_new && entry->key.kind == KNOWN_ADDRESS;
+    return true;
+}
+
+void known_sweep(struct known *known, int64_t now_us) {
+    uint32_t place = 0;
+    for (struct known_entry *one; (one = table_next(known->table, &place));)
+        if (!is_fresh(one, now_us))
+            drop(known, one);
+}
+
+bool known_take_dirty(struct known *known, struct known_key *ret_key) {
+    if (!key_list_take(&known->dirty, ret_key))
+        return false;
+    struct known_entry *entry = table_find(known->table, ret_key);
+    if (entry)
+        entry->is_dirty = false;
+    return true;
+}
+
+const struct known_entry *known_find(const struct known *known, const struct known_key *key) {
+    return table_find(known->table, key);
+}

@@ -1,0 +1,53 @@
+/* Who has logged in from where: the memory that spares one's own users. Keeps, for 30 days after
+ * the last success, each (address, account) pair, each address, and each IPv6 /64.
+ *
+ * Accounts are remembered as 8 bytes of digest, the same on every machine and day, so the memory
+ * can be stored and holds no names. Bounded; when full the longest unused goes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+
+#define KNOWN_LIFE_US (30 * INT64_C(86400) * 1000000)
+
+enum known_kind { KNOWN_PAIR, KNOWN_ADDRESS, KNOWN_NET64 };
+
+/* 32 bytes without padding. */
+struct known_key {
+    struct address address;
+    uint64_t account; /* 0 where the kind has none */
+    uint64_t kind;
+};
+
+struct known_entry {
+    struct known_key key;
+    int64_t first_us, last_us;
+    uint32_t successes;
+    bool is_dirty;
+};
+
+struct known;
+
+struct known *known_new(uint32_t most);
+struct known *known_free(struct known *known);
+uint32_t known_count_addresses(const struct known *known);
+
+/* A login that succeeded. Older ones than the last known are fine. */
+void known_add(struct known *known, const struct address *address, struct span account,
+               int64_t at_us);
+
+bool known_has_account(const struct known *known, const struct address *address,
+                       struct span account, int64_t now_us);
+/* Any address of the prefix: within 30 days. ret_entry (may be NULL): the address's record, for
+ * single hosts and /64s. */
+bool known_has_prefix(const struct known *known, const struct prefix *prefix, int64_t now_us,
+                      struct known_entry *ret_entry);
+
+bool known_restore(struct known *known, const struct known_entry *entry);
+void known_sweep(struct known *known, int64_t now_us);
+bool known_take_dirty(struct known *known, struct known_key *ret_key);
+const struct known_entry *known_find(const struct known *known, const struct known_key *key);

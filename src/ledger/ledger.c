@@ -1,0 +1,164 @@
+/* The ledger: see ledger.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ledger/ledger.h"
+
+#include "base/hash.h"
+#include "base/keys.h"
+#include "base/table.h"
+
+enum { DRAWN = 8 };
+
+struct ledger {
+    struct table *table;
+    struct key_list dirty;
+    uint64_t evicted;
+};
+
+struct ledger *ledger_new(uint32_t most) {
+    struct ledger *ledger = calloc(1, sizeof(*ledger));
+    must(ledger);
+    ledger->table = table_new(sizeof(struct counter), sizeof(struct ledger_key), most);
+    ledger->dirty.key_size = sizeof(struct ledger_key);
+    return ledger;
+}
+
+struct ledger *ledger_free(struct ledger *ledger) {
+    if (!ledger)
+        return NULL;
+    table_free(ledger->table);
+    key_list_free(&ledger->dirty);
+    free(ledger);
+    return NULL;
+}
+
+uint32_t ledger_size(const struct ledger *ledger) {
+    return table_count(ledger->table);
+}
+
+uint64_t ledger_evicted(const struct ledger *ledger) {
+    return ledger->evicted;
+}
+
+static void mark(struct ledger *ledger, struct counter *counter) {
+    if (counter->is_dirty)
+        return;
+    counter->is_dirty = true;
+    key_list_add(&ledger->dirty, &counter->key);
+}
+
+static void drop(struct ledger *ledger, struct counter *counter) {
+    mark(ledger, counter);
+    table_remove(ledger->table, counter);
+}
+
+static bool is_less_worth(const struct counter *a, const struct counter *b, int64_t now_us,
+                          int64_t find_us) {
+    bool a_is_over = now_us - a->last_us > find_us;
+    bool b_is_over = now_us - b->last_us > find_us;
+    if (a_is_over != b_is_over)
+        return a_is_over;
+    if (a->weight != b->weight)
+        return a->weight < b->weight;
+    return a->last_us < b->last_us;
+}
+
+/* Records lie in the order of their making, so eight neighbours are no draw; strides of a random
+ * length are. */
+static void evict_one(struct ledger *ledger, int64_t now_us, int64_t find_us) {
+    struct counter *worst = NULL;
+    for (int i = 0; i < DRAWN; i++) {
+        uint32_t place = (uint32_t)(random_u64() % table_most(ledger->table));
+        struct counter *one = table_next(ledger->table, &place);
+        if (one && (!worst || is_less_worth(one, worst, now_us, find_us)))
+            worst = one;
+    }
+    if (!worst) {
+        uint32_t place = 0;
+        worst = table_next(ledger->table, &place);
+    }
+    drop(ledger, worst);
+    ledger->evicted++;
+}
+
+static void begin(struct counter *counter, int64_t at_us) {
+    counter->weight = 0;
+    counter->failures = 0;
+    counter->kept = 0;
+    counter->first_us = counter->last_us = counter->began_us = at_us;
+}
+
+static uint32_t rescaled(uint32_t weight, int64_t span_us, int64_t find_us) {
+    uint64_t attempts = weight / WEIGHT_ONE + (weight % WEIGHT_ONE != 0);
+    double rate = (double)attempts / (double)span_us * (double)find_us;
+    return (uint32_t)(rate + 0.5) * WEIGHT_ONE;
+}
+
+struct counter *ledger_count(struct ledger *ledger, uint16_t jail, const struct prefix *id,
+                             int64_t at_us, uint32_t weight, int64_t find_us) {
+    struct ledger_key key = ledger_key_of(jail, id);
+    bool is_new = false;
+    struct counter *counter = table_add(ledger->table, &key, &is_new);
+    if (!counter) {
+        evict_one(ledger, at_us, find_us);
+        counter = table_add(ledger->table, &key, &is_new);
+        must(counter);
+    }
+    if (is_new || at_us - counter->last_us > find_us)
+        begin(counter, at_us);
+    if (at_us - counter->first_us > find_us) {
+        counter->weight = rescaled(counter->weight, at_us - counter->first_us, find_us);
+        counter->first_us = at_us - find_us;
+    }
+    counter->weight += weight;
+    counter->failures++;
+    if (at_us > counter->last_us)
+        counter->last_us = at_us;
+    mark(ledger, counter);
+    return counter;
+}
+
+struct counter *ledger_find(struct ledger *ledger, uint16_t jail, const struct prefix *id) {
+    struct ledger_key key = ledger_key_of(jail, id);
+    return table_find(ledger->table, &key);
+}
+
+void ledger_forget(struct ledger *ledger, uint16_t jail, const struct prefix *id) {
+    struct counter *counter = ledger_find(ledger, jail, id);
+    if (counter)
+        drop(ledger, counter);
+}
+
+void ledger_forget_prefix(struct ledger *ledger, const struct prefix *prefix) {
+    uint32_t place = 0;
+    for (struct counter *one; (one = table_next(ledger->table, &place));)
+        if (prefix_overlaps(&one->key.id, prefix))
+            drop(ledger, one);
+}
+
+bool ledger_restore(struct ledger *ledger, const struct counter *counter) {
+    bool is_new;
+    struct counter *place = table_add(ledger->table, &counter->key, &is_new);
+    if (!place)
+        return false;
+    *place = *counter;
+    place->is_dirty = false;
+    return true;
+}
+
+void ledger_sweep(struct ledger *ledger, int64_t now_us,
+                  int64_t (*find_us)(void *context, uint16_t jail), void *context) {
+    uint32_t place = 0;
+    for (struct counter *one; (one = table_next(ledger->table, &place));)
+        if (now_us - one->last_us > find_us(context, one->key.jail))
+            drop(ledger, one);
+}
+
+bool ledger_take_dirty(struct ledger *ledger, struct ledger_key *ret_key) {
+    if (!key_list_take(&ledger->dirty, ret_key))
+        return false;
+    struct counter *counter = table_find(ledger->table, ret_key);
+    if (counter)
+        counter->is_dirty = false;
+    return true;
+}

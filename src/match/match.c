@@ -1,0 +1,461 @@
+/* The scanner: see match.h.
+ *
+ * State per source: the literals' database, the sessions, counters. One pass of the prefilter
+ * collects (line, which filters) pairs in the order of the lines; filters without literals want
+ * every line, and then the walk goes over all of them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "match/match.h"
+
+#include <errno.h>
+#ifdef HAVE_HS
+#include <hs.h>
+#endif
+
+#include "base/log.h"
+#include "match/sessions.h"
+#include "match/stamp.h"
+
+struct candidate {
+    uint32_t start, end; /* in the batch; end is behind the newline */
+    uint32_t filters;    /* bit i: filter i */
+};
+
+enum { SKIPS_MAX = 16, LITERALS_ALL_MAX = MATCH_FILTERS_MAX * LITERALS_MAX };
+
+struct match {
+    struct filter_rules *filters[MATCH_FILTERS_MAX];
+    uint16_t numbers[MATCH_FILTERS_MAX];
+    uint32_t count;
+    uint32_t always; /* filters that want every line */
+#ifdef HAVE_HS
+    hs_database_t *database;
+    hs_scratch_t *scratch;
+#endif
+    struct candidate *candidates;
+    uint32_t candidate_count, candidate_room;
+    bool is_prefilter_lost;
+    struct sessions *sessions;
+    struct match_counts counts;
+    volatile uint64_t *note;
+    uint64_t skips[SKIPS_MAX];
+    uint32_t skip_count;
+};
+
+#ifdef HAVE_HS
+static int build_prefilter(struct match *match, struct why *reterr_why) {
+    const char *texts[LITERALS_ALL_MAX];
+    unsigned flags[LITERALS_ALL_MAX];
+    unsigned ids[LITERALS_ALL_MAX];
+    size_t lengths[LITERALS_ALL_MAX];
+    unsigned count = 0;
+    for (uint32_t f = 0; f < match->count; f++) {
+        const struct literal_set *set = &match->filters[f]->literals;
+        for (uint32_t i = 0; i < set->count; i++, count++) {
+            texts[count] = set->at[i].at;
+            lengths[count] = set->at[i].length;
+            flags[count] = set->at[i].folds_case ? HS_FLAG_CASELESS : 0;
+            ids[count] = f;
+        }
+    }
+    if (count == 0)
+        return 0;
+    hs_compile_error_t *error = NULL;
+    if (hs_compile_lit_multi(texts, flags, ids, lengths, count, HS_MODE_BLOCK, NULL,
+                             &match->database, &error) != HS_SUCCESS) {
+        why_set(reterr_why, -EINVAL, NULL, 0, "the prefilter cannot be built: %s",
+                error ? error->message : "no reason given");
+        hs_free_compile_error(error);
+        return -EINVAL;
+    }
+    if (hs_alloc_scratch(match->database, &match->scratch) != HS_SUCCESS)
+        return why_set(reterr_why, -ENOMEM, NULL, 0, "no memory for the prefilter");
+    return 0;
+}
+
+static void free_prefilter(struct match *match) {
+    hs_free_scratch(match->scratch);
+    hs_free_database(match->database);
+}
+#else
+static int build_prefilter(struct match *match, struct why *reterr_why) {
+    (void)match;
+    (void)reterr_why;
+    return 0;
+}
+
+static void free_prefilter(struct match *match) {
+    (void)match;
+}
+#endif
+
+bool match_has_prefilter(const struct match *match) {
+#ifdef HAVE_HS
+    return match->database != NULL;
+#else
+    (void)match;
+    return false;
+#endif
+}
+
+struct match *match_new(struct filter_rules *const *filters, const uint16_t *numbers,
+                        uint32_t count, bool without_prefilter, struct why *reterr_why) {
+    must(count <= MATCH_FILTERS_MAX);
+    struct match *match = calloc(1, sizeof(*match));
+    must(match);
+    match->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        match->filters[i] = filters[i];
+        match->numbers[i] = numbers[i];
+    }
+    match->sessions = sessions_new();
+#ifndef HAVE_HS
+    without_prefilter = true;
+#endif
+    if (!without_prefilter && build_prefilter(match, reterr_why) < 0)
+        return match_free(match);
+    for (uint32_t i = 0; i < count; i++)
+        if (filters[i]->literals.count == 0 || !match_has_prefilter(match))
+            match->always |= UINT32_C(1) << i;
+    return match;
+}
+
+struct match *match_free(struct match *match) {
+    if (!match)
+        return NULL;
+    free_prefilter(match);
+    sessions_free(match->sessions);
+    free(match->candidates);
+    free(match);
+    return NULL;
+}
+
+void match_set_note(struct match *match, volatile uint64_t *note) {
+    match->note = note;
+}
+
+void match_skip_line(struct match *match, uint64_t ordinal) {
+    if (match->skip_count < SKIPS_MAX)
+        match->skips[match->skip_count++] = ordinal;
+}
+
+static bool is_skipped(const struct match *match, uint64_t ordinal) {
+    for (uint32_t i = 0; i < match->skip_count; i++)
+        if (match->skips[i] == ordinal)
+            return true;
+    return false;
+}
+
+const struct match_counts *match_counts(const struct match *match) {
+    return &match->counts;
+}
+
+/* The line without its date: mostly what follows it; the rare bytes before it are glued on in
+ * `scratch`. */
+static struct span cut_stamp(struct span line, const struct stamp *stamp, char *scratch) {
+    struct span rest = span_skip(line, stamp->end);
+    if (stamp->before == 0)
+        return rest;
+    memcpy(scratch, line.at, stamp->before);
+    memcpy(scratch + stamp->before, rest.at, rest.length);
+    return (struct span){scratch, stamp->before + rest.length};
+}
+
+/* Groups the prefix captured hold for the failregex too, unless that captures them itself. */
+static void inherit(struct rule_match *match, const struct rule_match *prefix) {
+    for (int group = 0; group < RULE_GROUPS; group++)
+        if (!match->groups[group].at)
+            match->groups[group] = prefix->groups[group];
+}
+
+/* 1 with the pattern's number and groups, 0, or -E2BIG. */
+static int first_match(const struct filter_rules *rules, struct span text,
+                       struct rule_match *ret_match, uint32_t *ret_pattern,
+                       bool *ret_passes_prefix, bool *ret_is_ignored, struct span *ret_text) {
+    struct rule_match prefix = {0};
+    *ret_passes_prefix = true;
+    *ret_is_ignored = false;
+    if (rules->prefix) {
+        int result = rule_match(rules->prefix, text, &prefix);
+        *ret_passes_prefix = result == 1;
+        if (result != 1)
+            return result;
+        if (prefix.groups[GROUP_CONTENT].at)
+            text = prefix.groups[GROUP_CONTENT];
+    }
+    *ret_text = text;
+    for (uint32_t i = 0; i < rules->fail_count + rules->success_count; i++) {
+        const struct rule *rule = i < rules->fail_count ? rules->fail[i]
+                                                        : rules->success[i - rules->fail_count];
+        int result = rule_match(rule, text, ret_match);
+        if (result < 0)
+            return result;
+        if (result == 0)
+            continue;
+        for (uint32_t k = 0; k < rules->ignore_count; k++) {
+            result = rule_match(rules->ignore[k], text, NULL);
+            *ret_is_ignored = result == 1;
+            if (result != 0)
+                return result == 1 ? 0 : result;
+        }
+        inherit(ret_match, &prefix);
+        *ret_pattern = i;
+        return 1;
+    }
+    return 0;
+}
+
+static bool read_address(const struct rule_match *match, struct address *ret_address) {
+    struct span text = match->groups[GROUP_IP4].length ? match->groups[GROUP_IP4]
+                                                       : match->groups[GROUP_IP6];
+    return text.length && address_parse(text, ret_address) >= 0;
+}
+
+static void set_safe(uint16_t *ret_length, char *at, size_t room, struct span bytes) {
+    char copy[512];
+    size_t length = safe_copy(copy, room < sizeof(copy) ? room + 1 : sizeof(copy), bytes);
+    memcpy(at, copy, length);
+    *ret_length = (uint16_t)length;
+}
+
+static void fill_event(struct wire_event *event, const struct rule_match *match,
+                       struct span line) {
+    event->has_address = read_address(match, &event->address);
+    struct span account = match->groups[GROUP_USER];
+    set_safe(&event->account.length, event->account.at, sizeof(event->account.at), account);
+    set_safe(&event->session.length, event->session.at, sizeof(event->session.at),
+             match->groups[GROUP_SESSION]);
+    event->no_such_account = match->groups[GROUP_NO_USER].length > 0;
+    int64_t attempts = 0;
+    if (match->groups[GROUP_ATTEMPTS].length &&
+        span_to_integer(match->groups[GROUP_ATTEMPTS], 0, INT64_MAX, &attempts) >= 0)
+        event->attempts = (uint16_t)(attempts > 1000 ? 1000 : attempts);
+    if (event->attempts == 0 && match->groups[GROUP_SUMMARY].length)
+        event->attempts = 1;
+    set_safe(&event->evidence.length, event->evidence.at, sizeof(event->evidence.at), line);
+}
+
+static void confirm(struct match *match, uint32_t f, struct span line, uint64_t start,
+                    uint64_t end, const struct stamp *stamp, struct span text,
+                    match_event_fn *tell, void *context) {
+    const struct filter_rules *rules = match->filters[f];
+    struct rule_match groups;
+    uint32_t pattern = 0;
+    bool passes_prefix;
+    bool is_ignored;
+    struct span content;
+    int result = first_match(rules, text, &groups, &pattern, &passes_prefix, &is_ignored,
+                             &content);
+    if (result < 0)
+        match->counts.over_limit++;
+    if (result != 1)
+        return;
+    struct wire_event event = {.line_end = end, .at_us = stamp->at_us,
+                               .filter = match->numbers[f], .pattern = (uint16_t)pattern};
+    event.kind = pattern < rules->fail_count ? EVENT_FAILURE : EVENT_SUCCESS;
+    fill_event(&event, &groups, line);
+    bool tells = event.has_address;
+    struct span session_line = groups.groups[GROUP_SESSION_LINE];
+    if (session_line.length && event.kind == EVENT_FAILURE)
+        tells = sessions_fold(match->sessions, match->numbers[f], &groups, start, &event);
+    else if (session_line.length)
+        sessions_end(match->sessions, match->numbers[f], session_line);
+    else if (groups.groups[GROUP_NOFAIL].length)
+        tells = false;
+    if (tells)
+        tell(context, &event);
+}
+
+/* The line of a candidate, without its line end. */
+static struct span line_of(struct span batch, uint32_t start, uint32_t end) {
+    struct span line = {batch.at + start, end - start - 1};
+    if (line.length && line.at[line.length - 1] == '\r')
+        line.length--;
+    return line;
+}
+
+static void look_at(struct match *match, struct span batch, const struct candidate *candidate,
+                    uint64_t start, int64_t now_us, match_event_fn *tell, void *context) {
+    static char scratch[MATCH_LINE_MAX];
+    uint64_t line_start = start + candidate->start;
+    uint64_t line_end = start + candidate->end;
+    struct span line = line_of(batch, candidate->start, candidate->end);
+    match->counts.candidates++;
+    if (line.length > MATCH_LINE_MAX) {
+        match->counts.too_long++;
+        return;
+    }
+    if (match->skip_count && is_skipped(match, line_end)) {
+        match->counts.skipped++;
+        return;
+    }
+    if (match->note)
+        *match->note = line_end;
+    struct stamp stamp;
+    if (!stamp_read(line, now_us, &stamp)) {
+        match->counts.undated++;
+        return;
+    }
+    match->counts.last_time_us = stamp.at_us;
+    sessions_pass_time(match->sessions, stamp.at_us);
+    struct span text = cut_stamp(line, &stamp, scratch);
+    for (uint32_t f = 0; f < match->count; f++)
+        if (candidate->filters & UINT32_C(1) << f)
+            confirm(match, f, line, line_start, line_end, &stamp, text, tell, context);
+}
+
+/* Lines between candidates: nobody wants them, but they too say how late it is. */
+static void pass_over(struct match *match, struct span batch, uint32_t from, uint32_t to,
+                      uint64_t start, int64_t now_us) {
+    while (from < to && sessions_count(match->sessions) > 0) {
+        const char *newline = memchr(batch.at + from, '\n', to - from);
+        must(newline);
+        uint32_t end = (uint32_t)(newline - batch.at) + 1;
+        struct span line = line_of(batch, from, end);
+        struct stamp stamp;
+        if (line.length <= MATCH_LINE_MAX &&
+            !(match->skip_count && is_skipped(match, start + end)) &&
+            stamp_read(line, now_us, &stamp))
+            sessions_pass_time(match->sessions, stamp.at_us);
+        from = end;
+    }
+}
+
+/* Counts the newlines: the compiler turns this loop into vector code. */
+static uint64_t count_lines(struct span batch) {
+    uint64_t count = 0;
+    for (size_t i = 0; i < batch.length; i++)
+        count += batch.at[i] == '\n';
+    return count;
+}
+
+#ifdef HAVE_HS
+struct collecting {
+    struct match *match;
+    struct span batch;
+};
+
+/* Hits come in the order of their ends, so a line's hits stand together. Should libhs ever do
+ * otherwise, the batch is read without it. */
+static int collect(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
+                   void *context) {
+    (void)from;
+    (void)flags;
+    struct collecting *collecting = context;
+    struct match *match = collecting->match;
+    struct span batch = collecting->batch;
+    if (match->candidate_count > 0) {
+        struct candidate *last = &match->candidates[match->candidate_count - 1];
+        if (to <= last->start) {
+            match->is_prefilter_lost = true;
+            return 1;
+        }
+        if (to <= last->end) {
+            last->filters |= UINT32_C(1) << id;
+            return 0;
+        }
+    }
+    if (match->candidate_count == match->candidate_room) {
+        uint32_t room = match->candidate_room ? match->candidate_room * 2 : 1024;
+        struct candidate *more = realloc(match->candidates, room * sizeof(*more));
+        if (!more) {
+            match->is_prefilter_lost = true;
+            return 1;
+        }
+        match->candidates = more;
+        match->candidate_room = room;
+    }
+    const char *start = memrchr(batch.at, '\n', to - 1);
+    const char *end = memchr(batch.at + to - 1, '\n', batch.length - (to - 1));
+    must(end);
+    match->candidates[match->candidate_count++] = (struct candidate){
+        start ? (uint32_t)(start - batch.at) + 1 : 0, (uint32_t)(end - batch.at) + 1,
+        UINT32_C(1) << id};
+    return 0;
+}
+
+static bool collect_candidates(struct match *match, struct span batch) {
+    struct collecting collecting = {match, batch};
+    match->candidate_count = 0;
+    match->is_prefilter_lost = false;
+    hs_error_t result = hs_scan(match->database, batch.at, (unsigned)batch.length, 0,
+                                match->scratch, collect, &collecting);
+    return result == HS_SUCCESS && !match->is_prefilter_lost;
+}
+#else
+static bool collect_candidates(struct match *match, struct span batch) {
+    (void)match;
+    (void)batch;
+    return false;
+}
+#endif
+
+/* Every line, for the filters that want all of them, with the prefilter's finds added. */
+static void feed_all_lines(struct match *match, struct span batch, uint32_t always,
+                           uint64_t start, int64_t now_us, match_event_fn *tell, void *context) {
+    uint32_t next = 0;
+    for (uint32_t at = 0; at < batch.length;) {
+        const char *end = memchr(batch.at + at, '\n', batch.length - at);
+        must(end);
+        struct candidate line = {at, (uint32_t)(end - batch.at) + 1, always};
+        if (next < match->candidate_count && match->candidates[next].start == at)
+            line.filters |= match->candidates[next++].filters;
+        look_at(match, batch, &line, start, now_us, tell, context);
+        at = line.end;
+    }
+}
+
+static void feed_candidates(struct match *match, struct span batch, uint64_t start,
+                            int64_t now_us, match_event_fn *tell, void *context) {
+    uint32_t passed = 0;
+    for (uint32_t i = 0; i < match->candidate_count; i++) {
+        const struct candidate *candidate = &match->candidates[i];
+        pass_over(match, batch, passed, candidate->start, start, now_us);
+        look_at(match, batch, candidate, start, now_us, tell, context);
+        passed = candidate->end;
+    }
+    pass_over(match, batch, passed, (uint32_t)batch.length, start, now_us);
+}
+
+void match_feed(struct match *match, struct span batch, uint64_t start, int64_t now_us,
+                match_event_fn *tell, void *context) {
+    if (batch.length == 0)
+        return;
+    must(batch.at[batch.length - 1] == '\n' && batch.length < UINT32_MAX);
+    match->counts.lines += count_lines(batch);
+    uint32_t everything = (uint32_t)((UINT64_C(1) << match->count) - 1);
+    uint32_t always = match->always;
+    match->candidate_count = 0;
+    if (always != everything && !collect_candidates(match, batch)) {
+        match->candidate_count = 0; /* no prefilter just now: look at every line instead */
+        always = everything;
+    }
+    if (always)
+        feed_all_lines(match, batch, always, start, now_us, tell, context);
+    else
+        feed_candidates(match, batch, start, now_us, tell, context);
+    if (match->note)
+        *match->note = 0; /* what kills us from here on was not a line */
+}
+
+uint64_t match_resume(const struct match *match, uint64_t done) {
+    return sessions_oldest(match->sessions, done);
+}
+
+void match_try(const struct filter_rules *rules, struct span line, int64_t now_us,
+               struct match_trial *ret_trial) {
+    static char scratch[MATCH_LINE_MAX];
+    struct match_trial trial = {.matched_pattern = -1};
+    struct stamp stamp = {0};
+    trial.has_stamp = line.length <= MATCH_LINE_MAX && stamp_read(line, now_us, &stamp);
+    if (trial.has_stamp) {
+        trial.at_us = stamp.at_us;
+        uint32_t pattern = 0;
+        struct span text = cut_stamp(line, &stamp, scratch);
+        trial.text = text;
+        if (first_match(rules, text, &trial.groups, &pattern, &trial.passes_prefix,
+                        &trial.is_ignored, &trial.text) == 1)
+            trial.matched_pattern = (int)pattern;
+    }
+    *ret_trial = trial;
+}

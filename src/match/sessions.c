@@ -1,0 +1,181 @@
+/* Line sessions: see sessions.h.
+ *
+ * Bounded at SESSIONS_MAX: when full, the session whose last line is oldest goes, whatever it was
+ * waiting for. Two thousand half-told connections within five minutes are a flood, and floods are
+ * counted well enough by the lines that carry their address themselves.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "match/sessions.h"
+
+struct session {
+    struct digest key; /* of filter and id */
+    uint64_t line_start;
+    int64_t last_us;
+    uint32_t failures; /* attempts the lines so far have told or named */
+    bool has_address, is_pending, no_such_account, is_mixed; /* mixed: more than one name tried */
+    struct address address;
+    uint16_t account_length, session_length;
+    char account[sizeof(((struct wire_event *)0)->account.at)];
+    char session[sizeof(((struct wire_event *)0)->session.at)];
+};
+
+struct sessions {
+    struct table *table;
+    int64_t oldest_us; /* no session's last line is older */
+};
+
+struct sessions *sessions_new(void) {
+    struct sessions *sessions = calloc(1, sizeof(*sessions));
+    must(sessions);
+    sessions->table = table_new(sizeof(struct session), sizeof(struct digest), SESSIONS_MAX);
+    sessions->oldest_us = INT64_MAX;
+    return sessions;
+}
+
+struct sessions *sessions_free(struct sessions *sessions) {
+    if (!sessions)
+        return NULL;
+    table_free(sessions->table);
+    free(sessions);
+    return NULL;
+}
+
+uint32_t sessions_count(const struct sessions *sessions) {
+    return table_count(sessions->table);
+}
+
+static struct digest key_of(uint16_t filter, struct span id) {
+    struct digest_state state;
+    digest_begin(&state);
+    digest_add(&state, (struct span){(const char *)&filter, sizeof(filter)});
+    digest_add(&state, id);
+    return digest_end(&state);
+}
+
+static void drop_oldest(struct sessions *sessions) {
+    struct session *oldest = NULL;
+    uint32_t place = 0;
+    for (struct session *one; (one = table_next(sessions->table, &place));)
+        if (!oldest || one->last_us < oldest->last_us ||
+            (one->last_us == oldest->last_us && one->line_start < oldest->line_start))
+            oldest = one;
+    if (oldest)
+        table_remove(sessions->table, oldest);
+}
+
+static struct session *find_or_add(struct sessions *sessions, const struct digest *key,
+                                   uint64_t line_start, int64_t at_us) {
+    struct session *session = table_find(sessions->table, key);
+    if (!session) {
+        if (table_count(sessions->table) == SESSIONS_MAX)
+            drop_oldest(sessions);
+        bool is_new;
+        session = table_add(sessions->table, key, &is_new);
+        if (!session)
+            return NULL;
+        session->line_start = line_start;
+        session->last_us = at_us;
+        if (at_us < sessions->oldest_us)
+            sessions->oldest_us = at_us;
+    }
+    if (at_us > session->last_us)
+        session->last_us = at_us;
+    return session;
+}
+
+/* What earlier lines said fills what this one leaves out, and the other way round. */
+static void merge(struct session *session, struct wire_event *event) {
+    if (event->has_address) {
+        session->has_address = true;
+        session->address = event->address;
+    } else if (session->has_address) {
+        event->has_address = true;
+        event->address = session->address;
+    }
+    if (event->account.length) {
+        if (session->account_length &&
+            !span_equals((struct span){session->account, session->account_length},
+                         wire_bytes(event->account)))
+            session->is_mixed = true;
+        session->account_length = event->account.length;
+        memcpy(session->account, event->account.at, event->account.length);
+    } else {
+        wire_set_bytes(event->account,
+                       ((struct span){session->account, session->account_length}));
+    }
+    if (event->session.length) {
+        session->session_length = event->session.length;
+        memcpy(session->session, event->session.at, event->session.length);
+    } else {
+        wire_set_bytes(event->session,
+                       ((struct span){session->session, session->session_length}));
+    }
+    if (event->no_such_account)
+        session->no_such_account = true;
+    else if (session->no_such_account && !session->is_mixed)
+        event->no_such_account = true;
+}
+
+/* Counts the attempts of a failure's line; true when it names one that no earlier line did. */
+static bool count_failure(struct session *session, uint16_t attempts) {
+    if (attempts == 0) {
+        session->failures++;
+        return true;
+    }
+    if (attempts <= session->failures)
+        return false;
+    session->failures = attempts;
+    return true;
+}
+
+bool sessions_fold(struct sessions *sessions, uint16_t filter, const struct rule_match *match,
+                   uint64_t line_start, struct wire_event *event) {
+    struct digest key = key_of(filter, match->groups[GROUP_SESSION_LINE]);
+    struct session *session = find_or_add(sessions, &key, line_start, event->at_us);
+    if (!session)
+        return event->has_address && !match->groups[GROUP_NOFAIL].length;
+    bool has_gained = match->groups[GROUP_GAINED].length > 0;
+    bool is_failure = !match->groups[GROUP_NOFAIL].length && !has_gained;
+    merge(session, event);
+    if (has_gained && !session->is_mixed)
+        session->is_pending = false;
+    is_failure = is_failure && count_failure(session, event->attempts);
+    bool tells = event->has_address && (is_failure || session->is_pending);
+    if (tells && session->is_pending) /* nothing was told before: this line stands for all */
+        event->attempts = (uint16_t)(session->failures > 1000 ? 1000 : session->failures);
+    if (tells)
+        session->is_pending = false;
+    else if (is_failure)
+        session->is_pending = true;
+    if (match->groups[GROUP_FORGET].length)
+        table_remove(sessions->table, session);
+    return tells;
+}
+
+void sessions_end(struct sessions *sessions, uint16_t filter, struct span id) {
+    struct digest key = key_of(filter, id);
+    struct session *session = table_find(sessions->table, &key);
+    if (session)
+        table_remove(sessions->table, session);
+}
+
+void sessions_pass_time(struct sessions *sessions, int64_t log_time_us) {
+    if (table_count(sessions->table) == 0 ||
+        log_time_us - SESSION_LIFE_US <= sessions->oldest_us)
+        return;
+    uint32_t place = 0;
+    sessions->oldest_us = INT64_MAX;
+    for (struct session *one; (one = table_next(sessions->table, &place));)
+        if (log_time_us - one->last_us > SESSION_LIFE_US)
+            table_remove(sessions->table, one);
+        else if (one->last_us < sessions->oldest_us)
+            sessions->oldest_us = one->last_us;
+}
+
+uint64_t sessions_oldest(const struct sessions *sessions, uint64_t otherwise) {
+    uint32_t place = 0;
+    for (struct session *one; (one = table_next(sessions->table, &place));)
+        if (one->line_start < otherwise)
+            otherwise = one->line_start;
+    return otherwise;
+}

@@ -1,0 +1,168 @@
+/* Stamps, by hand rather than by regex: every candidate line pays for this. See stamp.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "match/stamp.h"
+
+#include "base/clock.h"
+
+/* `count` digits at `at`; -1 when they are not all digits. The caller has checked the length. */
+static int digits(const char *at, unsigned count) {
+    int value = 0;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned digit = (unsigned)(at[i] - '0');
+        if (digit > 9)
+            return -1;
+        value = value * 10 + (int)digit;
+    }
+    return value;
+}
+
+static bool in_day(int hour, int minute, int second) {
+    return hour >= 0 && hour <= 23 && minute >= 0 && minute <= 59 && second >= 0 && second <= 60;
+}
+
+static bool is_leap(int year) {
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static bool in_month(int year, int month, int day) {
+    static const int8_t days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    return month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1] &&
+           (month != 2 || day <= 28 || is_leap(year));
+}
+
+/* ".475286" → microseconds; moves *place past it. */
+static int64_t read_fraction(struct span text, size_t *place) {
+    if (*place >= text.length || (text.at[*place] != '.' && text.at[*place] != ','))
+        return 0;
+    size_t at = *place + 1;
+    int64_t value = 0;
+    unsigned count = 0;
+    for (; at < text.length && (unsigned)(text.at[at] - '0') <= 9; at++)
+        if (count < 6) {
+            value = value * 10 + (text.at[at] - '0');
+            count++;
+        }
+    if (count == 0)
+        return 0;
+    *place = at;
+    for (; count < 6; count++)
+        value *= 10;
+    return value;
+}
+
+/* "Z", "+02:00", "-0500", "+02" → seconds east; moves *place past it. False: no zone here. */
+static bool read_zone(struct span text, size_t *place, int64_t *ret_seconds) {
+    if (*place >= text.length)
+        return false;
+    const char *at = text.at + *place;
+    size_t left = text.length - *place;
+    if (*at == 'Z') {
+        *ret_seconds = 0;
+        *place += 1;
+        return true;
+    }
+    if ((*at != '+' && *at != '-') || left < 3)
+        return false;
+    int hours = digits(at + 1, 2);
+    int minutes = 0;
+    size_t length = 3;
+    if (left >= 6 && at[3] == ':' && digits(at + 4, 2) >= 0) {
+        minutes = digits(at + 4, 2);
+        length = 6;
+    } else if (left >= 5 && digits(at + 3, 2) >= 0) {
+        minutes = digits(at + 3, 2);
+        length = 5;
+    }
+    if (hours < 0 || hours > 15 || minutes > 59)
+        return false;
+    *ret_seconds = (hours * 60 + minutes) * INT64_C(60) * (*at == '-' ? -1 : 1);
+    *place += length;
+    return true;
+}
+
+static bool read_iso(struct span text, struct stamp *stamp) {
+    const char *at = text.at;
+    if (text.length < 19 || (at[4] != '-' && at[4] != '/' && at[4] != '.') || at[7] != at[4] ||
+        (at[10] != 'T' && at[10] != ' ') || at[13] != ':' || at[16] != ':')
+        return false;
+    int year = digits(at, 4);
+    int month = digits(at + 5, 2);
+    int day = digits(at + 8, 2);
+    int hour = digits(at + 11, 2);
+    int minute = digits(at + 14, 2);
+    int second = digits(at + 17, 2);
+    if (year < 1970 || year > 2200 || !in_month(year, month, day) ||
+        !in_day(hour, minute, second))
+        return false;
+    size_t place = 19;
+    int64_t fraction = read_fraction(text, &place);
+    int64_t east = 0;
+    if (read_zone(text, &place, &east))
+        stamp->at_us = clock_days(year, month, day) * DAY_US + hour * HOUR_US +
+                       minute * MINUTE_US + (second - east) * SECOND_US;
+    else
+        stamp->at_us = clock_from_local(year, month, day, hour, minute, second);
+    stamp->at_us += fraction;
+    stamp->end = (uint32_t)place;
+    return true;
+}
+
+static int read_month(const char *at) {
+    static const char names[] = "janfebmaraprmayjunjulaugsepoctnovdec";
+    char low[3] = {(char)(at[0] | 0x20), (char)(at[1] | 0x20), (char)(at[2] | 0x20)};
+    for (int month = 0; month < 12; month++)
+        if (memcmp(names + (size_t)month * 3, low, 3) == 0)
+            return month + 1;
+    return 0;
+}
+
+static bool read_syslog(struct span text, int64_t now_us, struct stamp *stamp) {
+    const char *at = text.at;
+    if (text.length < 15 || at[3] != ' ' || at[6] != ' ' || at[9] != ':' || at[12] != ':')
+        return false;
+    int month = read_month(at);
+    int day = at[4] == ' ' ? digits(at + 5, 1) : digits(at + 4, 2);
+    int hour = digits(at + 7, 2);
+    int minute = digits(at + 10, 2);
+    int second = digits(at + 13, 2);
+    if (month == 0 || !in_day(hour, minute, second))
+        return false;
+    if (!in_month(2024, month, day)) /* a leap year */
+        return false;
+    size_t place = 15;
+    int64_t fraction = read_fraction(text, &place);
+    /* This year's, or last year's where that lies ahead; a 29th of February is the latest past. */
+    int year = clock_local_year(now_us);
+    for (bool is_last = false;; is_last = true, year--) {
+        while (!in_month(year, month, day))
+            year--;
+        stamp->at_us = clock_from_local(year, month, day, hour, minute, second);
+        if (is_last || stamp->at_us <= now_us + DAY_US)
+            break;
+    }
+    stamp->at_us += fraction;
+    stamp->end = (uint32_t)place;
+    return true;
+}
+
+static bool is_word(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+           (unsigned char)c >= 0x80;
+}
+
+bool stamp_read(struct span line, int64_t now_us, struct stamp *ret_stamp) {
+    struct stamp stamp = {0};
+    while (stamp.before < 2 && stamp.before < line.length && !is_word(line.at[stamp.before]))
+        stamp.before++;
+    struct span text = span_skip(line, stamp.before);
+    if (text.length == 0)
+        return false;
+    bool is_found = (unsigned)(text.at[0] - '0') <= 9 ? read_iso(text, &stamp)
+                                                      : read_syslog(text, now_us, &stamp);
+    if (!is_found || (stamp.end < text.length && is_word(text.at[stamp.end])))
+        return false;
+    stamp.end += stamp.before;
+    *ret_stamp = stamp;
+    return true;
+}

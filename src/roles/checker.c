@@ -1,0 +1,104 @@
+/* The checker: reads the configuration for hauberkd, which never parses one itself, and hands back
+ * fixed records: which logs, which exemptions, the digest, or why not. It also compiles every
+ * filter, so that a reload with a broken regex leaves the running configuration in force.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "match/match.h"
+#include "roles/role.h"
+
+static void send_frame(enum message_type type, const void *head, const void *items,
+                       uint32_t count) {
+    _Alignas(8) static uint8_t frame[FRAME_MAX];
+    size_t length = frame_build(frame, type, head, items, count);
+    if (write(ROLE_FD_SUPERVISOR, frame, length) != (ssize_t)length)
+        _exit(1);
+}
+
+static void send_globs(const struct config *config) {
+    static struct wire_glob globs[128];
+    uint32_t count = 0;
+    for (uint32_t j = 0; j < config->jail_count; j++) {
+        const struct config_jail *jail = &config->jails[j];
+        if (!jail->is_enabled || jail->counts_returns)
+            continue;
+        for (uint32_t i = 0; i < jail->log_paths.count && count < ELEMENTS_OF(globs); i++) {
+            struct span path = span_of(jail->log_paths.at[i].text);
+            bool is_there = false;
+            for (uint32_t g = 0; g < count && !is_there; g++)
+                is_there = span_equals(wire_bytes(globs[g].pattern), path);
+            if (is_there)
+                continue;
+            wire_set_bytes(globs[count].pattern, path);
+            count++;
+        }
+    }
+    send_frame(SAY_CHECKED_GLOBS, NULL, globs, count);
+}
+
+/* `admin`, and what every jail ignores: the enforcer refuses these on its own. An ignoreip of one
+ * jail only is the decider's. */
+static void send_exemptions(const struct config *config) {
+    static struct wire_exemption exemptions[512];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config->admin_count && count < ELEMENTS_OF(exemptions); i++)
+        exemptions[count++] =
+            (struct wire_exemption){.prefix = config->admin[i], .until_us = -1};
+    const struct config_jail *first = config->jail_count ? &config->jails[0] : NULL;
+    for (uint32_t i = 0; first && i < first->ignore_count; i++) {
+        bool everywhere = true;
+        for (uint32_t j = 1; j < config->jail_count && everywhere; j++) {
+            const struct config_jail *jail = &config->jails[j];
+            everywhere = !jail->is_enabled;
+            for (uint32_t k = 0; k < jail->ignore_count && !everywhere; k++)
+                everywhere = prefix_equals(&jail->ignore[k], &first->ignore[i]);
+        }
+        if (everywhere && count < ELEMENTS_OF(exemptions))
+            exemptions[count++] =
+                (struct wire_exemption){.prefix = first->ignore[i], .until_us = -1};
+    }
+    send_frame(SAY_CHECKED_EXEMPT, NULL, exemptions, count);
+}
+
+static int compile_filters(const struct config *config, struct why *why) {
+    for (uint32_t i = 0; i < config->filter_count; i++) {
+        struct filter_rules *rules = filter_rules_new(&config->filters[i], why);
+        if (!rules)
+            return -1;
+        filter_rules_free(rules);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct why why = {0};
+    struct wire_checked checked = {0};
+    struct config *config = NULL;
+    char text[900];
+    struct role_options options = role_begin(CHECKER, argc, argv);
+    int error = config_read(options.config_folder, options.data_folder, &config, &why);
+    if (error >= 0)
+        error = compile_filters(config, &why);
+    if (error < 0) {
+        wire_set_bytes(checked.text, span_of(why_format(&why, text, sizeof(text))));
+        send_frame(SAY_CHECKED, &checked, NULL, 0);
+        return 1;
+    }
+    cleanup_text struct text notices = {0};
+    for (uint32_t i = 0; i < config->notice_count; i++)
+        text_add_format(&notices, "%s%s", i ? "\n" : "",
+                        why_format(&config->notices[i], text, sizeof(text)));
+    send_globs(config);
+    send_exemptions(config);
+    checked.is_good = 1;
+    checked.follow_symlinks = config->follow_symlinks;
+    checked.digest = config->digest;
+    wire_set_bytes(checked.text, text_span(&notices));
+    send_frame(SAY_CHECKED, &checked, NULL, 0);
+    config_free(config);
+    return 0;
+}

@@ -1,0 +1,35 @@
+/* What each role may do, and the dropping of everything else. One table (sandbox.c) states it per
+ * role: user, capabilities, files, system calls.
+ *
+ * sandbox_enter() is called once, after the role has read its configuration and taken its
+ * descriptors and before it says READY. It never half-succeeds for the caller: on any failure the
+ * role must exit.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/why.h"
+#include "wire/wire.h"
+
+struct sandbox_wish {
+    enum role role;
+    uid_t uid; /* (uid_t)-1: stay who we are (an ordinary user's replay) */
+    gid_t gid;
+    const char *writable_folder; /* the decider's state; NULL: nothing may be written */
+};
+
+must_use int sandbox_enter(const struct sandbox_wish *wish, struct why *reterr_why);
+
+/* The users of the roles. With the package's users present these are their ids; otherwise numeric
+ * ids from `base` upwards that no account owns (base, base+1, base+2 in the order decider, sensor,
+ * enforcer). Not root: our own ids. */
+struct sandbox_users {
+    uid_t uid[ROLES];
+    gid_t gid[ROLES];
+    bool are_numeric; /* the named users do not exist */
+};
+must_use int sandbox_find_users(uid_t base, struct sandbox_users *ret_users,
+                                struct why *reterr_why);

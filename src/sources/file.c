@@ -1,0 +1,646 @@
+/* Following a log file: see file.h.
+ *
+ * The states:
+ *
+ *   LOOKING   the path was asked for; is it the file we want?
+ *   SEARCHING it was not: its rotated siblings are opened one after the other and their heads
+ *             compared with the identity we want
+ *   SIGHTING  first sight: waiting for the mark to be committed
+ *   READING   a file is open; reading what it has and what comes
+ *   ABSENT    there is no file (yet); the folder will tell
+ *
+ * Moving on. When the path names another file than the one being read (rotation), the old one is
+ * read to its end. It is left when the new one holds something and either a writer has closed the
+ * old or one second has passed: a syslog daemon closes the old file before it writes to the new, a
+ * program with many writers may not. Files in between (two rotations at once) are found among the
+ * siblings by their modification time.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sources/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "sources/stream.h"
+
+enum phase { PHASE_IDLE, PHASE_LOOKING, PHASE_SEARCHING, PHASE_SIGHTING, PHASE_READING,
+             PHASE_ABSENT };
+enum { SEGMENTS_MAX = 16, IDENTITY_VERSION = 1 };
+#define WRITER_PATIENCE_US SECOND_US
+
+/* As it travels in positions. */
+struct identity {
+    uint32_t version;
+    uint32_t head_length;
+    struct digest head;
+    uint64_t base;
+    uint64_t device, inode;
+    uint64_t seen_size; /* of the file when this was made: tells what was lost */
+};
+
+/* A file of which something was told, oldest first. */
+struct segment {
+    struct identity identity;
+    uint64_t end; /* ordinal; of the last one: so far */
+};
+
+struct file_source {
+    struct file_calls calls;
+    void *context;
+    enum phase phase;
+    uint32_t ticket;          /* of the open that is awaited; others are stale */
+    bool look_pending;        /* the path is to be looked at again when the present look is over */
+    struct identity wanted;   /* what to find */
+    uint64_t wanted_ordinal;  /* where to go on in it */
+    struct identity done_in;  /* at the start: the file that holds `done` */
+    uint64_t known_done;
+    bool is_sibling;          /* the file being read was found among the siblings */
+
+    struct stream *stream;    /* being read */
+    uint64_t offset;
+    int64_t modified_us;      /* of a sibling, to find the next one */
+    bool is_in_long_line;
+
+    struct stream *next;      /* found at the path while the old one is being finished */
+    struct wire_opened next_facts;
+    int64_t rotated_at_us;    /* monotonic */
+    bool old_was_closed;
+
+    struct wire_sibling siblings[SIBLINGS_MAX];
+    uint32_t sibling_count, sibling_at;
+    bool is_moving_on;        /* the search is for the next file, not for `wanted` */
+
+    struct segment segments[SEGMENTS_MAX];
+    uint32_t segment_count;
+    uint64_t lost;
+    char buffer[FILE_TURN_BYTES];
+};
+
+static void look_at_path(struct file_source *file);
+
+struct file_source *file_source_new(const struct file_calls *calls, void *context) {
+    struct file_source *file = calloc(1, sizeof(*file));
+    must(file);
+    file->calls = *calls;
+    file->context = context;
+    return file;
+}
+
+struct file_source *file_source_free(struct file_source *file) {
+    if (!file)
+        return NULL;
+    stream_free(file->stream);
+    stream_free(file->next);
+    free(file);
+    return NULL;
+}
+
+/* ---- identities ---- */
+
+/* Of the file being read: there is one whenever the phase is READING. */
+static struct segment *current(struct file_source *file) {
+    must(file->segment_count > 0 && file->segment_count <= SEGMENTS_MAX);
+    return &file->segments[file->segment_count - 1];
+}
+
+static int read_head(struct stream *stream, size_t most, struct digest *ret_head,
+                     uint32_t *ret_length) {
+    char head[FILE_HEAD_BYTES];
+    ssize_t got = stream_read(stream, 0, head, most < sizeof(head) ? most : sizeof(head));
+    if (got < 0)
+        return (int)got;
+    *ret_head = digest_of((struct span){head, (size_t)got});
+    *ret_length = (uint32_t)got;
+    return 0;
+}
+
+static bool head_is(struct stream *stream, const struct identity *identity) {
+    struct digest head;
+    uint32_t length = 0;
+    return identity->head_length > 0 &&
+           read_head(stream, identity->head_length, &head, &length) >= 0 &&
+           length == identity->head_length && digest_equals(&head, &identity->head);
+}
+
+/* A longer head says more: taken again while the file is shorter than a full one. */
+static void lengthen_head(struct file_source *file) {
+    struct identity *identity = &current(file)->identity;
+    if (identity->head_length >= FILE_HEAD_BYTES || identity->head_length >= file->offset)
+        return;
+    size_t most = file->offset < FILE_HEAD_BYTES ? (size_t)file->offset : FILE_HEAD_BYTES;
+    if (stream_is_plain(file->stream))
+        (void)read_head(file->stream, most, &identity->head, &identity->head_length);
+}
+
+static struct identity identity_from(struct span bytes) {
+    struct identity identity = {0};
+    if (bytes.length == sizeof(identity))
+        memcpy(&identity, bytes.at, sizeof(identity));
+    if (identity.version != IDENTITY_VERSION || identity.head_length > FILE_HEAD_BYTES)
+        identity = (struct identity){0};
+    return identity;
+}
+
+struct span file_source_identity_at(const struct file_source *file, uint64_t ordinal) {
+    for (uint32_t i = file->segment_count; i-- > 0;) {
+        const struct segment *segment = &file->segments[i];
+        if (ordinal >= segment->identity.base || i == 0)
+            return (struct span){(const char *)&segment->identity, sizeof(segment->identity)};
+    }
+    return (struct span){NULL, 0};
+}
+
+static void add_segment(struct file_source *file, const struct identity *identity) {
+    if (file->segment_count == SEGMENTS_MAX) {
+        memmove(file->segments, file->segments + 1, (SEGMENTS_MAX - 1) * sizeof(*file->segments));
+        file->segment_count--;
+    }
+    file->segments[file->segment_count++] =
+        (struct segment){*identity, identity->base + file->offset};
+}
+
+/* ---- opening and finding ---- */
+
+static void ask_open(struct file_source *file, uint16_t sibling) {
+    file->calls.ask_open(file->context, sibling, ++file->ticket);
+}
+
+static void look_at_path(struct file_source *file) {
+    if (file->phase == PHASE_LOOKING || file->phase == PHASE_SEARCHING ||
+        file->phase == PHASE_SIGHTING) {
+        file->look_pending = true;
+        return;
+    }
+    file->look_pending = false;
+    if (file->phase != PHASE_READING)
+        file->phase = PHASE_LOOKING;
+    ask_open(file, 0);
+}
+
+static void start_search(struct file_source *file, bool is_moving_on) {
+    file->phase = PHASE_SEARCHING;
+    file->is_moving_on = is_moving_on;
+    file->sibling_count = file->sibling_at = 0;
+    file->calls.ask_list(file->context);
+}
+
+static void begin_reading(struct file_source *file, struct stream *stream,
+                          const struct identity *identity, uint64_t offset) {
+    stream_free(file->stream);
+    file->stream = stream;
+    file->offset = offset;
+    file->is_in_long_line = false;
+    file->is_sibling = false;
+    file->phase = PHASE_READING;
+    add_segment(file, identity);
+    if (file->look_pending)
+        look_at_path(file);
+}
+
+/* A file from its beginning, behind everything read so far. */
+static void begin_new_file(struct file_source *file, struct stream *stream, uint64_t device,
+                           uint64_t inode) {
+    uint64_t base = file_source_done(file);
+    struct identity identity = {.version = IDENTITY_VERSION, .base = base, .device = device,
+                                .inode = inode};
+    if (read_head(stream, FILE_HEAD_BYTES, &identity.head, &identity.head_length) < 0)
+        identity.head_length = 0;
+    /* Where a restart left `done` in this very file, its base is the one noted then. */
+    if (head_is(stream, &file->done_in))
+        identity.base = file->done_in.base;
+    file->done_in = (struct identity){0};
+    begin_reading(file, stream, &identity, 0);
+}
+
+/* Going on in the file we wanted. Shorter than where we were, with its head unchanged: the tail
+ * was lost in a power cut; the ordinals go on from what is left. */
+static void begin_wanted_file(struct file_source *file, struct stream *stream, uint64_t device,
+                              uint64_t inode) {
+    struct identity identity = file->wanted;
+    uint64_t offset = file->wanted_ordinal - identity.base;
+    uint64_t size = UINT64_MAX;
+    identity.device = device;
+    identity.inode = inode;
+    if (stream_is_plain(stream) && stream_size(stream, &size) >= 0 && size < offset) {
+        file->lost += offset - size;
+        identity.base = file->known_done - size;
+        offset = size;
+    }
+    if (digest_equals(&identity.head, &file->done_in.head))
+        file->done_in = (struct identity){0};
+    file->wanted = (struct identity){0};
+    begin_reading(file, stream, &identity, offset);
+}
+
+static void give_up_search(struct file_source *file) {
+    bool knows_another = !file->is_moving_on && file->done_in.head_length &&
+                         !digest_equals(&file->done_in.head, &file->wanted.head);
+    if (knows_another) { /* where sessions began is gone; where we had read to may be there */
+        file->wanted = file->done_in;
+        file->wanted_ordinal = file->known_done;
+        stream_free(take_pointer(file->next));
+        file->phase = PHASE_ABSENT;
+        look_at_path(file);
+        return;
+    }
+    if (!file->is_moving_on && file->wanted.head_length) {
+        const struct identity *last = file->done_in.head_length ? &file->done_in : &file->wanted;
+        uint64_t end = last->base + last->seen_size;
+        uint64_t gone = end > file->known_done ? end - file->known_done : 0;
+        file->lost += gone;
+        log_warning("the log read before is gone (%llu bytes of it unread); reading the new one "
+                    "from its beginning",
+                    (unsigned long long)gone);
+        file->wanted = (struct identity){0};
+        file->done_in = (struct identity){0};
+        file->segment_count = 0;
+    }
+    file->is_moving_on = false;
+    file->phase = PHASE_ABSENT;
+    if (file->next) {
+        struct stream *next = take_pointer(file->next);
+        begin_new_file(file, next, file->next_facts.device, file->next_facts.inode);
+    } else {
+        look_at_path(file);
+    }
+}
+
+static bool was_read(const struct file_source *file, struct stream *stream) {
+    for (uint32_t i = 0; i < file->segment_count; i++)
+        if (head_is(stream, &file->segments[i].identity))
+            return true;
+    return false;
+}
+
+static bool is_compressed_name(struct span path) {
+    static const char *const endings[] = {".gz", ".xz", ".zst", ".bz2"};
+    for (size_t i = 0; i < ELEMENTS_OF(endings); i++) {
+        size_t length = strlen(endings[i]);
+        if (path.length > length &&
+            memcmp(path.at + path.length - length, endings[i], length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The next sibling worth opening: all of them when looking for an identity (newest first); when
+ * moving on, those changed after the file just finished, oldest first. */
+static void ask_next_sibling(struct file_source *file) {
+    while (file->sibling_at < file->sibling_count) {
+        uint32_t number = file->sibling_at++;
+        if (file->is_moving_on)
+            number = file->sibling_count - 1 - number;
+        const struct wire_sibling *sibling = &file->siblings[number];
+        if (file->is_moving_on && sibling->modified_us <= file->modified_us)
+            continue;
+        ask_open(file, (uint16_t)(number + 1));
+        return;
+    }
+    give_up_search(file);
+}
+
+void file_listed(struct file_source *file, const struct wire_sibling *siblings, uint32_t count) {
+    if (file->phase != PHASE_SEARCHING)
+        return;
+    file->sibling_count = count < SIBLINGS_MAX ? count : SIBLINGS_MAX;
+    memcpy(file->siblings, siblings, file->sibling_count * sizeof(*siblings));
+    file->sibling_at = 0;
+    ask_next_sibling(file);
+}
+
+static void sibling_opened(struct file_source *file, const struct wire_opened *opened, int fd) {
+    const struct wire_sibling *sibling = &file->siblings[opened->sibling - 1];
+    struct stream *stream = NULL;
+    if (fd < 0 || stream_open(fd, is_compressed_name(wire_bytes(sibling->path)), &stream) < 0) {
+        ask_next_sibling(file);
+        return;
+    }
+    bool is_it = file->is_moving_on
+                     ? !was_read(file, stream) && !(file->next && stream_is_plain(stream) &&
+                                                    opened->inode == file->next_facts.inode)
+                     : head_is(stream, &file->wanted);
+    if (!is_it) {
+        stream_free(stream);
+        ask_next_sibling(file);
+        return;
+    }
+    if (file->is_moving_on)
+        begin_new_file(file, stream, opened->device, opened->inode);
+    else
+        begin_wanted_file(file, stream, opened->device, opened->inode);
+    file->is_sibling = true;
+    file->modified_us = sibling->modified_us;
+    file->is_moving_on = false;
+}
+
+/* First sight: the mark is where the file ends now; a bounded part before it is read for memory. */
+static void sight(struct file_source *file, struct stream *stream,
+                  const struct wire_opened *opened) {
+    struct identity identity = {.version = IDENTITY_VERSION};
+    uint64_t size = 0;
+    if (stream && stream_size(stream, &size) >= 0) {
+        identity.device = opened->device;
+        identity.inode = opened->inode;
+        identity.seen_size = size;
+        if (read_head(stream, FILE_HEAD_BYTES, &identity.head, &identity.head_length) < 0)
+            identity.head_length = 0;
+    }
+    uint64_t start = size > FILE_MEMORY_BYTES ? size - FILE_MEMORY_BYTES : 0;
+    file->phase = PHASE_SIGHTING;
+    file->wanted = identity;
+    file->wanted_ordinal = start;
+    stream_free(file->stream);
+    file->stream = stream;
+    file->offset = start;
+    file->calls.tell_sight(file->context, size, start,
+                           (struct span){(const char *)&identity, sizeof(identity)});
+}
+
+void file_sighted(struct file_source *file) {
+    if (file->phase != PHASE_SIGHTING)
+        return;
+    struct stream *stream = take_pointer(file->stream);
+    struct identity identity = file->wanted;
+    uint64_t start = file->wanted_ordinal;
+    file->wanted = (struct identity){0};
+    if (stream) {
+        begin_reading(file, stream, &identity, start);
+        file->is_in_long_line = start > 0; /* begin with a whole line */
+        return;
+    }
+    add_segment(file, &identity);
+    file->phase = PHASE_ABSENT;
+    if (file->look_pending)
+        look_at_path(file);
+}
+
+static bool is_same_file(const struct file_source *file, const struct wire_opened *opened) {
+    const struct segment *segment =
+        file->segment_count ? &file->segments[file->segment_count - 1] : NULL;
+    return segment && !file->is_sibling && segment->identity.device == opened->device &&
+           segment->identity.inode == opened->inode;
+}
+
+static void set_next(struct file_source *file, struct stream *stream,
+                     const struct wire_opened *opened) {
+    file->next = stream;
+    file->next_facts = *opened;
+    file->rotated_at_us = clock_monotonic_us();
+    file->old_was_closed = false;
+}
+
+static void path_opened(struct file_source *file, const struct wire_opened *opened, int fd) {
+    struct stream *stream = NULL;
+    if (fd >= 0 && stream_open(fd, false, &stream) < 0)
+        stream = NULL;
+    if (file->phase == PHASE_READING) {
+        if (!stream || is_same_file(file, opened) || file->next) {
+            bool is_newer = stream && file->next && !is_same_file(file, opened) &&
+                            opened->inode != file->next_facts.inode;
+            stream_free(stream);
+            if (is_newer)
+                file->look_pending = true; /* yet another one; its turn comes after the next */
+            return;
+        }
+        set_next(file, stream, opened);
+        return;
+    }
+    if (file->wanted.head_length && (!stream || !head_is(stream, &file->wanted))) {
+        stream_free(file->next);
+        set_next(file, stream, opened);
+        start_search(file, false);
+        return;
+    }
+    if (!stream) {
+        file->phase = PHASE_ABSENT;
+        return;
+    }
+    if (file->wanted.head_length)
+        begin_wanted_file(file, stream, opened->device, opened->inode);
+    else
+        begin_new_file(file, stream, opened->device, opened->inode);
+}
+
+void file_opened(struct file_source *file, const struct wire_opened *opened, int fd) {
+    bool is_first_look = file->phase == PHASE_IDLE;
+    if (opened->ticket != file->ticket) {
+        cleanup_close_fd(&fd);
+        return;
+    }
+    if (is_first_look) {
+        struct stream *stream = NULL;
+        if (fd >= 0 && stream_open(fd, false, &stream) < 0)
+            stream = NULL;
+        sight(file, stream, opened);
+    } else if (file->phase == PHASE_SEARCHING && opened->sibling > 0) {
+        sibling_opened(file, opened, fd);
+    } else if (opened->sibling == 0) {
+        path_opened(file, opened, fd);
+    } else {
+        cleanup_close_fd(&fd);
+    }
+}
+
+void file_source_start(struct file_source *file, const struct wire_position *position) {
+    if (!position->is_known) {
+        file->phase = PHASE_IDLE;
+        ask_open(file, 0);
+        return;
+    }
+    struct identity done = identity_from(wire_bytes(position->done_identity));
+    file->wanted = identity_from(wire_bytes(position->resume_identity));
+    file->wanted_ordinal = position->resume;
+    file->known_done = position->done;
+    if (file->wanted.head_length == 0) { /* there was no file, or an empty one */
+        file->wanted = done;
+        file->wanted_ordinal = position->done;
+    }
+    file->done_in = done;
+    if (file->wanted.head_length == 0)
+        add_segment(file, &(struct identity){.version = IDENTITY_VERSION, .base = position->done});
+    file->phase = PHASE_ABSENT;
+    look_at_path(file);
+}
+
+/* ---- reading ---- */
+
+uint64_t file_source_done(const struct file_source *file) {
+    if (!file->segment_count)
+        return file->known_done;
+    return file->segments[file->segment_count - 1].end;
+}
+
+static void advance(struct file_source *file, uint64_t bytes) {
+    file->offset += bytes;
+    struct segment *segment = current(file);
+    segment->end = segment->identity.base + file->offset;
+    uint64_t size = 0;
+    if (stream_size(file->stream, &size) >= 0 && segment->identity.seen_size < size)
+        segment->identity.seen_size = size;
+}
+
+/* Gives out the whole lines of a block; what is behind the last newline stays in the file. */
+static size_t tell_block(struct file_source *file, struct span block) {
+    uint64_t start = current(file)->identity.base + file->offset;
+    if (file->is_in_long_line) {
+        const char *newline = memchr(block.at, '\n', block.length);
+        if (!newline)
+            return block.length;
+        file->is_in_long_line = false;
+        return (size_t)(newline - block.at) + 1;
+    }
+    const char *last = memrchr(block.at, '\n', block.length);
+    if (!last) {
+        if (block.length < sizeof(file->buffer))
+            return 0; /* an incomplete line waits */
+        file->is_in_long_line = true;
+        return block.length;
+    }
+    size_t length = (size_t)(last - block.at) + 1;
+    file->calls.tell_lines(file->context, (struct span){block.at, length}, start);
+    return length;
+}
+
+/* Was the file cut and written anew under our hands? Size 0 or another head says so. */
+static bool was_truncated(struct file_source *file) {
+    uint64_t size = 0;
+    if (!stream_is_plain(file->stream) || file->is_sibling ||
+        stream_size(file->stream, &size) < 0)
+        return false;
+    const struct identity *identity = &current(file)->identity;
+    if (file->offset == 0 && identity->head_length == 0)
+        return false;
+    if (size == 0 && file->offset > 0)
+        return true;
+    return identity->head_length > 0 && !head_is(file->stream, identity);
+}
+
+/* What was written between our last look and the cut may survive in a copy (copytruncate): look
+ * for the old identity among the siblings, then go on with the new content. */
+static void search_copy(struct file_source *file) {
+    struct segment *segment = current(file);
+    file->wanted = segment->identity;
+    file->wanted_ordinal = segment->end;
+    file->known_done = segment->end;
+    file->done_in = segment->identity;
+    struct wire_opened facts = {.device = segment->identity.device,
+                                .inode = segment->identity.inode};
+    stream_free(file->next);
+    set_next(file, take_pointer(file->stream), &facts);
+    file->segment_count--;
+    if (file->wanted.head_length) {
+        start_search(file, false);
+    } else {
+        struct stream *next = take_pointer(file->next);
+        begin_new_file(file, next, file->next_facts.device, file->next_facts.inode);
+    }
+}
+
+/* The tail of a file whose head still stands was lost while we were reading it. */
+static void note_lost_tail(struct file_source *file) {
+    uint64_t size = 0;
+    if (!stream_is_plain(file->stream) || stream_size(file->stream, &size) < 0 ||
+        size >= file->offset)
+        return;
+    struct segment *segment = current(file);
+    file->lost += file->offset - size;
+    segment->identity.base += file->offset - size;
+    file->offset = size;
+}
+
+static bool may_leave_old(struct file_source *file) {
+    if (!file->next)
+        return false;
+    uint64_t size = 0;
+    if (stream_size(file->next, &size) < 0 || size == 0)
+        return false;
+    return file->old_was_closed ||
+           clock_monotonic_us() - file->rotated_at_us >= WRITER_PATIENCE_US;
+}
+
+/* At the end of what there is. A compressed sibling will not grow; every other file is left only
+ * for a newer one. What was found among the siblings may have been followed by others of them. */
+static bool at_end(struct file_source *file) {
+    bool is_final = file->is_sibling && !stream_is_plain(file->stream);
+    if (!is_final && !may_leave_old(file))
+        return false;
+    if (file->is_sibling) {
+        start_search(file, true);
+    } else {
+        struct stream *next = take_pointer(file->next);
+        begin_new_file(file, next, file->next_facts.device, file->next_facts.inode);
+    }
+    return file->phase == PHASE_READING;
+}
+
+bool file_source_turn(struct file_source *file) {
+    if (file->phase != PHASE_READING)
+        return false;
+    if (was_truncated(file)) {
+        search_copy(file);
+        return file->phase == PHASE_READING;
+    }
+    note_lost_tail(file);
+    ssize_t got = stream_read(file->stream, file->offset, file->buffer, sizeof(file->buffer));
+    if (got < 0) {
+        log_warning("a log cannot be read any further: %s", strerror((int)-got));
+        got = 0;
+    }
+    size_t used = got > 0 ? tell_block(file, (struct span){file->buffer, (size_t)got}) : 0;
+    if (used == 0)
+        return at_end(file);
+    advance(file, used);
+    lengthen_head(file);
+    file->calls.tell_turn(file->context);
+    return true;
+}
+
+void file_source_notice(struct file_source *file, struct file_news news) {
+    if (news.was_closed)
+        file->old_was_closed = true;
+    if (news.name_changed)
+        look_at_path(file);
+}
+
+int64_t file_source_patience_us(const struct file_source *file, int64_t now_monotonic_us) {
+    if (file->phase != PHASE_READING || !file->next)
+        return -1;
+    int64_t left = file->rotated_at_us + WRITER_PATIENCE_US - now_monotonic_us;
+    return left > 0 ? left : 0;
+}
+
+void file_source_committed(struct file_source *file, uint64_t ordinal) {
+    uint32_t gone = 0;
+    while (gone + 1 < file->segment_count && file->segments[gone].end < ordinal &&
+           file->segments[gone + 1].identity.base <= ordinal)
+        gone++;
+    if (!gone)
+        return;
+    memmove(file->segments, file->segments + gone,
+            (file->segment_count - gone) * sizeof(*file->segments));
+    file->segment_count -= gone;
+}
+
+uint64_t file_source_take_lost(struct file_source *file) {
+    uint64_t lost = file->lost;
+    file->lost = 0;
+    return lost;
+}
+
+uint64_t file_source_lag(const struct file_source *file) {
+    uint64_t size = 0;
+    uint64_t lag = 0;
+    if (file->stream && stream_size(file->stream, &size) >= 0 && size > file->offset)
+        lag = size - file->offset;
+    if (file->next && stream_size(file->next, &size) >= 0)
+        lag += size;
+    return lag;
+}
+
+enum source_state_kind file_source_state(const struct file_source *file) {
+    return file->phase == PHASE_ABSENT ? SOURCE_WAITING : SOURCE_READING;
+}

@@ -1,0 +1,52 @@
+-- What hauberk keeps (src/store/store.h). Times are microseconds UTC, addresses 16 bytes with IPv4
+-- mapped, lengths count bits of the family. Schema version 1.
+CREATE TABLE position (
+    source TEXT PRIMARY KEY,
+    mark INTEGER NOT NULL, done INTEGER NOT NULL, resume INTEGER NOT NULL,
+    done_identity BLOB NOT NULL, resume_identity BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE counter (
+    jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL,
+    weight INTEGER NOT NULL, failures INTEGER NOT NULL, kept INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, began INTEGER NOT NULL,
+    PRIMARY KEY (jail, address, length)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE session (
+    key BLOB PRIMARY KEY, counted INTEGER NOT NULL, last INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE known (
+    address BLOB NOT NULL, account INTEGER NOT NULL, kind INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, successes INTEGER NOT NULL,
+    PRIMARY KEY (address, account, kind)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE ban (
+    jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL,
+    number INTEGER NOT NULL, scope TEXT NOT NULL,
+    since INTEGER NOT NULL, until INTEGER NOT NULL,
+    failures INTEGER NOT NULL, returns INTEGER NOT NULL,
+    after_ban INTEGER NOT NULL, after_kept INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (jail, address, length)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE past (
+    jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL,
+    returns INTEGER NOT NULL, ended INTEGER NOT NULL,
+    PRIMARY KEY (jail, address, length)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE evidence (
+    id INTEGER PRIMARY KEY,
+    source TEXT NOT NULL, ordinal INTEGER NOT NULL, jail TEXT NOT NULL,
+    at INTEGER NOT NULL, address BLOB NOT NULL, account TEXT NOT NULL,
+    verdict INTEGER NOT NULL, unknown INTEGER NOT NULL, text TEXT NOT NULL,
+    UNIQUE (source, ordinal, jail)
+) STRICT;
+CREATE INDEX evidence_address ON evidence (address, at);
+CREATE INDEX evidence_account ON evidence (account, at);
+CREATE INDEX evidence_at ON evidence (at);
+CREATE TABLE history (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL, kind TEXT NOT NULL, jail TEXT NOT NULL,
+    address BLOB NOT NULL, length INTEGER NOT NULL, until INTEGER NOT NULL, text TEXT NOT NULL
+) STRICT;
+CREATE INDEX history_address ON history (address, at);
+CREATE INDEX history_at ON history (at);
+PRAGMA user_version = 1;

@@ -1,0 +1,77 @@
+/* hauberkd's body: it starts the roles, opens files for them, and starts them again.
+ *
+ *   supervise.c  the life: check, start, watch over, restart, end
+ *   children.c   processes: forking, descriptors, deaths
+ *   logs.c       the log files: globs, inotify, opening, siblings
+ *   check.c      asking the checker what the configuration says
+ *
+ * It parses nothing but frames and fixed records.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "base/loop.h"
+#include "base/why.h"
+#include "sandbox/sandbox.h"
+#include "wire/channel.h"
+
+struct supervise_options {
+    const char *config_folder, *data_folder, *state_folder, *runtime_folder, *libexec_folder;
+    bool observe;
+    uid_t uid_base;
+};
+
+/* What the checker handed back. */
+struct checked_config {
+    struct digest digest;
+    bool follow_symlinks;
+    struct wire_glob globs[128];
+    uint32_t glob_count;
+    struct wire_exemption exempt[1024];
+    uint32_t exempt_count;
+    char notices[901];
+};
+
+/* check.c: runs the checker and waits for it (at most 10 s). -EINVAL with the configuration's fault
+ * in words. */
+must_use int check_configuration(const struct supervise_options *options,
+                                 struct checked_config *ret_checked, struct why *reterr_why);
+
+/* logs.c */
+struct logs;
+struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
+                      int (*on_new_source)(void *context), void *context);
+struct logs *logs_free(struct logs *logs);
+void logs_tell_sensor(struct logs *logs, struct channel *sensor); /* SOURCE for each, and the end */
+void logs_tell_decider(struct logs *logs, struct channel *decider);
+void logs_open(struct logs *logs, struct channel *sensor, const struct wire_open *open);
+void logs_list(struct logs *logs, struct channel *sensor, const struct wire_source_number *number);
+
+/* children.c */
+struct child {
+    enum role role;
+    pid_t pid; /* 0: not running */
+    struct channel *channel;
+    struct watch *watch;
+    bool is_ready, is_silent; /* silent: killed by our own watchdog */
+    int64_t started_us;       /* wall clock */
+    int64_t asked_us, answered_us; /* monotonic: last PING and PONG */
+    uint32_t restarts;
+    char last_death[121];
+};
+
+/* What a role inherits besides its channel to us, in the order of ROLE_FD_PEER and so on; -1 none. */
+struct child_fds {
+    int at[4];
+};
+must_use int child_start(struct child *child, const struct supervise_options *options,
+                         const struct digest *digest, const struct sandbox_users *users,
+                         const struct child_fds *fds, int *ret_channel_fd,
+                         struct why *reterr_why);
+/* "killed by SIGSEGV", "exit 1". */
+void child_describe_death(const siginfo_t *how, char into[121]);
+/* Died by its own fault, in a way that can be a poison line's doing. */
+bool child_death_is_crash(const struct child *child, const siginfo_t *how);
+
+/* supervise.c: runs until told to end (SIGTERM, SIGINT). Returns main()'s result. */
+int supervise_run(const struct supervise_options *options);

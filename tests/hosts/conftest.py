@@ -1,0 +1,170 @@
+"""How the hosts suite runs: what it needs, the machines the tests share, and its report.
+
+    /usr/bin/python3 -m pytest tests/hosts [--release bookworm]        (as root)
+
+Prints one line per test, `ok - NAME`, `not ok - NAME` or `ok - NAME # SKIP why`, what went wrong as comment lines, the
+times measured, and the counts at the end. Where the rights are missing the whole suite is one named skip.
+"""
+
+import shutil
+import signal
+import sys
+
+sys.dont_write_bytecode = True
+
+import pytest
+
+import attack
+import guard
+import host
+import namespaces
+import trees
+
+PROGRAMS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "nft": "nftables", "ip": "iproute2",
+            "ssh": "openssh-client", "git": "git", "nsenter": "util-linux"}
+
+
+def missing():
+    """Why the suite cannot run here, or None."""
+    programs = [f"{package} (for {name})" for name, package in PROGRAMS.items() if not shutil.which(name)]
+    return f"needs the packages {', '.join(programs)}" if programs else namespaces.missing_right()
+
+
+# --- the machines ----------------------------------------------------------------------------------------------------
+
+def pytest_addoption(parser):
+    parser.addoption("--release", action="append", choices=trees.RELEASES, help="only this release (may be repeated)")
+
+
+def pytest_generate_tests(metafunc):
+    """Every test that takes `release`, directly or through `machine`, runs once per release."""
+    if "release" in metafunc.fixturenames:
+        metafunc.parametrize("release", metafunc.config.getoption("release") or trees.RELEASES, scope="session")
+
+
+@pytest.fixture(scope="session")
+def world(request):
+    """The network of all machines. Trees are made before, for afterwards there is no way out to any archive."""
+    releases = request.config.getoption("release") or trees.RELEASES
+    trees.ensure(releases)
+    if trees.hauberk_exists():
+        trees.ensure(releases, ["hauberk"])
+    with host.World() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def outside(world):
+    """The outside world: attackers and owners, each test with source addresses of its own."""
+    return attack.Client(world, "outside", ["203.0.113.0/24", "198.51.100.0/24", "2001:db8:bad::/48"])
+
+
+@pytest.fixture(scope="session")
+def bare(world, release):
+    """A booted mail server without hauberk."""
+    made = host.Host(world, release, name=f"bare-{release}").boot()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def machine(world, release):
+    """A booted mail server that hauberk guards; see guard.Guard."""
+    if not trees.hauberk_exists():
+        pytest.skip("the checkout has no Makefile yet, so there is no hauberk to install")
+    made = host.Host(world, release, layers=[trees.path_of(release, "hauberk")]).boot()
+    with guard.Guard(made) as guarded:
+        yield guarded
+    made.close()
+
+
+# --- the report ------------------------------------------------------------------------------------------------------
+
+class Report:
+    """One line per test and the counts at the end."""
+
+    def __init__(self):
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.told = set()
+
+    def line(self, text):
+        print(text, flush=True)
+
+    def comment(self, text):
+        """A failure's story as comment lines; the same story (a fixture's, say) is told once."""
+        if text not in self.told:
+            self.told.add(text)
+            self.line("\n".join(f"# {part}" for part in text.splitlines()))
+
+    def pytest_runtest_logreport(self, report):
+        name = readable(report.nodeid)
+        if report.skipped:
+            self.counts["skipped"] += 1
+            why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            self.line(f"ok - {name} # SKIP {why.removeprefix('Skipped: ')}")
+        elif report.failed:
+            self.counts["failed"] += 1
+            stage = "" if report.when == "call" else f" ({report.when})"
+            self.line(f"not ok - {name}{stage}")
+            self.comment(report.longreprtext + "".join(f"\n{text}" for _, text in report.sections if text.strip()))
+        elif report.when == "call":
+            self.counts["passed"] += 1
+            self.line(f"ok - {name}")
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.counts["failed"] += 1
+            self.line(f"not ok - {report.nodeid} (cannot be read)")
+            self.comment(report.longreprtext)
+
+    def pytest_internalerror(self, excrepr):
+        self.counts["failed"] += 1
+        self.line("not ok - the harness itself")
+        self.comment(str(excrepr))
+
+    def pytest_keyboard_interrupt(self, excinfo):
+        self.line("Bail out! interrupted")
+
+    def pytest_sessionfinish(self, session):
+        for text in guard.MEASURED:
+            self.line(f"# {text}")
+        self.line(f"# hosts: {', '.join(f'{count} {word}' for word, count in self.counts.items())}")
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.counts["skipped"]:
+            session.exitstatus = pytest.ExitCode.OK
+
+
+def readable(nodeid):
+    """`test_ban.py::test_it_is_out[bookworm-ssh]` as "it is out [bookworm ssh]"."""
+    function, _, parameters = nodeid.split("::")[-1].partition("[")
+    parameters = f" [{parameters[:-1].replace('-', ' ')}]" if parameters else ""
+    return function.removeprefix("test_").replace("_", " ") + parameters
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    if config.option.collectonly:
+        return
+    config.pluginmanager.unregister(config.pluginmanager.getplugin("terminalreporter"))
+    config.pluginmanager.register(Report(), "hosts-report")
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    report = config.pluginmanager.getplugin("hosts-report")
+    why = report and missing()
+    if why:
+        items.clear()
+        report.counts["skipped"] += 1
+        report.line(f"ok - hosts # SKIP {why}")
+    items.sort(key=order)
+
+
+FILES = ("test_harness", "test_ban", "test_connections", "test_survival")
+
+
+def order(item):
+    """One release after the other, so that its machines boot once; the rough tests at the end of a machine's life."""
+    release = item.callspec.params.get("release", "") if hasattr(item, "callspec") else ""
+    name = item.path.stem
+    return release or "~", FILES.index(name) if name in FILES else len(FILES), name, item.location[1]

@@ -1,0 +1,349 @@
+"""Trees of Debian releases, kept outside the checkout and stacked as overlay layers.
+
+Making a Debian system takes a minute, booting one takes a second. So what does not change from run to run is made once
+and kept under TREES: per release a `base` (debootstrap), upon it the `services` (the mail server under attack), upon
+that `build` (compiler and development packages). A layer is a plain directory that overlayfs stacks read-only.
+
+A layer's directory is named after a digest of its recipe and of the layer below, so a changed recipe makes a new layer
+and the old one is swept away. It is made under a temporary name and renamed when complete: what has the final name is
+whole. Makers run in an own mount namespace and die with their parent, so a killed run leaves temporary names only,
+which the next run removes.
+
+`hauberk` is one layer more: the checkout built in release mode inside its release's build tree, keyed by its sources.
+
+    trees.py [--layer LAYER]… [RELEASE]…      makes what is missing (up to `build`, both releases)
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import namespaces
+
+HERE = pathlib.Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+TREES = pathlib.Path(os.environ.get("HAUBERK_TREES", "/var/cache/hauberk-tests"))
+RELEASES = ("bookworm", "trixie")
+
+BASE_PACKAGES = "systemd systemd-sysv dbus ca-certificates iproute2".split()
+
+SERVICE_PACKAGES = """openssh-server sudo postfix dovecot-imapd dovecot-pop3d rsyslog nftables openssl
+    libcap2-bin procps""".split()
+
+# What hauberk links against. Named per release because of Debian's 64-bit time_t renaming.
+RUNTIME_PACKAGES = {
+    "bookworm": """libsystemd0 libpcre2-8-0 libhyperscan5 libmnl0 libnftnl11 libnetfilter-conntrack3 libsqlite3-0
+        libseccomp2 libcap-ng0 libsodium23 libjansson4 libarchive13""".split(),
+    "trixie": """libsystemd0 libpcre2-8-0 libhyperscan5 libmnl0 libnftnl11 libnetfilter-conntrack3 libsqlite3-0
+        libseccomp2 libcap-ng0 libsodium23 libjansson4 libarchive13t64""".split(),
+}
+
+BUILD_PACKAGES = """gcc meson ninja-build pkg-config make libsystemd-dev libpcre2-dev libhyperscan-dev libmnl-dev
+    libnftnl-dev libnetfilter-conntrack-dev libsqlite3-dev libseccomp-dev libcap-ng-dev libsodium-dev libjansson-dev
+    libarchive-dev scdoc python3""".split()
+
+
+BELOW = {"base": None, "services": "base", "build": "services", "hauberk": "build"}      # what each layer lies on
+
+
+class TreeError(Exception):
+    """A tree could not be made; the text ends with the log's last lines."""
+
+
+def run(log, *command):
+    """Run a command to its end, its output appended to the file `log`; raise with the log's tail when it fails."""
+    with open(log, "ab") as out:
+        done = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                preexec_fn=namespaces.die_with_parent)
+        try:
+            status = done.wait()
+        finally:
+            done.kill()
+    if status:
+        tail = pathlib.Path(log).read_text(errors="replace").splitlines()[-25:]
+        raise TreeError("\n".join([f"exit {status} of: {' '.join(map(str, command))}", *tail]))
+
+
+# --- the archive: read from the host's own sources, never named in a file of ours ------------------------------------
+
+def apt_stanzas():
+    """Yield (uri, suites) of every `deb` source of this host, in both notations of sources.list(5)."""
+    folder = pathlib.Path("/etc/apt/sources.list.d")
+    for path in sorted(folder.glob("*.sources")):
+        for stanza in re.split(r"\n\s*\n", path.read_text()):
+            fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.*)$", stanza, re.M))
+            if "deb" in fields.get("Types", "").split() and fields.get("URIs"):
+                yield fields["URIs"].split()[0], fields["Suites"].split()
+    for path in [pathlib.Path("/etc/apt/sources.list"), *sorted(folder.glob("*.list"))]:
+        if path.exists():
+            for uri, suite in re.findall(r"^deb\s+(?:\[[^]]*\]\s*)?(\S+)\s+(\S+)", path.read_text(), re.M):
+                yield uri, [suite]
+
+
+def archive():
+    """The URIs of (main archive, security archive or None) as this Debian host has them."""
+    own = os_release()
+    main = security = None
+    for uri, suites in apt_stanzas():
+        if own in suites:
+            main = main or uri
+        if f"{own}-security" in suites or f"{own}/updates" in suites:
+            security = security or uri
+    if not main:
+        raise TreeError(f"no apt source of this host offers the suite {own!r}: cannot find Debian's archive")
+    return main, security
+
+
+def os_release():
+    """This host's code name, the suite by which its archive is recognised."""
+    text = pathlib.Path("/etc/os-release").read_text()
+    return re.search(r"^VERSION_CODENAME=\"?(\w+)", text, re.M).group(1)
+
+
+def sources_list(release):
+    """The apt sources for a tree of `release`."""
+    main, security = archive()
+    lines = [f"deb {main} {release} main", f"deb {main} {release}-updates main"]
+    if security:
+        lines.append(f"deb {security} {release}-security main")
+    return "\n".join(lines) + "\n"
+
+
+# --- layers ----------------------------------------------------------------------------------------------------------
+
+def listed_packages(path, default):
+    """Package names in `path` (one per line, # begins a comment), or `default` while the file does not exist."""
+    if not path.exists():
+        return default
+    return [name for line in path.read_text().splitlines() for name in line.split("#")[0].split()]
+
+
+def build_packages():
+    """What a release build of hauberk needs: the checkout's own list, plus make, its front door."""
+    return sorted({*listed_packages(CHECKOUT / "packages" / "build", BUILD_PACKAGES), "make"})
+
+
+def files_digest(folder):
+    """A digest over names, modes and contents of all files below `folder`."""
+    whole = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        whole.update(f"{path.relative_to(folder)} {path.stat().st_mode:o} ".encode())
+        whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def name_of(release, layer):
+    """The directory name of a layer: it changes with the layer's recipe and with the layer below."""
+    recipes = {
+        "base": lambda: BASE_PACKAGES,
+        "services": lambda: [*SERVICE_PACKAGES, *RUNTIME_PACKAGES[release], files_digest(HERE / "services")],
+        "build": build_packages,
+        "hauberk": lambda: [sources_digest()],
+    }
+    base = name_of(release, BELOW[layer]) if BELOW[layer] else release
+    recipe = " ".join([base, *recipes[layer]()])
+    return f"{release}-{layer}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+
+
+def path_of(release, layer):
+    """Where the layer lies when it is complete."""
+    return TREES / name_of(release, layer)
+
+
+def below(release, layer):
+    """The layers under `layer`, topmost first, as overlayfs wants them."""
+    lower = BELOW[layer]
+    return [path_of(release, lower), *below(release, lower)] if lower else []
+
+
+def ensure(releases=RELEASES, layers=("build",)):
+    """Make what is missing of these layers and those below them, the releases side by side."""
+    missing = [release for release in releases if any(not path_of(release, layer).is_dir() for layer in layers)]
+    makers = []
+    try:
+        for release in missing:
+            command = ["unshare", "--mount", "--propagation", "private", sys.executable, HERE / "trees.py", "--here",
+                       *(f"--layer={layer}" for layer in layers), release]
+            makers.append(subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                           stdout=sys.stderr, text=True, preexec_fn=namespaces.die_with_parent))
+        errors = [maker.communicate()[1] for maker in makers]
+        if any(maker.returncode for maker in makers):
+            raise TreeError("\n".join(error for error in errors if error))
+    finally:
+        for maker in makers:
+            maker.kill()
+
+
+def make(release, layer):
+    """Make one layer (and first those below it) unless it exists. Runs in an own mount namespace."""
+    TREES.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if BELOW[layer]:
+        make(release, BELOW[layer])
+    with locked(f"{release}-{layer}"):
+        path = path_of(release, layer)
+        if path.is_dir():
+            return
+        sweep(f"{release}-{layer}-")
+        began = time.monotonic()
+        making, log = path.with_name(path.name + ".making"), path.with_name(path.name + ".log")
+        making.mkdir()
+        {"base": make_base, "services": make_services, "build": make_build, "hauberk": make_hauberk}[layer](
+            release, making, log)
+        (making / "upper").rename(path)
+        subprocess.run(["umount", "-q", "-l", str(making / "root")], check=False)
+        shutil.rmtree(making)
+        print(f"# made the {layer} layer of {release} in {time.monotonic() - began:.0f} s", flush=True)
+
+
+@contextlib.contextmanager
+def locked(name):
+    """One maker per layer: another run waits here and then finds the layer complete."""
+    with open(TREES / f".lock-{name}", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def hold(path):
+    """Keep a layer from being swept while a host lies on it; close the returned descriptor to let go."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def sweep(prefix):
+    """Remove older layers of one kind and what killed runs left of them (the caller holds the kind's lock)."""
+    for path in TREES.glob(f"{prefix}*"):
+        if not path.is_dir():
+            path.unlink()
+            continue
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with contextlib.suppress(BlockingIOError):      # another run's hosts lie on it
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path)
+        os.close(descriptor)
+
+
+def make_base(release, making, log):
+    """debootstrap, then this host's sources and current updates."""
+    upper = making / "upper"
+    run(log, "debootstrap", "--variant=minbase", f"--include={','.join(BASE_PACKAGES)}", release, upper, archive()[0])
+    policy = upper / "usr/sbin/policy-rc.d"         # a package's own scripts must not start a daemon in a tree
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    (upper / "etc/apt/sources.list").write_text(sources_list(release))
+    inside(upper, log, "apt-get -q update && apt-get -qy upgrade && apt-get clean")
+    (upper / "etc/resolv.conf").write_text("")      # a booted host has no resolver; only tree making binds this host's
+
+
+def make_services(release, making, log):
+    """The mail server: packages as Debian ships them, then services/setup in the tree."""
+    root = overlay(making, below(release, "services"))
+    install(root, log, SERVICE_PACKAGES + RUNTIME_PACKAGES[release])
+    inside(root, log, f"sh -eux /mnt/setup {release}", f"--bind-ro={HERE / 'services'}:/mnt")
+
+
+def make_build(release, making, log):
+    """A compiler and the development packages."""
+    install(overlay(making, below(release, "build")), log, build_packages())
+
+
+def make_hauberk(release, making, log):
+    """A release build of the checkout; the layer is what `make install` gives, and nothing of the building."""
+    building = making / "building"
+    building.mkdir()
+    root = overlay(building, below(release, "hauberk"))
+    copy_checkout(root / "root/hauberk")
+    inside(root, log, "cd /root/hauberk && make install DESTDIR=/root/installed PREFIX=/usr", "--private-network")
+    (building / "upper/root/installed").rename(making / "upper")
+    run(log, "umount", root)
+
+
+def hauberk_exists():
+    """Whether the checkout has something to build yet."""
+    return (CHECKOUT / "Makefile").exists() and (CHECKOUT / "meson.build").exists()
+
+
+def source_files():
+    """The checkout's files as git sees them, those not yet added included; relative paths."""
+    listed = subprocess.run(["git", "-c", f"safe.directory={CHECKOUT}", "-C", CHECKOUT, "ls-files", "-z", "--cached",
+                             "--others", "--exclude-standard"], check=True, capture_output=True).stdout
+    paths = (pathlib.Path(os.fsdecode(name)) for name in listed.split(b"\0") if name)
+    return sorted(path for path in paths if (CHECKOUT / path).is_file())
+
+
+def sources_digest():
+    """A digest of what the installed tree is made from. The tests themselves are not."""
+    whole = hashlib.sha256()
+    for path in source_files():
+        if path.parts[0] not in ("tests", "docs", "bench", ".ci"):
+            whole.update(f"{path} ".encode() + hashlib.sha256((CHECKOUT / path).read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def copy_checkout(target):
+    """Copy the checkout's files, as a clone would have them."""
+    for path in source_files():
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CHECKOUT / path, target / path, follow_symlinks=False)
+
+
+def install(root, log, packages):
+    """apt-get install in a tree."""
+    inside(root, log, "apt-get -q update && apt-get -qy install --no-install-recommends " + " ".join(packages)
+           + " && apt-get clean")
+
+
+def inside(root, log, script, *options):
+    """Run a shell script in a tree, not booted, with this host's network and resolver (archive access)."""
+    cgroup = f"hauberk-tests-{os.getpid()}-tree"
+    try:
+        run(log, *namespaces.in_cgroup(cgroup), "systemd-nspawn", "-q", "-D", root, f"--machine=tree-{os.getpid()}",
+            "--register=no", "--keep-unit", "--resolv-conf=bind-host", "--pipe", "--setenv=LC_ALL=C.UTF-8",
+            "--setenv=DEBIAN_FRONTEND=noninteractive", *options, "/bin/sh", "-ec", script)
+    finally:
+        namespaces.kill_cgroup(cgroup)
+
+
+def overlay(making, lowers):
+    """Mount an overlay in the folder `making` (upper, work, root) and return its root."""
+    for part in ("upper", "work", "root"):
+        (making / part).mkdir(exist_ok=True)
+    mount_overlay(making / "root", lowers, making / "upper", making / "work")
+    return making / "root"
+
+
+def mount_overlay(target, lowers, upper, work):
+    """mount(8) an overlay; `lowers` are named topmost first."""
+    options = f"lowerdir={':'.join(map(str, lowers))},upperdir={upper},workdir={work}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, target], check=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make the trees of the hosts suite.")
+    parser.add_argument("--layer", action="append", choices=BELOW, help="with those below it; default: build")
+    parser.add_argument("--here", action="store_true", help="this process has a mount namespace of its own already")
+    parser.add_argument("releases", nargs="*", default=RELEASES, metavar="RELEASE")
+    options = parser.parse_args()
+    layers = options.layer or ["build"]
+    try:
+        if not options.here:
+            ensure(options.releases, layers)
+            return
+        namespaces.hide_nspawn_traces()
+        for release in options.releases:
+            for layer in layers:
+                make(release, layer)
+    except TreeError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
