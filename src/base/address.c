@@ -40,7 +40,8 @@ static void clear_bits(uint8_t at[16], unsigned from) {
     for (unsigned byte = 0; byte < 16; byte++) {
         if (from >= 8 * (byte + 1))
             continue;
-        at[byte] &= from <= 8 * byte ? 0 : (uint8_t)(0xff00u >> (from - 8 * byte));
+        unsigned kept = from <= 8 * byte ? 0 : 0xff00u >> (from - 8 * byte);
+        at[byte] = (uint8_t)(at[byte] & kept);
     }
 }
 

@@ -1,8 +1,13 @@
-/* From orders to elements. A put is add, delete, add in one transaction: kernel 6.1 keeps the old
- * timeout when an element is added again, and a bare delete of one that has just expired would void
- * the whole transaction. A drop is add and delete for the same reason. What the kernel refuses is
- * halved until the bad order is alone. Orders for networks are held against what the set holds
- * before they are sent.
+/* From orders to elements. What the kernel refuses is halved until the bad order is alone.
+ *
+ * A put of a host is add, delete, add in one transaction: kernel 6.1 keeps the old timeout when an
+ * element is added again, and a bare delete of one that has just expired would void the whole
+ * transaction. A drop is add and delete for the same reason. The sets of networks bear no such
+ * thing, because the kernel compares starts and ends one by one: dropping 192.0.2.0/24 where the set
+ * holds its two halves would take the first start and the last end out and leave everything above
+ * banned; 6.1 lets some overlaps pass; and neither 6.1 nor 6.18 deletes what was both deleted and
+ * added in the same transaction. So these sets are read first, and then get one transaction of
+ * deletes and adds that are known to fit.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -11,22 +16,23 @@
 #include "enforce/private.h"
 
 enum {
-    ORDER_BYTES_MOST = 3 * (40 + 36) + 8, /* a network's start and end, three times */
-    TIMEOUT_MOST_YEARS = 100,             /* the kernel counts nanoseconds in 64 bits */
+    ORDER_BYTES_MOST = 2 * (40 + 36), /* a network's start and end, deleted and added */
+    TIMEOUT_MOST_YEARS = 100,         /* the kernel counts nanoseconds in 64 bits */
 };
 
 struct todo {
     uint32_t order; /* index */
     uint16_t scope;
-    bool is_drop;
     uint8_t kind;
+    bool is_drop;
+    bool is_there; /* of networks: the set holds it, so that it has to be deleted */
 };
 
 struct applying {
     struct enforce *enforce;
     const struct enforce_order *orders;
     int *results;
-    struct todo *todo; /* sorted by set and prefix, one for each (scope, prefix) */
+    struct todo *todo; /* sorted by set; one for each (scope, prefix) */
     uint32_t count;
     int64_t now_us;
 };
@@ -44,6 +50,9 @@ static int check_order(const struct applying *applying, const struct enforce_ord
     if (order->scope >= applying->enforce->scope_count ||
         order->prefix.length > (prefix_is_v4(&order->prefix) ? 32 : 128))
         return -EINVAL;
+    struct prefix clean = prefix_cut(&order->prefix.address, order->prefix.length);
+    if (!prefix_equals(&clean, &order->prefix))
+        return -EINVAL;
     if (order->is_drop)
         return 0;
     if (is_too_wide(&order->prefix) ||
@@ -53,19 +62,32 @@ static int check_order(const struct applying *applying, const struct enforce_ord
     return is_over ? -ETIME : 0;
 }
 
-static int compare_todo(const void *a, const void *b, void *context) {
+static int compare_sets(const struct todo *left, const struct todo *right) {
+    int by_scope = (int)left->scope - (int)right->scope;
+    return by_scope != 0 ? by_scope : (int)left->kind - (int)right->kind;
+}
+
+static int compare_elements(const void *a, const void *b, void *context) {
     const struct todo *left = a, *right = b;
     const struct enforce_order *orders = context;
-    int by_scope = (int)left->scope - (int)right->scope;
-    int by_kind = (int)left->kind - (int)right->kind;
-    if (by_scope != 0 || by_kind != 0)
-        return by_scope != 0 ? by_scope : by_kind;
+    int by_set = compare_sets(left, right);
+    if (by_set != 0)
+        return by_set;
     _Static_assert(sizeof(struct prefix) == 17, "no padding");
     int by_prefix = memcmp(&orders[left->order].prefix, &orders[right->order].prefix,
                            sizeof(struct prefix));
     if (by_prefix != 0)
         return by_prefix;
     return left->order < right->order ? -1 : 1;
+}
+
+/* Drops go first: a network may take the place of another that covers it. */
+static int compare_steps(const void *a, const void *b, void *context) {
+    const struct todo *left = a, *right = b;
+    int by_set = compare_sets(left, right);
+    if (by_set != 0 || left->is_drop == right->is_drop)
+        return by_set != 0 ? by_set : compare_elements(a, b, context);
+    return left->is_drop ? -1 : 1;
 }
 
 static bool same_element(const struct applying *applying, const struct todo *a,
@@ -76,19 +98,23 @@ static bool same_element(const struct applying *applying, const struct todo *a,
 
 /* Of several orders for one element the last holds; those before it count as done. */
 static void collect(struct applying *applying, uint32_t count) {
-    uint32_t found = 0;
+    struct todo *todo = applying->todo;
+    uint32_t found = 0, kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct enforce_order *order = &applying->orders[i];
         applying->results[i] = check_order(applying, order);
         if (applying->results[i] == 0)
-            applying->todo[found++] = (struct todo){i, order->scope, order->is_drop,
-                                                    (uint8_t)set_kind_of(&order->prefix)};
+            todo[found++] = (struct todo){.order = i,
+                                          .scope = order->scope,
+                                          .kind = (uint8_t)set_kind_of(&order->prefix),
+                                          .is_drop = order->is_drop};
     }
-    qsort_r(applying->todo, found, sizeof(*applying->todo), compare_todo,
-            (void *)applying->orders);
+    qsort_r(todo, found, sizeof(*todo), compare_elements, (void *)applying->orders);
     for (uint32_t i = 0; i < found; i++)
-        if (i + 1 == found || !same_element(applying, &applying->todo[i], &applying->todo[i + 1]))
-            applying->todo[applying->count++] = applying->todo[i];
+        if (i + 1 == found || !same_element(applying, &todo[i], &todo[i + 1]))
+            todo[kept++] = todo[i];
+    qsort_r(todo, kept, sizeof(*todo), compare_steps, (void *)applying->orders);
+    applying->count = kept;
 }
 
 static uint64_t timeout_ms(const struct applying *applying, const struct enforce_order *order) {
@@ -99,9 +125,22 @@ static uint64_t timeout_ms(const struct applying *applying, const struct enforce
     return (uint64_t)(left_ms > most_ms ? most_ms : left_ms);
 }
 
-/* The drops or the puts among todo[from..to), which are of one set, as one kind of message. */
-static void write_some(const struct applying *applying, uint32_t from, uint32_t to, bool is_drop,
-                       uint8_t command, bool with_timeout) {
+typedef bool chosen_fn(const struct todo *todo);
+
+static bool is_any(const struct todo *todo) {
+    (void)todo;
+    return true;
+}
+static bool is_put(const struct todo *todo) {
+    return !todo->is_drop;
+}
+static bool is_there(const struct todo *todo) {
+    return todo->is_there;
+}
+
+/* The chosen among todo[from..to), which are of one set, as one kind of message. */
+static void write_some(const struct applying *applying, uint32_t from, uint32_t to,
+                       uint8_t command, chosen_fn *is_chosen, bool with_timeout) {
     const struct todo *first = &applying->todo[from];
     char name[SET_NAME_MAX];
     set_name(name, &applying->enforce->scopes[first->scope], first->kind);
@@ -109,20 +148,21 @@ static void write_some(const struct applying *applying, uint32_t from, uint32_t 
     elements_begin(&writer, &applying->enforce->batch, command, name);
     for (uint32_t i = from; i < to; i++) {
         const struct enforce_order *order = &applying->orders[applying->todo[i].order];
-        if (order->is_drop == is_drop)
+        if (is_chosen(&applying->todo[i]))
             elements_prefix(&writer, &order->prefix, set_kinds[first->kind].is_interval,
-                         with_timeout ? timeout_ms(applying, order) : 0);
+                            with_timeout ? timeout_ms(applying, order) : 0);
     }
     elements_end(&writer);
 }
 
-/* Drops go first: a network may take the place of another that covers it. */
 static void write_set_orders(const struct applying *applying, uint32_t from, uint32_t to) {
-    write_some(applying, from, to, true, NFT_MSG_NEWSETELEM, false);
-    write_some(applying, from, to, true, NFT_MSG_DELSETELEM, false);
-    write_some(applying, from, to, false, NFT_MSG_NEWSETELEM, false);
-    write_some(applying, from, to, false, NFT_MSG_DELSETELEM, false);
-    write_some(applying, from, to, false, NFT_MSG_NEWSETELEM, true);
+    if (set_kinds[applying->todo[from].kind].is_interval) {
+        write_some(applying, from, to, NFT_MSG_DELSETELEM, is_there, false);
+    } else {
+        write_some(applying, from, to, NFT_MSG_NEWSETELEM, is_any, false);
+        write_some(applying, from, to, NFT_MSG_DELSETELEM, is_any, false);
+    }
+    write_some(applying, from, to, NFT_MSG_NEWSETELEM, is_put, true);
 }
 
 /* Where the orders for the set of todo[from] end. */
@@ -156,12 +196,14 @@ static void apply_range(const struct applying *applying, uint32_t from, uint32_t
         applying->results[applying->todo[i].order] = error == -EPERM ? -EACCES : error;
 }
 
-/* Refused alone, though perhaps only because its element expired between add and delete, or because
- * it overlapped something that a later batch has dropped. */
+/* Refused alone, but only because its element expired since we looked, or between add and delete. */
 static void apply_again(const struct applying *applying, uint32_t at) {
-    int *result = &applying->results[applying->todo[at].order];
-    if (*result == -ENOENT || *result == -EEXIST)
-        *result = send_orders(applying, at, at + 1);
+    struct todo *todo = &applying->todo[at];
+    int *result = &applying->results[todo->order];
+    if (*result != -ENOENT)
+        return;
+    todo->is_there = false;
+    *result = send_orders(applying, at, at + 1);
 }
 
 /* ---- what the sets as they are say about the orders ---------------------------------------------- */
@@ -224,37 +266,32 @@ static bool has_rival(const struct networks *networks, const struct prefix *pref
     return false;
 }
 
-/* Orders for one set of networks, todo[from..to); what is to be sent is moved to todo[*kept..).
- * This is not left to the kernel: it compares starts and ends one by one, so that dropping
- * 192.0.2.0/24 where the set holds its two halves would take the first start and the last end out
- * and leave the rest of the address space banned; and 6.1 lets some overlaps pass. */
+/* Orders for one set of networks, todo[from..to), drops first; what is to be sent is moved to
+ * todo[*kept..). */
 static int settle_networks(struct applying *applying, const struct kernel_set *set, uint32_t from,
                            uint32_t to, uint32_t *kept) {
     at_scope_end(networks_free) struct networks networks = {0};
     int error = elements_read(&applying->enforce->netfilter, set, networks_add, &networks);
     if (error < 0 || networks.is_short_of_memory)
         return error < 0 ? error : -ENOMEM;
-    for (uint32_t i = from; i < to; i++) {
-        struct network *found = networks_find(&networks,
-                                              &applying->orders[applying->todo[i].order].prefix);
-        if (found && applying->todo[i].is_drop)
-            found->is_dropped = true;
-    }
     const struct prefix *before = NULL; /* the last one to be put */
     for (uint32_t i = from; i < to; i++) {
         struct todo todo = applying->todo[i];
         const struct prefix *prefix = &applying->orders[todo.order].prefix;
-        bool is_wanted;
+        struct network *found = networks_find(&networks, prefix);
+        todo.is_there = found != NULL;
         if (todo.is_drop) {
-            is_wanted = networks_find(&networks, prefix) != NULL;
+            if (!found)
+                continue;
+            found->is_dropped = true;
         } else {
-            is_wanted = !has_rival(&networks, prefix) &&
-                        !(before && prefix_contains(before, prefix));
-            applying->results[todo.order] = is_wanted ? 0 : -EEXIST;
-            before = is_wanted ? prefix : before;
+            if (has_rival(&networks, prefix) || (before && prefix_contains(before, prefix))) {
+                applying->results[todo.order] = -EEXIST;
+                continue;
+            }
+            before = prefix;
         }
-        if (is_wanted)
-            applying->todo[(*kept)++] = todo;
+        applying->todo[(*kept)++] = todo;
     }
     return 0;
 }

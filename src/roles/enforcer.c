@@ -148,7 +148,7 @@ struct listing {
 };
 
 static void list_one(void *context, const char *set_name, uint16_t scope,
-                     const struct prefix *prefix, int64_t expires_us, uint64_t packets) {
+                     const struct prefix *prefix, int64_t expires_us) {
     (void)set_name;
     struct listing *listing = context;
     bool wants_all = listing->wanted.length == 0;
@@ -160,7 +160,7 @@ static void list_one(void *context, const char *set_name, uint16_t scope,
         listing->count = 0;
     }
     listing->elements[listing->count++] = (struct wire_element){
-        .scope = scope, .prefix = *prefix, .until_us = expires_us, .packets = packets};
+        .scope = scope, .prefix = *prefix, .until_us = expires_us};
 }
 
 static void answer_query(struct enforcer_role *role, const struct wire_query *query) {

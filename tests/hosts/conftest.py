@@ -127,7 +127,7 @@ class Report:
 
     def pytest_sessionfinish(self, session):
         for text in guard.MEASURED:
-            self.line(f"# {text}")
+            self.line(f"# measured: {text}")
         self.line(f"# hosts: {', '.join(f'{count} {word}' for word, count in self.counts.items())}")
         if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.counts["skipped"]:
             session.exitstatus = pytest.ExitCode.OK

@@ -50,9 +50,11 @@ class Guard:
         done = self.host.enter(
             "systemd-run", "--quiet", "--collect", f"--unit={UNIT}", "--service-type=notify",
             "--property=Restart=on-failure", "--property=RestartSec=0", "--property=StartLimitIntervalSec=0",
-            "--", "/usr/sbin/hauberkd", *FOLDERS, *options, check=False)
+            "--property=TimeoutStartSec=20", "--", "/usr/sbin/hauberkd", *FOLDERS, *options, check=False)
         if done.returncode:
-            raise RuntimeError(f"hauberkd does not start: {done.stderr}{self.journal()[-4000:]}")
+            story = self.journal()[-4000:]
+            self.host.enter("systemctl", "stop", UNIT, check=False)
+            raise RuntimeError(f"hauberkd does not start: {done.stderr}{story}")
 
     def stop(self):
         """End hauberkd as a restart would: by SIGTERM, after which the kernel keeps the bans."""

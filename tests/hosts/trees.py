@@ -16,6 +16,7 @@ which the next run removes.
 
 import argparse
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import os
@@ -164,13 +165,17 @@ def below(release, layer):
     return [path_of(release, lower), *below(release, lower)] if lower else []
 
 
+# A maker has a pid namespace of its own, so that nothing it started outlives it, and mounts nobody else sees.
+OWN_NAMESPACES = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
 def ensure(releases=RELEASES, layers=("build",)):
     """Make what is missing of these layers and those below them, the releases side by side."""
     missing = [release for release in releases if any(not path_of(release, layer).is_dir() for layer in layers)]
     makers = []
     try:
         for release in missing:
-            command = ["unshare", "--mount", "--propagation", "private", sys.executable, HERE / "trees.py", "--here",
+            command = [*OWN_NAMESPACES, sys.executable, HERE / "trees.py", f"--for-pid={os.getpid()}",
                        *(f"--layer={layer}" for layer in layers), release]
             makers.append(subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                            stdout=sys.stderr, text=True, preexec_fn=namespaces.die_with_parent))
@@ -178,15 +183,16 @@ def ensure(releases=RELEASES, layers=("build",)):
         if any(maker.returncode for maker in makers):
             raise TreeError("\n".join(error for error in errors if error))
     finally:
-        for maker in makers:
+        for maker, release in zip(makers, missing):
             maker.kill()
+            namespaces.kill_cgroup(f"hauberk-tests-{os.getpid()}-tree-{release}")
 
 
-def make(release, layer):
-    """Make one layer (and first those below it) unless it exists. Runs in an own mount namespace."""
+def make(release, layer, cgroup):
+    """Make one layer (and first those below it) unless it exists. Runs in namespaces of its own."""
     TREES.mkdir(mode=0o755, parents=True, exist_ok=True)
     if BELOW[layer]:
-        make(release, BELOW[layer])
+        make(release, BELOW[layer], cgroup)
     with locked(f"{release}-{layer}"):
         path = path_of(release, layer)
         if path.is_dir():
@@ -196,9 +202,9 @@ def make(release, layer):
         making, log = path.with_name(path.name + ".making"), path.with_name(path.name + ".log")
         making.mkdir()
         {"base": make_base, "services": make_services, "build": make_build, "hauberk": make_hauberk}[layer](
-            release, making, log)
+            Tree(release, making, log, cgroup))
         (making / "upper").rename(path)
-        subprocess.run(["umount", "-q", "-l", str(making / "root")], check=False)
+        subprocess.run(["umount", "-l", making / "root"], check=False, capture_output=True)
         shutil.rmtree(making)
         print(f"# made the {layer} layer of {release} in {time.monotonic() - began:.0f} s", flush=True)
 
@@ -231,39 +237,73 @@ def sweep(prefix):
         os.close(descriptor)
 
 
-def make_base(release, making, log):
+@dataclasses.dataclass
+class Tree:
+    """A layer in the making: `making/upper` becomes the layer."""
+
+    release: str
+    making: pathlib.Path
+    log: pathlib.Path
+    cgroup: str
+
+    def run(self, *command):
+        """Run a command to its end, its output in the log."""
+        run(self.log, *command)
+
+    def overlay(self, layer, folder=None):
+        """Mount the layers below `layer`, to be written to in `folder`; return the root."""
+        folder = folder or self.making
+        for part in ("upper", "work", "root"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        mount_overlay(folder / "root", below(self.release, layer), folder / "upper", folder / "work")
+        return folder / "root"
+
+    def inside(self, root, script, *options):
+        """Run a shell script in a root, not booted, with this host's network and resolver (archive access)."""
+        self.run(*namespaces.in_cgroup(self.cgroup), "systemd-nspawn", "-q", "-D", root,
+                 f"--machine=tree-{self.release}", "--register=no", "--keep-unit", "--resolv-conf=bind-host", "--pipe",
+                 "--setenv=LC_ALL=C.UTF-8", "--setenv=DEBIAN_FRONTEND=noninteractive", *options,
+                 "/bin/sh", "-ec", script)
+
+    def install(self, root, packages):
+        """apt-get install in a root."""
+        self.inside(root, "apt-get -q update && apt-get -qy install --no-install-recommends " + " ".join(packages)
+                    + " && apt-get clean")
+
+
+def make_base(tree):
     """debootstrap, then this host's sources and current updates."""
-    upper = making / "upper"
-    run(log, "debootstrap", "--variant=minbase", f"--include={','.join(BASE_PACKAGES)}", release, upper, archive()[0])
+    upper = tree.making / "upper"
+    tree.run("debootstrap", "--variant=minbase", f"--include={','.join(BASE_PACKAGES)}", tree.release, upper,
+             archive()[0])
     policy = upper / "usr/sbin/policy-rc.d"         # a package's own scripts must not start a daemon in a tree
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
-    (upper / "etc/apt/sources.list").write_text(sources_list(release))
-    inside(upper, log, "apt-get -q update && apt-get -qy upgrade && apt-get clean")
+    (upper / "etc/apt/sources.list").write_text(sources_list(tree.release))
+    tree.inside(upper, "apt-get -q update && apt-get -qy upgrade && apt-get clean")
     (upper / "etc/resolv.conf").write_text("")      # a booted host has no resolver; only tree making binds this host's
 
 
-def make_services(release, making, log):
+def make_services(tree):
     """The mail server: packages as Debian ships them, then services/setup in the tree."""
-    root = overlay(making, below(release, "services"))
-    install(root, log, SERVICE_PACKAGES + RUNTIME_PACKAGES[release])
-    inside(root, log, f"sh -eux /mnt/setup {release}", f"--bind-ro={HERE / 'services'}:/mnt")
+    root = tree.overlay("services")
+    tree.install(root, SERVICE_PACKAGES + RUNTIME_PACKAGES[tree.release])
+    tree.inside(root, f"sh -eux /mnt/setup {tree.release}", f"--bind-ro={HERE / 'services'}:/mnt")
 
 
-def make_build(release, making, log):
+def make_build(tree):
     """A compiler and the development packages."""
-    install(overlay(making, below(release, "build")), log, build_packages())
+    tree.install(tree.overlay("build"), build_packages())
 
 
-def make_hauberk(release, making, log):
+def make_hauberk(tree):
     """A release build of the checkout; the layer is what `make install` gives, and nothing of the building."""
-    building = making / "building"
-    building.mkdir()
-    root = overlay(building, below(release, "hauberk"))
+    building = tree.making / "building"
+    root = tree.overlay("hauberk", building)
     copy_checkout(root / "root/hauberk")
-    inside(root, log, "cd /root/hauberk && make install DESTDIR=/root/installed PREFIX=/usr", "--private-network")
-    (building / "upper/root/installed").rename(making / "upper")
-    run(log, "umount", root)
+    tree.inside(root, "cd /root/hauberk && make install DESTDIR=/root/installed PREFIX=/usr", "--private-network")
+    (building / "upper/root/installed").rename(tree.making / "upper")
+    tree.run("umount", root)
 
 
 def hauberk_exists():
@@ -295,31 +335,6 @@ def copy_checkout(target):
         shutil.copy2(CHECKOUT / path, target / path, follow_symlinks=False)
 
 
-def install(root, log, packages):
-    """apt-get install in a tree."""
-    inside(root, log, "apt-get -q update && apt-get -qy install --no-install-recommends " + " ".join(packages)
-           + " && apt-get clean")
-
-
-def inside(root, log, script, *options):
-    """Run a shell script in a tree, not booted, with this host's network and resolver (archive access)."""
-    cgroup = f"hauberk-tests-{os.getpid()}-tree"
-    try:
-        run(log, *namespaces.in_cgroup(cgroup), "systemd-nspawn", "-q", "-D", root, f"--machine=tree-{os.getpid()}",
-            "--register=no", "--keep-unit", "--resolv-conf=bind-host", "--pipe", "--setenv=LC_ALL=C.UTF-8",
-            "--setenv=DEBIAN_FRONTEND=noninteractive", *options, "/bin/sh", "-ec", script)
-    finally:
-        namespaces.kill_cgroup(cgroup)
-
-
-def overlay(making, lowers):
-    """Mount an overlay in the folder `making` (upper, work, root) and return its root."""
-    for part in ("upper", "work", "root"):
-        (making / part).mkdir(exist_ok=True)
-    mount_overlay(making / "root", lowers, making / "upper", making / "work")
-    return making / "root"
-
-
 def mount_overlay(target, lowers, upper, work):
     """mount(8) an overlay; `lowers` are named topmost first."""
     options = f"lowerdir={':'.join(map(str, lowers))},upperdir={upper},workdir={work}"
@@ -329,18 +344,18 @@ def mount_overlay(target, lowers, upper, work):
 def main():
     parser = argparse.ArgumentParser(description="Make the trees of the hosts suite.")
     parser.add_argument("--layer", action="append", choices=BELOW, help="with those below it; default: build")
-    parser.add_argument("--here", action="store_true", help="this process has a mount namespace of its own already")
+    parser.add_argument("--for-pid", type=int, help="(internal) make here; the namespaces are this process's own")
     parser.add_argument("releases", nargs="*", default=RELEASES, metavar="RELEASE")
     options = parser.parse_args()
     layers = options.layer or ["build"]
     try:
-        if not options.here:
+        if not options.for_pid:
             ensure(options.releases, layers)
             return
         namespaces.hide_nspawn_traces()
         for release in options.releases:
             for layer in layers:
-                make(release, layer)
+                make(release, layer, f"hauberk-tests-{options.for_pid}-tree-{release}")
     except TreeError as error:
         sys.exit(str(error))
 

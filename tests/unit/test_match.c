@@ -348,11 +348,13 @@ static void poison_is_noted_and_skipped(void **state) {
     }
 }
 
+/* Borrows the texts and the filter. */
 static struct filter_rules *rules_with(struct config_filter *filter, const char *prefix,
                                        const char *const *fail, const char *ignore) {
     static struct config_pattern patterns[8], ignored;
     struct why why;
-    *filter = (struct config_filter){.name = "made-up", .service = "made-up"};
+    static char name[] = "made-up";
+    *filter = (struct config_filter){.name = name, .service = name};
     filter->prefix.text = (char *)(uintptr_t)prefix;
     for (filter->fail.at = patterns; fail[filter->fail.count]; filter->fail.count++)
         patterns[filter->fail.count] =
@@ -397,6 +399,51 @@ static void too_much_work_is_given_up(void **state) {
     filter_rules_free(made);
 }
 
+/* One line for several filters, one of which wants to see every line. */
+static void filters_share_lines(void **state) {
+    (void)state;
+    static const char *const one[] = {"^ one.* <HOST>$", NULL};
+    static const char *const two[] = {"two.* <HOST>$", NULL};
+    static const char *const any[] = {"^ \\w+.* <HOST>$", NULL};
+    static const char log[] = "2026-11-21T08:00:00Z one two 203.0.113.1\n"
+                              "2026-11-21T08:00:00Z two one 203.0.113.2\n"
+                              "2026-11-21T08:00:00Z 3 203.0.113.3\n"
+                              "2026-11-21T08:00:00Z one 203.0.113.4\n"
+                              "one two 203.0.113.5\n";
+    static const struct {
+        unsigned filters; /* which of them there are */
+        const char *facts; /* filter and last octet */
+    } cases[] = {{3, "4:1 9:1 9:2 4:4 "},
+                 {7, "4:1 9:1 11:1 9:2 11:2 11:3 4:4 11:4 "},
+                 {4, "11:1 11:2 11:3 11:4 "}};
+    static struct config_filter filters[3];
+    struct filter_rules *all[3] = {rules_with(&filters[0], NULL, one, NULL)};
+    all[1] = rules_with(&filters[1], NULL, two, NULL);
+    all[2] = rules_with(&filters[2], NULL, any, NULL);
+    assert_int_equal(all[2]->literals.count, 0);
+    for (size_t i = 0; i < 2 * ELEMENTS_OF(cases); i++) {
+        struct filter_rules *chosen[3];
+        uint16_t chosen_numbers[3];
+        uint32_t count = 0;
+        for (unsigned f = 0; f < 3; f++)
+            if (cases[i / 2].filters & 1u << f) {
+                chosen[count] = all[f];
+                chosen_numbers[count++] = numbers[f];
+            }
+        struct why why;
+        struct match *match = match_new(chosen, chosen_numbers, count, i % 2 == 1, &why);
+        cleanup_facts struct facts facts = {0};
+        cleanup_text struct text text = {0};
+        match_feed(match, SPAN(log), 0, NOW_US, add_fact, &facts);
+        for (uint32_t k = 0; k < facts.count; k++)
+            text_add_format(&text, "%u:%u ", facts.at[k].filter, facts.at[k].address.at[15]);
+        assert_string_equal(text.at, cases[i / 2].facts);
+        match_free(match);
+    }
+    for (unsigned f = 0; f < 3; f++)
+        filter_rules_free(all[f]);
+}
+
 static void odd_lines(void **state) {
     (void)state;
     cleanup_text struct text log = {0};
@@ -417,7 +464,7 @@ static void odd_lines(void **state) {
         assert_true(span_is(wire_bytes(facts.at[0].evidence), FAILED));
         assert_true(span_is(wire_bytes(facts.at[1].account), "a\\x00b\\x1b[2J"));
         assert_int_equal(match_counts(match)->too_long, 1);
-        assert_int_equal(match_counts(match)->undated, without_prefilter ? 3 : 1);
+        assert_int_equal(match_counts(match)->undated, match_has_prefilter(match) ? 1 : 3);
         assert_int_equal(match_counts(match)->lines, 7);
         match_free(match);
     }
@@ -608,6 +655,7 @@ int main(void) {
         cmocka_unit_test(reading_is_taken_up_again),
         cmocka_unit_test(poison_is_noted_and_skipped),
         cmocka_unit_test(too_much_work_is_given_up),
+        cmocka_unit_test(filters_share_lines),
         cmocka_unit_test(odd_lines),
         cmocka_unit_test(trials_say_how_far),
         cmocka_unit_test(bad_patterns_are_refused),

@@ -1,0 +1,68 @@
+# hauberk's front door. `sudo make guard` guards this host, `sudo make check` runs every test.
+# Both install the Debian packages they need (packages/*) when root, and say which when not.
+
+.POSIX:
+SHELL = /bin/sh
+DESTDIR =
+PREFIX = /usr
+RELEASE = build/release
+CHECK = build/check
+MESON_OPTIONS =
+
+# As root, everything is built as whoever owns the checkout, so that nothing of root's is left in it.
+OWNER = $$(stat -c %U .)
+AS_OWNER = if [ "$$(id -u)" = 0 ] && [ "$(OWNER)" != root ]; then \
+	as_owner() { runuser -u "$(OWNER)" -- "$$@"; }; else as_owner() { "$$@"; }; fi
+
+all: build
+
+help:
+	@echo "sudo make guard   build and guard this host in the foreground; Ctrl-C lifts everything"
+	@echo "sudo make check   build with sanitizers and run every test"
+	@echo "make build        build only"
+	@echo "make install      DESTDIR=… PREFIX=/usr"
+	@echo "make bench        measure against a log of a million lines"
+
+packages-build:
+	@tools/packages packages/build
+
+packages-check:
+	@tools/packages packages/build packages/check
+
+$(RELEASE)/build.ninja: packages-build
+	@$(AS_OWNER); [ -f $@ ] || as_owner meson setup $(RELEASE) --buildtype=debugoptimized \
+		-Doptimization=2 -Dtests=false --prefix=$(PREFIX) $(MESON_OPTIONS)
+
+build: $(RELEASE)/build.ninja
+	@$(AS_OWNER); as_owner meson configure $(RELEASE) --prefix=$(PREFIX) >/dev/null; \
+		as_owner ninja -C $(RELEASE)
+
+install: build
+	@DESTDIR="$(DESTDIR)" meson install -C $(RELEASE) --no-rebuild
+
+guard: build
+	@tools/guard $(RELEASE)
+
+$(CHECK)/build.ninja: packages-check
+	@$(AS_OWNER); [ -f $@ ] || as_owner meson setup $(CHECK) --buildtype=debug -Doptimization=1 \
+		-Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true $(MESON_OPTIONS)
+
+build-check: $(CHECK)/build.ninja
+	@$(AS_OWNER); as_owner ninja -C $(CHECK)
+
+check: build build-check
+	@tests/run $(CHECK) $(RELEASE)
+
+# The same tree with the other compiler; warnings are errors. Used by .ci/run.
+build-clang: packages-check
+	@$(AS_OWNER); [ -f build/clang/build.ninja ] || CC=clang as_owner meson setup build/clang \
+		-Dwerror=true $(MESON_OPTIONS); as_owner ninja -C build/clang
+
+bench: build
+	@bench/run $(RELEASE)
+
+clean:
+	@rm -rf build
+
+.PHONY: all help packages-build packages-check build install guard build-check check build-clang \
+	bench clean

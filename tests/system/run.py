@@ -1,0 +1,36 @@
+#!/usr/bin/python3
+"""The system suite: hauberkd as a whole, in a namespace of its own, with real logs and the real
+kernel. Prints TAP. Usage: run.py [NAME…]"""
+import os
+import sys
+import traceback
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import kill_test  # noqa: E402
+import source_test  # noqa: E402
+import ban_test  # noqa: E402
+import world  # noqa: E402
+
+
+def main():
+    why = world.missing_right()
+    if why:
+        print(f"ok - system # SKIP {why}")
+        return 0
+    failed = 0
+    for module in (ban_test, source_test, kill_test):
+        for name, test in sorted(vars(module).items()):
+            if not name.startswith("test_") or (sys.argv[1:] and name not in sys.argv[1:]):
+                continue
+            try:
+                told = test()
+                print(f"ok - {name}{': ' + told if told else ''}", flush=True)
+            except Exception:  # noqa: BLE001 - a test's failure is told, and the next one runs
+                failed += 1
+                traceback.print_exc(file=sys.stdout)
+                print(f"not ok - {name}", flush=True)
+    return 1 if failed else 0
+
+
+sys.exit(main())
