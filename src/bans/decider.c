@@ -302,17 +302,24 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
         return;
     known_add(decider->known, &event->address, wire_bytes(event->account),
               event->at_us < now_us ? event->at_us : now_us);
-    for (uint32_t j = 0; j < decider->config->jail_count; j++)
-        if (jail_reads(decider, j, source, event->filter)) {
-            decider->jail_counts[j].successes++;
-            keep_evidence(decider, source, (uint16_t)j, VERDICT_SUCCESS, &id, event->at_us,
-                          event);
-        }
+    uint32_t back = joins_take_back(decider->joins,
+                                    span_of(decider->config->filters[event->filter].service),
+                                    wire_bytes(event->session), &event->address, event->at_us);
+    for (uint32_t j = 0; j < decider->config->jail_count; j++) {
+        if (!jail_reads(decider, j, source, event->filter))
+            continue;
+        struct prefix counted =
+            decider_id(decider, &decider->config->jails[j], &event->address, now_us);
+        if (back)
+            ledger_take_back(decider->ledger, (uint16_t)j, &counted, back * WEIGHT_ONE);
+        decider->jail_counts[j].successes++;
+        keep_evidence(decider, source, (uint16_t)j, VERDICT_SUCCESS, &id, event->at_us, event);
+    }
 }
 
 void decider_event(struct decider *decider, uint16_t source, const struct wire_event *event,
                    bool is_memory, int64_t now_us) {
-    if (!event->has_address || event->filter >= decider->config->filter_count)
+    if (!event->has_address || event->kind == EVENT_SKIPPED || event->filter >= decider->config->filter_count)
         return;
     if (event->kind == EVENT_SUCCESS) {
         success(decider, source, event, now_us);

@@ -70,7 +70,7 @@ static void want_element(struct projection *projection, uint16_t scope,
     if (element->wanted_us == until_us && !cut)
         return;
     element->wanted_us = until_us;
-    element->cut = cut;
+    element->cut = until_us != 0 && (cut || element->cut); /* a cut that is due stays due */
     mark(projection, element);
 }
 
@@ -79,10 +79,11 @@ static bool is_odd(const struct prefix *prefix) {
 }
 
 /* Splits `prefix`, covered until `until_us`, wherever a net inside it ends later. Prefixes nest or
- * are apart, so halving reaches every net inside. */
+ * are apart, so halving reaches every net inside. A piece that happens to be a /64 is halved once
+ * more: bans of just that /64 have the same key in a set of their own. */
 static void flatten(struct projection *projection, uint16_t scope, struct prefix prefix,
                     int64_t until_us) {
-    bool is_split = false;
+    bool is_split = !is_odd(&prefix);
     for (uint32_t i = 0; i < projection->net_count; i++) {
         const struct net *net = &projection->nets[i];
         if (net->scope != scope || !is_later(net->until_us, until_us))
@@ -92,18 +93,20 @@ static void flatten(struct projection *projection, uint16_t scope, struct prefix
         else if (prefix_contains(&prefix, &net->prefix))
             is_split = true;
     }
-    for (uint32_t i = 0; is_split && i < projection->net_count; i++) {
+    bool halves = !is_odd(&prefix);
+    for (uint32_t i = 0; is_split && !halves && i < projection->net_count; i++) {
         const struct net *net = &projection->nets[i];
-        if (net->scope == scope && is_later(net->until_us, until_us) &&
-            prefix_contains(&prefix, &net->prefix) && !prefix_equals(&prefix, &net->prefix)) {
-            struct prefix half = prefix;
-            half.length++;
-            unsigned bit = half.length - 1u + (prefix_is_v4(&prefix) ? 96u : 0u);
-            flatten(projection, scope, half, until_us);
-            half.address.at[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
-            flatten(projection, scope, half, until_us);
-            return;
-        }
+        halves = net->scope == scope && is_later(net->until_us, until_us) &&
+                 prefix_contains(&prefix, &net->prefix) && !prefix_equals(&prefix, &net->prefix);
+    }
+    if (halves) {
+        struct prefix half = prefix;
+        half.length++;
+        unsigned bit = half.length - 1u + (prefix_is_v4(&prefix) ? 96u : 0u);
+        flatten(projection, scope, half, until_us);
+        half.address.at[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+        flatten(projection, scope, half, until_us);
+        return;
     }
     want_element(projection, scope, &prefix, until_us, false);
 }
@@ -118,9 +121,26 @@ static bool is_outermost(const struct projection *projection, const struct net *
     return true;
 }
 
-/* Halving may end in single addresses; the interval set takes those as well, but their elements
- * would stand beside bans of just that address. So hosts and /64s inside an odd net keep their own
- * sets, and what flattening makes of odd nets is told apart by its length only. */
+/* Of what waits, the networks to be dropped go to the end, from where they are taken first: a net and
+ * its parts must not meet in the set, not even for the time between two batches. */
+static void put_dropped_nets_last(struct projection *projection) {
+    struct key_list *dirty = &projection->dirty;
+    size_t end = dirty->count;
+    for (size_t i = end; i-- > 0;) {
+        struct element_key *key = (struct element_key *)(void *)(dirty->at + i * sizeof(*key));
+        const struct element *element =
+            is_odd(&key->prefix) ? table_find(projection->elements, key) : NULL;
+        if (!element || element->wanted_us != 0)
+            continue;
+        struct element_key *last =
+            (struct element_key *)(void *)(dirty->at + --end * sizeof(*key));
+        struct element_key kept = *last;
+        *last = *key;
+        *key = kept;
+    }
+}
+
+/* What flattening makes of odd nets is told apart from hosts and /64s by its length. */
 static void project_nets(struct projection *projection, uint16_t scope) {
     uint32_t place = 0;
     for (struct element *one; (one = table_next(projection->elements, &place));)
@@ -131,10 +151,11 @@ static void project_nets(struct projection *projection, uint16_t scope) {
     for (uint32_t i = 0; i < projection->net_count; i++)
         if (projection->nets[i].scope == scope && is_outermost(projection, &projection->nets[i]))
             flatten(projection, scope, projection->nets[i].prefix, projection->nets[i].until_us);
+    put_dropped_nets_last(projection);
 }
 
 static void want_net(struct projection *projection, uint16_t scope, const struct prefix *prefix,
-                     int64_t until_us) {
+                     int64_t until_us, bool cut) {
     struct net *found = NULL;
     for (uint32_t i = 0; i < projection->net_count && !found; i++)
         if (projection->nets[i].scope == scope &&
@@ -150,12 +171,17 @@ static void want_net(struct projection *projection, uint16_t scope, const struct
         projection->nets[projection->net_count++] = (struct net){scope, *prefix, until_us};
     }
     project_nets(projection, scope);
+    uint32_t place = 0;
+    for (struct element *one; cut && (one = table_next(projection->elements, &place));)
+        if (one->key.scope == scope && one->wanted_us != 0 && is_odd(&one->key.prefix) &&
+            prefix_contains(prefix, &one->key.prefix))
+            one->cut = true; /* every one of them was marked just now */
 }
 
 void projection_want(struct projection *projection, uint16_t scope, const struct prefix *prefix,
                      int64_t until_us, bool cut) {
     if (is_odd(prefix))
-        want_net(projection, scope, prefix, until_us);
+        want_net(projection, scope, prefix, until_us, cut);
     else
         want_element(projection, scope, prefix, until_us, cut);
 }
@@ -177,13 +203,13 @@ uint32_t projection_orders(struct projection *projection, int64_t now_us,
             continue;
         element->is_dirty = false;
         bool is_drop = element->wanted_us == 0 || is_over(element->wanted_us, now_us);
-        if (is_drop && element->enforced_us == 0 && element->ordered_us == 0) {
+        if (is_drop && element->enforced_us == 0 && element->in_flight == 0) {
             table_remove(projection->elements, element);
             continue;
         }
         struct enforce_order order = {key.scope, is_drop, element->cut && !is_drop, key.prefix,
                                       is_drop ? 0 : element->wanted_us};
-        projection->awaited += element->ordered_us == 0;
+        projection->awaited += element->in_flight++ == 0;
         element->ordered_us = is_drop ? ORDERED_DROP : element->wanted_us;
         element->cut = false;
         orders[count] = order;
@@ -200,27 +226,25 @@ void projection_receipt(struct projection *projection, uint16_t scope,
                         const struct prefix *prefix, bool was_drop, int64_t until_us, int error) {
     struct element_key key = {*prefix, 0, scope};
     struct element *element = table_find(projection->elements, &key);
-    if (!element || element->ordered_us == 0)
+    if (!element || element->in_flight == 0)
         return;
-    bool is_latest = was_drop ? element->ordered_us == ORDERED_DROP
-                              : element->ordered_us == until_us;
     element->error = error;
     if (error == 0)
         element->enforced_us = was_drop ? 0 : until_us;
-    if (!is_latest)
+    if (--element->in_flight > 0) /* receipts come in the order of the orders */
         return;
     element->ordered_us = 0;
     projection->awaited--;
-    if (element->wanted_us == 0 && (was_drop || element->enforced_us == 0))
+    if (element->wanted_us == 0 && element->enforced_us == 0 && (error == 0 || !was_drop))
         table_remove(projection->elements, element);
 }
 
 void projection_order_again(struct projection *projection) {
     uint32_t place = 0;
-    projection->awaited = 0;
     for (struct element *one; (one = table_next(projection->elements, &place));) {
-        one->enforced_us = 0;
-        one->ordered_us = 0;
+        /* What was to be dropped may still be there: dropping it again does no harm. */
+        bool may_remain = one->wanted_us == 0 && (one->enforced_us != 0 || one->in_flight > 0);
+        one->enforced_us = may_remain ? UNTIL_PERMANENT : 0;
         one->error = 0;
         one->cut = false;
         mark(projection, one);
@@ -229,9 +253,16 @@ void projection_order_again(struct projection *projection) {
 
 void projection_sweep(struct projection *projection, int64_t now_us) {
     uint32_t place = 0;
-    for (struct element *one; (one = table_next(projection->elements, &place));)
-        if (one->ordered_us == 0 && one->wanted_us != 0 && is_over(one->wanted_us, now_us))
+    for (struct element *one; (one = table_next(projection->elements, &place));) {
+        if (one->in_flight > 0)
+            continue;
+        bool is_done = one->wanted_us == 0 || is_over(one->wanted_us, now_us);
+        bool is_out = one->enforced_us == 0 || is_over(one->enforced_us, now_us);
+        if (is_done && is_out)
             table_remove(projection->elements, one);
+        else if (is_done || (one->error != 0 && one->error != EPERM))
+            mark(projection, one); /* still in the kernel, or refused: once more */
+    }
     for (uint32_t i = 0; i < projection->net_count;)
         if (is_over(projection->nets[i].until_us, now_us))
             projection->nets[i] = projection->nets[--projection->net_count];

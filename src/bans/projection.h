@@ -27,6 +27,7 @@ struct element {
     int64_t wanted_us;    /* UNTIL_PERMANENT, or 0: not wanted (any more) */
     int64_t enforced_us;  /* confirmed by a receipt; 0: not there */
     int64_t ordered_us;   /* last order sent and not yet answered; 0: none (a drop: -2) */
+    uint32_t in_flight;   /* orders not yet answered: each is, once, in their order */
     bool is_dirty, cut;
 };
 
@@ -47,7 +48,8 @@ uint32_t projection_orders(struct projection *projection, int64_t now_us,
 void projection_receipt(struct projection *projection, uint16_t scope,
                         const struct prefix *prefix, bool was_drop, int64_t until_us, int error);
 
-/* The kernel lost everything, or may have: order all of it again (without cutting). */
+/* The kernel lost everything, or may have: order all of it again (without cutting). Receipts of
+ * earlier orders are still awaited. */
 void projection_order_again(struct projection *projection);
 
 /* Drops entries whose time is over. */

@@ -178,8 +178,3 @@ struct watch *loop_forget(struct watch *watch) {
 void loop_notify(const char *state) {
     sd_notify(0, state);
 }
-
-uint64_t loop_watchdog_us(void) {
-    uint64_t interval = 0;
-    return sd_watchdog_enabled(0, &interval) > 0 ? interval : 0;
-}

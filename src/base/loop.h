@@ -49,5 +49,3 @@ struct watch *loop_forget(struct watch *watch); /* returns NULL; NULL is fine */
 
 /* sd_notify(3); does nothing outside systemd. */
 void loop_notify(const char *state);
-/* The watchdog's interval asked for by systemd in µs, 0 for none. */
-uint64_t loop_watchdog_us(void);

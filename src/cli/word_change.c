@@ -26,9 +26,11 @@ static int leave_order(const struct cli *cli, const char *line) {
     char path[500];
     struct stat status;
     snprintf(path, sizeof(path), "%.480s/orders", cli->state_folder);
-    if (stat(cli->state_folder, &status) < 0)
-        return 0; /* hauberkd has never run here: there is nothing to change later */
-    int error = file_append_durably(path, span_of(line));
+    int error = folder_make(cli->state_folder, 0700); /* hauberkd gives it to its user */
+    if (error >= 0 && stat(cli->state_folder, &status) < 0)
+        error = -errno;
+    if (error >= 0)
+        error = file_append_durably(path, span_of(line));
     if (error < 0 || lchown(path, status.st_uid, status.st_gid) < 0)
         return cli_fail(EXIT_FAILED, "the order cannot be left in %s: %s", path,
                         strerror(error < 0 ? -error : errno));
@@ -52,6 +54,16 @@ static int unban_alone(const struct cli *cli, const struct prefix *prefix, const
     char line[200];
     char text[PREFIX_TEXT_MAX];
     struct why why = {0};
+    /* One jail's ban only: another may want the same element, and only hauberkd knows. */
+    if (jail && prefix) {
+        snprintf(line, sizeof(line), "unban %lld %s %s\n", (long long)clock_now_us(),
+                 prefix_format(prefix, text), jail);
+        if (leave_order(cli, line) != 0)
+            return EXIT_FAILED;
+        printf("No hauberkd runs: the ban of %s by %s is lifted when the next one starts.\n", text,
+               jail);
+        return EXIT_FINE;
+    }
     struct enforce *enforce = open_kernel();
     if (!enforce)
         return EXIT_FAILED;

@@ -422,8 +422,16 @@ static int read_filters(struct config_reading *reading) {
         const struct config_jail *jail = &config->jails[i];
         if (!jail->is_enabled || jail->counts_returns)
             continue;
-        if (jail->log_paths.count == 0 && jail->backend != BACKEND_JOURNAL)
+        if (jail->log_paths.count == 0)
             return explain_no_log(reading, i);
+        if (jail->backend == BACKEND_JOURNAL) {
+            struct why notice = {0};
+            (void)why_set(&notice, 0, jail->origin.file, jail->origin.line,
+                          "[%s] asks for the journal, which this version cannot read yet: its "
+                          "logpath is read instead",
+                          jail->name);
+            add_notice(reading, &notice);
+        }
         int error = find_or_read_filter(reading, i);
         if (error < 0)
             return error;

@@ -139,6 +139,9 @@ static int read_max_lines(struct filter_reading *reading) {
     if (lines.count > 1 || span_to_integer(span_of(lines.at[0].text), 1, LINES_MOST, &number) < 0)
         return why_set(reading->why, -EINVAL, lines.at[0].file, lines.at[0].line,
                        "maxlines is a number from 1 to %d", LINES_MOST);
+    if (number > 1)
+        return why_set(reading->why, -EINVAL, lines.at[0].file, lines.at[0].line,
+                       "maxlines above 1 is not possible yet; join lines with <F-MLFID> instead");
     reading->filter->max_lines = (uint32_t)number;
     return 0;
 }

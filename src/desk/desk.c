@@ -15,6 +15,10 @@ static int sweep(void *context) {
     desk->last_wall_us = wall_us;
     desk->last_monotonic_us = monotonic_us;
     decider_sweep(desk->decider, wall_us);
+    if (monotonic_us - desk->purged_us > HOUR_US) {
+        desk->purged_us = monotonic_us;
+        store_purge(desk->store, wall_us - desk->config->evidence_days * DAY_US);
+    }
     desk_changed(desk);
     if (step_us > 5 * SECOND_US || step_us < -5 * SECOND_US) {
         log_notice("the clock was set by %lld s: all times in the kernel are set anew",

@@ -91,7 +91,7 @@ struct desk {
     uint64_t reload_client; /* 0: nobody waits */
     uint64_t next_ticket;
     struct asking *askings; /* questions to the kernel under way */
-    int64_t started_us, last_wall_us, last_monotonic_us;
+    int64_t started_us, last_wall_us, last_monotonic_us, purged_us;
 };
 
 /* The whole desk, before the channels are made. */
@@ -128,7 +128,7 @@ bool desk_enforces(const struct desk *desk);
 void desk_lift(struct desk *desk);        /* takes every element out of the kernel */
 typedef void desk_elements_fn(void *context, const struct wire_element *elements, uint32_t count,
                               bool is_last);
-/* What the kernel holds of a prefix (::/0: everything). */
+/* What the kernel holds of a prefix. */
 void desk_ask_kernel(struct desk *desk, const struct prefix *prefix, desk_elements_fn *answer,
                      void *context);
 

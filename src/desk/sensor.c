@@ -48,6 +48,15 @@ static void note_lost(struct desk *desk, struct desk_source *source, uint64_t lo
     desk_note(desk, "lost", "", NULL, 0, text);
 }
 
+/* A line that killed the reader twice: left out, but not thrown away. */
+static void keep_aside(struct desk *desk, const struct desk_source *source,
+                       const struct wire_event *event) {
+    char text[600];
+    snprintf(text, sizeof(text), "left out of %s: %.*s", source->path,
+             SPAN_FORMAT(wire_bytes(event->evidence)));
+    desk_note(desk, "poison", "", NULL, 0, text);
+}
+
 /* One frame: every event behind `done` counts, once. */
 static void take_events(struct desk *desk, const struct wire_batch *batch,
                         const struct wire_event *events, uint32_t count) {
@@ -61,10 +70,15 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
         note_lost(desk, source, batch->lost);
     if (batch->last <= position->done && batch->lost == 0)
         return; /* lines read again, for their sessions only */
-    for (uint32_t i = 0; i < count; i++)
-        if (events[i].line_end > position->done)
+    for (uint32_t i = 0; i < count; i++) {
+        if (events[i].line_end <= position->done)
+            continue;
+        if (events[i].kind == EVENT_SKIPPED)
+            keep_aside(desk, source, &events[i]);
+        else
             decider_event(desk->decider, batch->source, &events[i],
                           events[i].line_end <= position->mark, now_us);
+    }
     source->lines += batch->lines;
     if (batch->last > position->done)
         position->done = batch->last;

@@ -31,7 +31,7 @@ struct cutting {
     uint32_t ended;
 };
 
-/* ---- which scopes are to be cut for an address ------------------------------------------------ */
+/* ---- which scopes are to be cut for an address ------------------------------------------- */
 
 static int compare_targets(const void *a, const void *b) {
     const struct cut_target *left = a, *right = b;
@@ -75,7 +75,7 @@ static struct address address_from(int family, const void *bytes) {
     return address;
 }
 
-/* ---- sockets of this machine ------------------------------------------------------------------- */
+/* ---- sockets of this machine ------------------------------------------------------------- */
 
 struct candidate {
     struct inet_diag_sockid id;
@@ -185,7 +185,7 @@ static int cut_sockets(struct cutting *cutting, uint8_t protocol) {
     return error < 0 ? error : 0;
 }
 
-/* ---- connections conntrack knows ---------------------------------------------------------------- */
+/* ---- connections conntrack knows --------------------------------------------------------- */
 
 struct flow {
     const struct nlattr *original; /* the tuple of its first packet */
@@ -401,7 +401,7 @@ static int cut_flows(struct cutting *cutting) {
     return error;
 }
 
-/* ---- both ---------------------------------------------------------------------------------------- */
+/* ---- both -------------------------------------------------------------------------------- */
 
 static uint32_t merge_targets(struct cut_target *targets, uint32_t count) {
     uint32_t merged = 0;

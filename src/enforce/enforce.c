@@ -64,7 +64,7 @@ struct enforce *enforce_free(struct enforce *enforce) {
     return NULL;
 }
 
-/* ---- exemptions ------------------------------------------------------------------------------- */
+/* ---- exemptions -------------------------------------------------------------------------- */
 
 /* Brings the kernel's exempt sets to what `changed` (the answer of an exempt_...() call) left. */
 static int exempt_changed(struct enforce *enforce, int changed, struct why *reterr_why) {
@@ -122,7 +122,7 @@ void enforce_each_exempt(const struct enforce *enforce,
     }
 }
 
-/* ---- table and orders --------------------------------------------------------------------------- */
+/* ---- table and orders -------------------------------------------------------------------- */
 
 int enforce_set_scopes(struct enforce *enforce, const struct scope *scopes, uint32_t count,
                        struct why *reterr_why) {
@@ -193,7 +193,7 @@ int enforce_lift(struct enforce *enforce, struct why *reterr_why) {
     return 0;
 }
 
-/* ---- looking -------------------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------------- */
 
 struct listing {
     enforce_element_fn *each;
@@ -202,9 +202,11 @@ struct listing {
     uint16_t scope;
 };
 
-static void list_one(void *context, const struct prefix *prefix, int64_t expires_us) {
+static void list_one(void *context, const struct prefix *prefix, int64_t expires_us,
+                     uint64_t packets) {
     const struct listing *listing = context;
-    listing->each(listing->context, listing->set_name, listing->scope, prefix, expires_us);
+    listing->each(listing->context, listing->set_name, listing->scope, prefix, expires_us,
+                  packets);
 }
 
 static uint16_t scope_of_set(const struct enforce *enforce, const char *set) {
@@ -238,13 +240,57 @@ int enforce_list(struct enforce *enforce, enforce_element_fn *each, void *contex
     return error < 0 ? cannot_list(error, reterr_why) : 0;
 }
 
+struct listing_about {
+    struct listing listing;
+    const struct prefix *prefix;
+};
+
+static void list_if_about(void *context, const struct prefix *prefix, int64_t expires_us,
+                          uint64_t packets) {
+    struct listing_about *about = context;
+    if (prefix_overlaps(prefix, about->prefix))
+        list_one(&about->listing, prefix, expires_us, packets);
+}
+
+/* A hash set holds keys of one length: asked for the one that can cover the prefix, or walked when
+ * the prefix is wider than its keys. */
+static int list_set_about(struct enforce *enforce, const struct kernel_set *set,
+                          struct listing_about *about) {
+    uint8_t length = kernel_set_length(set);
+    bool is_hash = !(set->flags & NFT_SET_INTERVAL);
+    if ((set->key_bytes == 4) != prefix_is_v4(about->prefix))
+        return 0;
+    if (!is_hash || about->prefix->length < length)
+        return elements_read(&enforce->netfilter, set, list_if_about, about);
+    struct prefix key = prefix_cut(&about->prefix->address, length);
+    return element_get(&enforce->netfilter, set, &key, list_if_about, about);
+}
+
+int enforce_list_about(struct enforce *enforce, const struct prefix *prefix,
+                       enforce_element_fn *each, void *context, struct why *reterr_why) {
+    cleanup_kernel_sets struct kernel_sets sets = {0};
+    int error = kernel_sets_read(&enforce->netfilter, &sets);
+    for (uint32_t i = 0; error == 0 && i < sets.count; i++) {
+        const struct kernel_set *set = &sets.at[i];
+        struct listing_about about = {
+            {each, context, set->name, scope_of_set(enforce, set->name)}, prefix};
+        if (kernel_set_holds_bans(set))
+            error = list_set_about(enforce, set, &about);
+        if (error == -ENOENT)
+            error = 0;
+    }
+    return error < 0 ? cannot_list(error, reterr_why) : 0;
+}
+
 struct covering {
     const struct prefix *prefix;
     struct prefix found[129]; /* disjoint elements cannot be more, nor could nested ones */
     uint32_t count;
 };
 
-static void covering_add(void *context, const struct prefix *prefix, int64_t expires_us) {
+static void covering_add(void *context, const struct prefix *prefix, int64_t expires_us,
+                         uint64_t packets) {
+    (void)packets;
     struct covering *covering = context;
     (void)expires_us;
     if (prefix_contains(prefix, covering->prefix) &&

@@ -9,9 +9,11 @@
  *                  S_6_64            hash set of /64 networks (keys with the low half zero)
  *                  S_4_nets, S_6_nets  interval sets for every other prefix length
  *     chain guard { type filter hook prerouting priority -150; policy accept; }
- *       iif lo return; exempt return; per scope and set:
- *       ct direction original ct state != { established, related } tcp dport {ranges} saddr @set
- *       counter drop   (scope `all`: no dport match, any protocol)
+ *       iif lo return; established and related packets towards us return; answers to connections
+ *       of ours return (all but TCP to our ports below 1024, see nft_skeleton.c); exempt return;
+ *       per scope and set: tcp dport {ranges} saddr @set counter drop
+ *       (scope `all`: ct direction original saddr @set counter drop, any protocol)
+ *     Several ranges of ports are an anonymous set of the rule.
  *
  * Addresses are bytes, times int64 µs UTC; errors are -errno with a sentence in reterr_why. All
  * calls are synchronous; none sleeps. Kernel facts: nf_tables(7) UAPI linux/netfilter/nf_tables.h,
@@ -50,7 +52,9 @@ struct enforce *enforce_free(struct enforce *enforce); /* the kernel keeps every
 must_use int enforce_set_exempt(struct enforce *enforce, const struct prefix *prefixes,
                                 uint32_t count, struct why *reterr_why);
 
-/* Adds to the exempt sets until then (kept in memory; never removes another exemption). */
+/* Adds to the exempt sets until then (kept in memory; never removes another exemption). At most
+ * 4096. When it is over it no longer refuses orders; the kernel's sets are tidied by the next
+ * enforce_apply(), enforce_spare() or enforce_set_scopes(). */
 must_use int enforce_spare(struct enforce *enforce, const struct prefix *prefix, int64_t until_us,
                            struct why *reterr_why);
 
@@ -65,12 +69,18 @@ must_use int enforce_set_scopes(struct enforce *enforce, const struct scope *sco
                                 uint32_t count, struct why *reterr_why);
 
 /* Carries out orders in few batches. ret_results[i] is 0, or -EPERM (exempt or too wide), -ETIME
- * (already over), or the kernel's error; returns 0 when all are done or refused, the first kernel
- * error otherwise. A put always sets the timeout anew (add, delete, add in one batch: kernel 6.1
- * keeps the old timeout on a plain add, and a bare delete of an element that expired meanwhile
- * voids the batch). A batch the kernel refuses is split until the bad order is alone. Prefixes in
- * one *_nets set must not overlap one another: the caller has resolved that.
- * Any number of orders; 100,000 addresses take about a third of a second. */
+ * (already over), -EINVAL (no such scope, bits behind the prefix), -EEXIST (overlaps another
+ * network of the set), -ENOENT (the set is gone) or the kernel's error; returns 0 when all are
+ * done or refused by -EPERM or -ETIME, the first other error otherwise. Of several orders for one
+ * element the last holds. A put always sets the timeout anew (add, delete, add in one batch:
+ * kernel 6.1 keeps the old timeout on a plain add, and a bare delete of an element that expired
+ * meanwhile voids the batch). A batch the kernel refuses is split until the bad order is alone.
+ * Prefixes in one *_nets set must not overlap one another: the caller has resolved that. All drops
+ * of a call come before its puts, so a network may take the place of those it covers. Orders for
+ * networks first read the set they are for. Any number of orders; 100,000 addresses take about a
+ * quarter of a second, three times as long while any program in any namespace listens to nf_tables.
+ * From 1000 orders on the watch descriptor is deaf meanwhile and tells afterwards whether somebody
+ * else changed anything. */
 must_use int enforce_apply(struct enforce *enforce, const struct enforce_order *orders,
                            uint32_t count, int *ret_results, struct why *reterr_why);
 
@@ -78,21 +88,32 @@ must_use int enforce_apply(struct enforce *enforce, const struct enforce_order *
  * connected UDP ones) whose *local* port is in the scope and that were accepted here (not our own
  * outgoing connections: those have a local port in no scope, or for scope `all` no listener on the
  * local port), and deletes conntrack entries whose original direction comes from the prefix to
- * such a port. Returns the number ended, or -errno. enforce_apply() calls it where `cut` is set. */
+ * such a port. Nothing of an exempt address is ended. A port of 1024 and above, where our own
+ * outgoing connections may begin, counts only if something listens there. Returns the number ended
+ * (a connection of this machine counts once), or -errno. enforce_apply() does this where `cut` is
+ * set, for all orders together; there a failure is logged, for the ban itself holds. */
 must_use int enforce_cut(struct enforce *enforce, uint16_t scope, const struct prefix *prefix,
                          struct why *reterr_why);
 
 /* Calls `each` for every element of every set of our scopes. expires_us is absolute, or
  * UNTIL_PERMANENT. Elements of sets that belong to no scope are given with scope == UINT16_MAX.
  * Works before enforce_set_scopes() too (then everything is UINT16_MAX, set_name tells). A table
- * that is not there has no elements. */
+ * that is not there has no elements; the exempt sets are left out. The kernel walks a set anew for
+ * every 32 KiB it hands out: 100,000 elements of one set take 0.3 s, a million 40 s. */
+/* `packets`: refused so far by this element. */
 typedef void enforce_element_fn(void *context, const char *set_name, uint16_t scope,
-                                const struct prefix *prefix, int64_t expires_us);
+                                const struct prefix *prefix, int64_t expires_us,
+                                uint64_t packets);
 must_use int enforce_list(struct enforce *enforce, enforce_element_fn *each, void *context,
                           struct why *reterr_why);
 
-/* Packets refused so far by the scope's rules, all sets together (rule counters; the per-element
- * counter would cost per-CPU memory per ban). */
+/* The same for the elements that are, hold or lie in `prefix`. Hash sets are asked for the very key
+ * (and the /64 around it), so this is quick however many bans there are. */
+must_use int enforce_list_about(struct enforce *enforce, const struct prefix *prefix,
+                                enforce_element_fn *each, void *context, struct why *reterr_why);
+
+/* Packets refused so far by the scope's rules (kept when enforce_set_scopes() writes them anew),
+ * all sets together (rule counters; the per-element counter would cost per-CPU memory per ban). */
 must_use int enforce_count_refused(struct enforce *enforce, uint16_t scope, uint64_t *ret_packets,
                                    struct why *reterr_why);
 

@@ -17,7 +17,7 @@ enum {
     ELEMENTS_PER_MESSAGE = 1000, /* 48 bytes each at most, in one attribute of at most 64 KiB */
 };
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------- */
 
 void elements_begin(struct element_writer *writer, struct batch *batch, uint8_t command,
                     const char *set) {
@@ -70,9 +70,8 @@ static const uint8_t *key_of(const struct address *address, uint16_t *ret_bytes)
 struct range range_of(const struct prefix *prefix) {
     struct range range = {prefix->address, prefix->address};
     unsigned fixed = prefix->length + (prefix_is_v4(prefix) ? 96u : 0u);
-    for (unsigned byte = 0; byte < 16; byte++)
-        if (fixed < 8 * (byte + 1))
-            range.last.at[byte] |= fixed <= 8 * byte ? 0xff : (uint8_t)(0xffu >> (fixed - 8 * byte));
+    for (unsigned byte = fixed / 8; byte < 16; byte++)
+        range.last.at[byte] |= byte > fixed / 8 ? 0xff : (uint8_t)(0xffu >> fixed % 8);
     return range;
 }
 
@@ -119,12 +118,13 @@ int element_drop(struct enforce *enforce, const char *set, const struct prefix *
     return error == -ENOENT ? 0 : error < 0 ? error : 1;
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 struct element {
     struct address key;
     bool is_end;
     int64_t left_ms; /* -1: no timeout */
+    uint64_t packets; /* refused so far */
 };
 
 struct elements {
@@ -135,6 +135,19 @@ struct elements {
 
 static void elements_free(struct elements *elements) {
     free(elements->at);
+}
+
+/* The counter that came with the element: NFTA_EXPR_DATA's NFTA_COUNTER_PACKETS. */
+static uint64_t read_counter(const struct nlattr *expression) {
+    const struct nlattr *attribute, *inner;
+    for_each_attribute (attribute, attributes_in(expression)) {
+        if (mnl_attr_get_type(attribute) != NFTA_EXPR_DATA)
+            continue;
+        for_each_attribute (inner, attributes_in(attribute))
+            if (mnl_attr_get_type(inner) == NFTA_COUNTER_PACKETS)
+                return be64toh(mnl_attr_get_u64(inner));
+    }
+    return 0;
 }
 
 static int read_element(struct elements *elements, const struct nlattr *nest) {
@@ -160,6 +173,9 @@ static int read_element(struct elements *elements, const struct nlattr *nest) {
             break;
         case NFTA_SET_ELEM_EXPIRATION:
             element.left_ms = (int64_t)be64toh(mnl_attr_get_u64(attribute));
+            break;
+        case NFTA_SET_ELEM_EXPR:
+            element.packets = read_counter(attribute);
             break;
         default:
             break;
@@ -200,7 +216,8 @@ static int compare_elements(const void *a, const void *b) {
 }
 
 /* Gives [first, last] as the fewest prefixes; one, for what we have put ourselves. */
-static void give_range(struct range range, int64_t expires_us, prefix_fn *each, void *context) {
+static void give_range(struct range range, int64_t expires_us, uint64_t packets, prefix_fn *each,
+                       void *context) {
     bool is_v4 = address_is_v4(&range.first);
     if (memcmp(&range.first, &range.last, sizeof(range.first)) > 0)
         return;
@@ -213,7 +230,7 @@ static void give_range(struct range range, int64_t expires_us, prefix_fn *each, 
             covered = range_of(&prefix);
         } while (memcmp(&covered.first, &range.first, sizeof(covered.first)) != 0 ||
                  memcmp(&covered.last, &range.last, sizeof(covered.last)) > 0);
-        each(context, &prefix, expires_us);
+        each(context, &prefix, expires_us, packets);
         range.first = covered.last;
         if (memcmp(&covered.last, &range.last, sizeof(covered.last)) == 0 ||
             !step(range.first.at + (is_v4 ? 12 : 0), is_v4 ? 4 : 16, true))
@@ -240,7 +257,8 @@ static void give_intervals(struct elements *elements, int64_t now_us, prefix_fn 
                 last = element->key;
                 step(last.at + 16 - bytes, bytes, false);
             }
-            give_range((struct range){open->key, last}, expires_us(open, now_us), each, context);
+            give_range((struct range){open->key, last}, expires_us(open, now_us), open->packets, each,
+                       context);
         }
         open = element && !element->is_end ? element : NULL;
     }
@@ -269,7 +287,30 @@ int elements_read(struct netlink *link, const struct kernel_set *set, prefix_fn 
     }
     for (size_t i = 0; i < elements.count; i++) {
         struct prefix prefix = prefix_cut(&elements.at[i].key, kernel_set_length(set));
-        each(context, &prefix, expires_us(&elements.at[i], now_us));
+        each(context, &prefix, expires_us(&elements.at[i], now_us), elements.at[i].packets);
     }
     return 0;
+}
+
+int element_get(struct netlink *link, const struct kernel_set *set, const struct prefix *prefix,
+                prefix_fn *each, void *context) {
+    at_scope_end(elements_free) struct elements elements = {.is_v4 = set->key_bytes == 4};
+    uint8_t request[512 + NFT_SET_MAXNAMELEN];
+    uint16_t bytes;
+    const uint8_t *key = key_of(&prefix->address, &bytes);
+    struct nlmsghdr *message = nftables_message(request, NFT_MSG_GETSETELEM, NLM_F_ACK);
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set->name);
+    struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+    struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+    struct nlattr *value = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+    mnl_attr_put(message, NFTA_DATA_VALUE, bytes, key);
+    mnl_attr_nest_end(message, value);
+    mnl_attr_nest_end(message, element);
+    mnl_attr_nest_end(message, list);
+    int error = netlink_ask(link, message, read_elements, &elements);
+    int64_t now_us = clock_now_us();
+    for (size_t i = 0; error >= 0 && i < elements.count; i++)
+        each(context, prefix, expires_us(&elements.at[i], now_us), elements.at[i].packets);
+    return error;
 }

@@ -3,11 +3,11 @@
  * A put of a host is add, delete, add in one transaction: kernel 6.1 keeps the old timeout when an
  * element is added again, and a bare delete of one that has just expired would void the whole
  * transaction. A drop is add and delete for the same reason. The sets of networks bear no such
- * thing, because the kernel compares starts and ends one by one: dropping 192.0.2.0/24 where the set
- * holds its two halves would take the first start and the last end out and leave everything above
- * banned; 6.1 lets some overlaps pass; and neither 6.1 nor 6.18 deletes what was both deleted and
- * added in the same transaction. So these sets are read first, and then get one transaction of
- * deletes and adds that are known to fit.
+ * thing, because the kernel compares starts and ends one by one: dropping 192.0.2.0/24 where the
+ * set holds its two halves would take the first start and the last end out and leave everything
+ * above banned; 6.1 lets some overlaps pass; and neither 6.1 nor 6.18 deletes what was both
+ * deleted and added in the same transaction. So these sets are read first, and then get one
+ * transaction of deletes and adds that are known to fit.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -196,7 +196,7 @@ static void apply_range(const struct applying *applying, uint32_t from, uint32_t
         applying->results[applying->todo[i].order] = error == -EPERM ? -EACCES : error;
 }
 
-/* Refused alone, but only because its element expired since we looked, or between add and delete. */
+/* Refused alone, but only because its element expired since we looked, or before the delete. */
 static void apply_again(const struct applying *applying, uint32_t at) {
     struct todo *todo = &applying->todo[at];
     int *result = &applying->results[todo->order];
@@ -206,7 +206,7 @@ static void apply_again(const struct applying *applying, uint32_t at) {
     *result = send_orders(applying, at, at + 1);
 }
 
-/* ---- what the sets as they are say about the orders ---------------------------------------------- */
+/* ---- what the sets as they are say about the orders -------------------------------------- */
 
 struct network {
     struct prefix prefix; /* comes first: see compare_networks() */
@@ -222,7 +222,9 @@ static void networks_free(struct networks *networks) {
     free(networks->at);
 }
 
-static void networks_add(void *context, const struct prefix *prefix, int64_t expires_us) {
+static void networks_add(void *context, const struct prefix *prefix, int64_t expires_us,
+                         uint64_t packets) {
+    (void)packets;
     struct networks *networks = context;
     (void)expires_us;
     if (networks->count == networks->room) {
@@ -328,7 +330,7 @@ static bool needs_settling(const struct applying *applying) {
            (applying->count == 1 && set_kinds[applying->todo[0].kind].is_interval);
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------- */
 
 static int first_kernel_error(const struct applying *applying, uint32_t count,
                               struct why *reterr_why) {

@@ -78,7 +78,7 @@ const char *set_name(char into[SET_NAME_MAX], const struct scope *scope, enum se
     return into;
 }
 
-/* ---- what the kernel has ----------------------------------------------------------------------- */
+/* ---- what the kernel has ----------------------------------------------------------------- */
 
 void kernel_sets_free(struct kernel_sets *sets) {
     free(sets->at);
@@ -290,7 +290,7 @@ int enforce_count_refused(struct enforce *enforce, uint16_t scope, uint64_t *ret
     return 0;
 }
 
-/* ---- expressions: one function per line of a rule ------------------------------------------------ */
+/* ---- expressions: one function per line of a rule ---------------------------------------- */
 
 static struct nftnl_expr *add_expression(struct nftnl_rule *rule, const char *name) {
     struct nftnl_expr *expression = nftnl_expr_alloc(name);
@@ -394,7 +394,7 @@ static void add_port_range(struct nftnl_rule *rule, uint16_t first, uint16_t las
     }
 }
 
-/* ---- the transaction ------------------------------------------------------------------------------ */
+/* ---- the transaction --------------------------------------------------------------------- */
 
 struct writing {
     struct batch *batch;
@@ -471,6 +471,12 @@ static void write_chain(struct writing *writing) {
     nftnl_chain_free(chain);
 }
 
+static struct nftnl_expr *counter_expression(void) {
+    struct nftnl_expr *counter = nftnl_expr_alloc("counter");
+    must(counter);
+    return counter;
+}
+
 /* Returns the id by which rules of the same transaction refer to it. */
 static uint32_t write_set(struct writing *writing, const char *name, uint32_t flags,
                           uint32_t key_type, uint32_t key_bytes) {
@@ -485,6 +491,8 @@ static uint32_t write_set(struct writing *writing, const char *name, uint32_t fl
     nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, key_type);
     nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, key_bytes);
     nftnl_set_set_u32(set, NFTNL_SET_ID, id);
+    if (flags & NFT_SET_TIMEOUT) /* `why` tells how often a banned address was refused */
+        nftnl_set_add_expr(set, counter_expression());
     nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(user_data),
                        nftnl_udata_buf_len(user_data));
     struct nlmsghdr *message = batch_next(writing->batch, NFT_MSG_NEWSET, NLM_F_CREATE);

@@ -1,12 +1,13 @@
-/* Who else changes our table, and whether our own addresses change: two netlink sockets that listen,
- * one epoll descriptor over both. What we do ourselves never reaches the queue: a classic BPF
- * program on the socket drops packets with our own port id, or else a hundred thousand notifications
- * of our own elements would overflow it and hide everybody else's. (All notifications of one
- * transaction carry its sender's port id, so the first header of a packet speaks for the packet.)
- * Even so the kernel writes every one of them as long as anybody listens, which triples the time of
- * a hundred thousand puts; so we stop listening for those, and tell from the generation number of
- * the whole rule set, which grows by one with each transaction, whether anybody else's came between.
- * Elements that expire are collected without notice, or with a deletion from port 0.
+/* Who else changes our table, and whether our own addresses change: two netlink sockets that
+ * listen, one epoll descriptor over both. What we do ourselves never reaches the queue: a classic
+ * BPF program on the socket drops packets with our own port id, or else a hundred thousand
+ * notifications of our own elements would overflow it and hide everybody else's. (All
+ * notifications of one transaction carry its sender's port id, so the first header of a packet
+ * speaks for the packet.) Even so the kernel writes every one of them as long as anybody listens,
+ * in whatever namespace, which triples the time of a hundred thousand puts; so we stop listening
+ * for those, and tell from the generation number of the whole rule set, which grows by one with
+ * each transaction, whether anybody else's came between. Elements that expire are collected
+ * without notice, or with a deletion from port 0.
  *
  * Facts: nf_tables notifications on NFNLGRP_NFTABLES carry the table's name as attribute 1 of
  * every kind of object (linux/netfilter/nf_tables.h); rtnetlink(7).

@@ -1,7 +1,7 @@
 /* What the files of enforce/ share: the netlink link and the batch (netlink.c), the names of our
  * nftables objects and the kinds of sets (nft_skeleton.c), elements (nft_elements.c), orders
- * (nft_orders.c), exemptions (exempt.c), what others change (nft_watch.c), the machine's own addresses (own.c) and cutting
- * (cut.c). Nobody outside this folder includes it.
+ * (nft_orders.c), exemptions (exempt.c), what others change (nft_watch.c), the machine's own
+ * addresses (own.c) and cutting (cut.c). Nobody outside this folder includes it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -19,14 +19,14 @@
 
 enum {
     SET_NAME_MAX = SCOPE_NAME_MAX + 8, /* scope, longest suffix, NUL */
-    MESSAGE_ROOM_BYTES = 72 * 1024,    /* no message of ours is longer: one attribute is <= 64 KiB */
+    MESSAGE_ROOM_BYTES = 72 * 1024,    /* no message of ours is longer: an attribute is <= 64 KiB */
     BATCH_ROOM_BYTES = 4 * 1024 * 1024,
     BATCH_ORDERS_MOST = 2000,
     EXEMPT_MOST = 4096, /* of each origin */
     DUMP_TRIES = 8,
 };
 
-/* ---- netlink.c: one socket to one part of the kernel -------------------------------------- */
+/* ---- netlink.c: one socket to one part of the kernel ------------------------------------- */
 
 struct netlink {
     struct mnl_socket *socket;
@@ -85,7 +85,7 @@ struct nlmsghdr *batch_next(struct batch *batch, uint8_t command, uint16_t flags
 void batch_add(struct batch *batch, const struct nlmsghdr *message);
 must_use int batch_send(struct batch *batch, struct netlink *link);
 
-/* ---- nft_skeleton.c: table, sets, chain and rules ------------------------------------------ */
+/* ---- nft_skeleton.c: table, sets, chain and rules ---------------------------------------- */
 
 enum set_kind { SET_4, SET_6, SET_6_64, SET_4_NETS, SET_6_NETS, SET_KINDS };
 
@@ -123,7 +123,7 @@ must_use int skeleton_put(struct enforce *enforce, const struct scope *scopes, u
                           struct why *reterr_why);
 must_use int table_exists(struct netlink *link); /* 1, 0 or -errno */
 
-/* ---- nft_elements.c: what is in the sets --------------------------------------------------- */
+/* ---- nft_elements.c: what is in the sets ------------------------------------------------- */
 
 struct range { /* of addresses of one family, both ends inclusive */
     struct address first, last;
@@ -151,20 +151,24 @@ void elements_prefix(struct element_writer *writer, const struct prefix *prefix,
                      uint64_t timeout_ms);
 void elements_end(struct element_writer *writer);
 
-typedef void prefix_fn(void *context, const struct prefix *prefix, int64_t expires_us);
+typedef void prefix_fn(void *context, const struct prefix *prefix, int64_t expires_us,
+                       uint64_t packets);
 /* Every element of one set, intervals as prefixes and those in ascending order. */
+/* The one element with exactly that key of a hash set; -ENOENT when it is not there. */
+must_use int element_get(struct netlink *link, const struct kernel_set *set,
+                         const struct prefix *prefix, prefix_fn *each, void *context);
 must_use int elements_read(struct netlink *link, const struct kernel_set *set, prefix_fn *each,
                            void *context);
 /* 1 if it was there and is out now, 0 if it was not there. */
 must_use int element_drop(struct enforce *enforce, const char *set, const struct prefix *prefix,
                           bool is_interval);
 
-/* ---- nft_orders.c: from orders to elements ---------------------------------------------------- */
+/* ---- nft_orders.c: from orders to elements ----------------------------------------------- */
 
 must_use int orders_apply(struct enforce *enforce, const struct enforce_order *orders,
                           uint32_t count, int *results, struct why *reterr_why);
 
-/* ---- exempt.c: who is never banned ---------------------------------------------------------- */
+/* ---- exempt.c: who is never banned ------------------------------------------------------- */
 
 enum exempt_origin { EXEMPT_ALWAYS, EXEMPT_OWN, EXEMPT_GIVEN, EXEMPT_SPARED, EXEMPT_ORIGINS };
 
@@ -196,7 +200,7 @@ bool exempt_touches(const struct exempt *exempt, const struct prefix *prefix, in
 /* Into a batch: both sets emptied and filled again. */
 void exempt_fill(const struct exempt *exempt, struct batch *batch);
 
-/* ---- own.c, nft_watch.c, cut.c --------------------------------------------------------------- */
+/* ---- own.c, nft_watch.c, cut.c ----------------------------------------------------------- */
 
 /* Addresses of all interfaces and next hops of the main table, EXEMPT_MOST of them at most;
  * *ret_prefixes is the caller's. */
@@ -226,7 +230,7 @@ struct cut_target {
 must_use int cut_targets(struct enforce *enforce, struct cut_target *targets, uint32_t count,
                          struct why *reterr_why);
 
-/* ---- enforce.c -------------------------------------------------------------------------------- */
+/* ---- enforce.c --------------------------------------------------------------------------- */
 
 struct enforce {
     struct netlink netfilter, route, diag;

@@ -47,10 +47,20 @@ void joins_sweep(struct joins *joins, int64_t log_time_us) {
             drop(joins, one);
 }
 
+static struct digest key_of(struct span service, struct span session,
+                            const struct address *address) {
+    struct digest_state state;
+    digest_begin(&state);
+    digest_add(&state, service);
+    digest_add(&state, session);
+    digest_add(&state, (struct span){(const char *)address->at, sizeof(address->at)});
+    return digest_end(&state);
+}
+
 static struct join *find_or_add(struct joins *joins, const struct digest *key, int64_t at_us) {
     bool is_new;
     struct join *join = table_add(joins->table, key, &is_new);
-    if (!join) { /* full of sessions of one minute: a flood; what is over goes, else none is kept */
+    if (!join) { /* a flood of sessions: what is over goes; else this one is not joined */
         joins_sweep(joins, at_us);
         join = table_add(joins->table, key, &is_new);
     }
@@ -64,12 +74,7 @@ uint32_t joins_weigh(struct joins *joins, struct span service, struct span sessi
     uint32_t whole = attempts > JOIN_MOST_ATTEMPTS ? JOIN_MOST_ATTEMPTS : attempts;
     if (session.length == 0)
         return attempts ? whole : 1;
-    struct digest_state state;
-    digest_begin(&state);
-    digest_add(&state, service);
-    digest_add(&state, session);
-    digest_add(&state, (struct span){(const char *)address->at, sizeof(address->at)});
-    struct digest key = digest_end(&state);
+    struct digest key = key_of(service, session, address);
     struct join *join = find_or_add(joins, &key, at_us);
     if (!join)
         return attempts ? whole : 1;
@@ -80,6 +85,19 @@ uint32_t joins_weigh(struct joins *joins, struct span service, struct span sessi
         join->last_us = at_us;
     mark(joins, join);
     return weight;
+}
+
+uint32_t joins_take_back(struct joins *joins, struct span service, struct span session,
+                         const struct address *address, int64_t at_us) {
+    if (session.length == 0)
+        return 0;
+    struct digest key = key_of(service, session, address);
+    struct join *join = table_find(joins->table, &key);
+    if (!join || join->counted == 0 || at_us - join->last_us > JOIN_LIFE_US)
+        return 0;
+    join->counted--;
+    mark(joins, join);
+    return 1;
 }
 
 bool joins_restore(struct joins *joins, const struct join *join) {

@@ -123,6 +123,16 @@ struct counter *ledger_find(struct ledger *ledger, uint16_t jail, const struct p
     return table_find(ledger->table, &key);
 }
 
+void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix *id,
+                      uint32_t weight) {
+    struct counter *counter = ledger_find(ledger, jail, id);
+    if (!counter)
+        return;
+    counter->weight -= weight < counter->weight ? weight : counter->weight;
+    counter->failures -= counter->failures > 0;
+    mark(ledger, counter);
+}
+
 void ledger_forget(struct ledger *ledger, uint16_t jail, const struct prefix *id) {
     struct counter *counter = ledger_find(ledger, jail, id);
     if (counter)

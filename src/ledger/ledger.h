@@ -55,6 +55,10 @@ uint64_t ledger_evicted(const struct ledger *ledger);
 struct counter *ledger_count(struct ledger *ledger, uint16_t jail, const struct prefix *id,
                              int64_t at_us, uint32_t weight, int64_t find_us);
 
+/* One event of that weight was none after all. */
+void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix *id,
+                      uint32_t weight);
+
 struct counter *ledger_find(struct ledger *ledger, uint16_t jail, const struct prefix *id);
 void ledger_forget(struct ledger *ledger, uint16_t jail, const struct prefix *id);
 /* Forgets every record whose id lies in (or covers) the prefix. */

@@ -304,7 +304,10 @@ static void look_at(struct match *match, struct span batch, const struct candida
         return;
     }
     if (match->skip_count && is_skipped(match, line_end)) {
+        struct wire_event event = {.line_end = line_end, .kind = EVENT_SKIPPED};
         match->counts.skipped++;
+        set_safe(&event.evidence.length, event.evidence.at, sizeof(event.evidence.at), line);
+        tell(context, &event);
         return;
     }
     if (match->note)

@@ -6,10 +6,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "match/match.h"
 #include "roles/role.h"
+
+enum { GLOBS_MAX = 128, EXEMPT_MAX = 512 };
 
 static void send_frame(enum message_type type, const void *head, const void *items,
                        uint32_t count) {
@@ -19,35 +22,65 @@ static void send_frame(enum message_type type, const void *head, const void *ite
         _exit(1);
 }
 
-static void send_globs(const struct config *config) {
-    static struct wire_glob globs[128];
+static bool send_globs(const struct config *config) {
+    static struct wire_glob globs[GLOBS_MAX];
     uint32_t count = 0;
     for (uint32_t j = 0; j < config->jail_count; j++) {
         const struct config_jail *jail = &config->jails[j];
         if (!jail->is_enabled || jail->counts_returns)
             continue;
-        for (uint32_t i = 0; i < jail->log_paths.count && count < ELEMENTS_OF(globs); i++) {
+        for (uint32_t i = 0; i < jail->log_paths.count; i++) {
             struct span path = span_of(jail->log_paths.at[i].text);
             bool is_there = false;
             for (uint32_t g = 0; g < count && !is_there; g++)
                 is_there = span_equals(wire_bytes(globs[g].pattern), path);
             if (is_there)
                 continue;
+            if (count == GLOBS_MAX)
+                return false;
             wire_set_bytes(globs[count].pattern, path);
             count++;
         }
     }
     send_frame(SAY_CHECKED_GLOBS, NULL, globs, count);
+    return true;
 }
 
-/* `admin`, and what every jail ignores: the enforcer refuses these on its own. An ignoreip of one
+struct exemptions {
+    struct wire_exemption at[EXEMPT_MAX];
+    uint32_t count;
+    bool is_full;
+};
+
+static void exempt(struct exemptions *exemptions, const struct prefix *prefix) {
+    if (exemptions->count == EXEMPT_MAX) {
+        exemptions->is_full = true;
+        return;
+    }
+    exemptions->at[exemptions->count++] =
+        (struct wire_exemption){.prefix = *prefix, .until_us = -1};
+}
+
+/* The resolvers: without their answers no mail comes or goes. */
+static void exempt_resolvers(struct exemptions *exemptions, struct span left) {
+    while (left.at && left.length > 0) {
+        struct span line = span_cut(&left, '\n');
+        struct address address;
+        struct span word = span_word(&line);
+        if (span_is(word, "nameserver") && address_parse(span_word(&line), &address) >= 0) {
+            struct prefix prefix = prefix_of(&address);
+            exempt(exemptions, &prefix);
+        }
+    }
+}
+
+/* `admin`, the resolvers, and what every jail ignores: the enforcer refuses these on its own. An ignoreip of one
  * jail only is the decider's. */
-static void send_exemptions(const struct config *config) {
-    static struct wire_exemption exemptions[512];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < config->admin_count && count < ELEMENTS_OF(exemptions); i++)
-        exemptions[count++] =
-            (struct wire_exemption){.prefix = config->admin[i], .until_us = -1};
+static bool send_exemptions(const struct config *config, struct span resolvers) {
+    static struct exemptions exemptions;
+    for (uint32_t i = 0; i < config->admin_count; i++)
+        exempt(&exemptions, &config->admin[i]);
+    exempt_resolvers(&exemptions, resolvers);
     const struct config_jail *first = config->jail_count ? &config->jails[0] : NULL;
     for (uint32_t i = 0; first && i < first->ignore_count; i++) {
         bool everywhere = true;
@@ -57,11 +90,11 @@ static void send_exemptions(const struct config *config) {
             for (uint32_t k = 0; k < jail->ignore_count && !everywhere; k++)
                 everywhere = prefix_equals(&jail->ignore[k], &first->ignore[i]);
         }
-        if (everywhere && count < ELEMENTS_OF(exemptions))
-            exemptions[count++] =
-                (struct wire_exemption){.prefix = first->ignore[i], .until_us = -1};
+        if (everywhere)
+            exempt(&exemptions, &first->ignore[i]);
     }
-    send_frame(SAY_CHECKED_EXEMPT, NULL, exemptions, count);
+    send_frame(SAY_CHECKED_EXEMPT, NULL, exemptions.at, exemptions.count);
+    return !exemptions.is_full;
 }
 
 static int compile_filters(const struct config *config, struct why *why) {
@@ -81,6 +114,10 @@ int main(int argc, char **argv) {
     char text[900];
     struct role_options options = role_begin(CHECKER, argc, argv);
     int error = config_read(options.config_folder, options.data_folder, &config, &why);
+    cleanup_text struct text resolvers = {0};
+    if (file_read("/etc/resolv.conf", 64 << 10, &resolvers) < 0)
+        text_clear(&resolvers); /* absent: no resolver to spare */
+    role_enter_sandbox(CHECKER, &options, NULL);
     if (error >= 0)
         error = compile_filters(config, &why);
     if (error < 0) {
@@ -92,8 +129,12 @@ int main(int argc, char **argv) {
     for (uint32_t i = 0; i < config->notice_count; i++)
         text_add_format(&notices, "%s%s", i ? "\n" : "",
                         why_format(&config->notices[i], text, sizeof(text)));
-    send_globs(config);
-    send_exemptions(config);
+    if (!send_globs(config) || !send_exemptions(config, text_span(&resolvers))) {
+        wire_set_bytes(checked.text, SPAN("too much at once: at most 128 different logpaths, and 512 "
+                                          "addresses in admin and ignoreip together"));
+        send_frame(SAY_CHECKED, &checked, NULL, 0);
+        return 1;
+    }
     checked.is_good = 1;
     checked.follow_symlinks = config->follow_symlinks;
     checked.digest = config->digest;

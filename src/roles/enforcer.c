@@ -142,25 +142,21 @@ static void take_orders(struct enforcer_role *role, const struct wire_order *wir
 struct listing {
     struct enforcer_role *role;
     struct wire_answer answer;
-    struct prefix wanted;
     struct wire_element elements[ORDERS_MAX];
     uint32_t count;
 };
 
 static void list_one(void *context, const char *set_name, uint16_t scope,
-                     const struct prefix *prefix, int64_t expires_us) {
+                     const struct prefix *prefix, int64_t expires_us, uint64_t packets) {
     (void)set_name;
     struct listing *listing = context;
-    bool wants_all = listing->wanted.length == 0;
-    if (!wants_all && !prefix_overlaps(prefix, &listing->wanted))
-        return;
     if (listing->count == ORDERS_MAX) {
         (void)channel_send(listing->role->decider, SAY_ELEMENTS, &listing->answer,
                            listing->elements, listing->count);
         listing->count = 0;
     }
     listing->elements[listing->count++] = (struct wire_element){
-        .scope = scope, .prefix = *prefix, .until_us = expires_us};
+        .scope = scope, .prefix = *prefix, .until_us = expires_us, .packets = packets};
 }
 
 static void answer_query(struct enforcer_role *role, const struct wire_query *query) {
@@ -168,9 +164,8 @@ static void answer_query(struct enforcer_role *role, const struct wire_query *qu
     struct why why = {0};
     listing.role = role;
     listing.answer = (struct wire_answer){.ticket = query->ticket};
-    listing.wanted = query->prefix;
     listing.count = 0;
-    if (enforce_list(role->enforce, list_one, &listing, &why) < 0) {
+    if (enforce_list_about(role->enforce, &query->prefix, list_one, &listing, &why) < 0) {
         say_error("the kernel's sets cannot be read", &why);
         listing.answer.error = EIO;
     }

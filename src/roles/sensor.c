@@ -252,7 +252,7 @@ static void add_source(struct sensor_role *role, const struct wire_source *named
     for (uint32_t i = 0; i < role->skip_count; i++)
         if (role->skips[i].source == source->number)
             match_skip_line(source->match, role->skips[i].ordinal);
-    source->file = file_source_new(&file_calls, source);
+    source->file = file_source_new(&file_calls, named->is_fresh, source);
     source->patience = loop_add_timer(role->supervisor.loop, -1, patience_is_over, source);
     source->inotify_fd = fd;
     if (fd >= 0)
@@ -285,8 +285,10 @@ static int from_supervisor(void *context, struct message *message) {
     } else if (message->type == SAY_LISTED) {
         const struct wire_source_number *number = message->head;
         struct source *source = role->sources[number->source];
-        if (source)
+        if (source) {
             file_listed(source->file, message->items, message->count);
+            want_turn(source);
+        }
     }
     return 0;
 }
@@ -321,8 +323,9 @@ static int from_decider(void *context, struct message *message) {
         }
     } else if (message->type == SAY_ACK) {
         const struct wire_line *line = message->head;
-        if (role->sources[line->source])
-            file_source_committed(role->sources[line->source]->file, line->ordinal);
+        struct source *source = role->sources[line->source];
+        if (source) /* lines of sessions still open may lie in an older file */
+            file_source_committed(source->file, match_resume(source->match, line->ordinal));
     }
     return 0;
 }

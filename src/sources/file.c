@@ -12,8 +12,8 @@
  * Moving on. When the path names another file than the one being read (rotation), the old one is
  * read to its end. It is left when the new one holds something and either a writer has closed the
  * old or one second has passed: a syslog daemon closes the old file before it writes to the new, a
- * program with many writers may not. Files in between (two rotations at once) are found among the
- * siblings by their modification time.
+ * program with many writers may not. Files in between (two rotations at once) are looked for among
+ * the siblings, by their modification time: older than the new one, newer than the old.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sources/file.h"
@@ -29,7 +29,7 @@
 
 enum phase { PHASE_IDLE, PHASE_LOOKING, PHASE_SEARCHING, PHASE_SIGHTING, PHASE_READING,
              PHASE_ABSENT };
-enum { SEGMENTS_MAX = 16, IDENTITY_VERSION = 1 };
+enum { SEGMENTS_MAX = 16, IDENTITY_VERSION = 2, HEAD_STEPS = 4, RELISTS_MAX = 8 };
 #define WRITER_PATIENCE_US SECOND_US
 
 /* As it travels in positions. */
@@ -40,7 +40,9 @@ struct identity {
     uint64_t base;
     uint64_t device, inode;
     uint64_t seen_size; /* of the file when this was made: tells what was lost */
+    uint64_t steps[HEAD_STEPS]; /* of the first 64, 128, … bytes: a cut file is still known */
 };
+_Static_assert(sizeof(struct identity) <= 256, "fits a position");
 
 /* A file of which something was told, oldest first. */
 struct segment {
@@ -62,7 +64,6 @@ struct file_source {
 
     struct stream *stream;    /* being read */
     uint64_t offset;
-    int64_t modified_us;      /* of a sibling, to find the next one */
     bool is_in_long_line;
 
     struct stream *next;      /* found at the path while the old one is being finished */
@@ -71,7 +72,8 @@ struct file_source {
     bool old_was_closed;
 
     struct wire_sibling siblings[SIBLINGS_MAX];
-    uint32_t sibling_count, sibling_at;
+    uint32_t sibling_count, sibling_at, relists;
+    bool is_fresh;            /* appeared while hauberkd ran: everything in it counts */
     bool is_moving_on;        /* the search is for the next file, not for `wanted` */
 
     struct segment segments[SEGMENTS_MAX];
@@ -82,11 +84,13 @@ struct file_source {
 
 static void look_at_path(struct file_source *file);
 
-struct file_source *file_source_new(const struct file_calls *calls, void *context) {
+struct file_source *file_source_new(const struct file_calls *calls, bool is_fresh,
+                                    void *context) {
     struct file_source *file = calloc(1, sizeof(*file));
     must(file);
     file->calls = *calls;
     file->context = context;
+    file->is_fresh = is_fresh;
     return file;
 }
 
@@ -107,33 +111,69 @@ static struct segment *current(struct file_source *file) {
     return &file->segments[file->segment_count - 1];
 }
 
-static int read_head(struct stream *stream, size_t most, struct digest *ret_head,
-                     uint32_t *ret_length) {
+static size_t step_length(unsigned step) {
+    return (size_t)64 << step;
+}
+
+static uint64_t step_digest(struct span head, unsigned step) {
+    struct digest digest = digest_of((struct span){head.at, step_length(step)});
+    uint64_t short_digest;
+    memcpy(&short_digest, digest.at, sizeof(short_digest));
+    return short_digest;
+}
+
+static void set_head(struct identity *identity, struct span head) {
+    identity->head = digest_of(head);
+    identity->head_length = (uint32_t)head.length;
+    for (unsigned step = 0; step < HEAD_STEPS; step++)
+        identity->steps[step] = step_length(step) <= head.length ? step_digest(head, step) : 0;
+}
+
+static void read_head(struct stream *stream, struct identity *identity) {
     char head[FILE_HEAD_BYTES];
-    ssize_t got = stream_read(stream, 0, head, most < sizeof(head) ? most : sizeof(head));
-    if (got < 0)
-        return (int)got;
-    *ret_head = digest_of((struct span){head, (size_t)got});
-    *ret_length = (uint32_t)got;
-    return 0;
+    ssize_t got = stream_read(stream, 0, head, sizeof(head));
+    set_head(identity, (struct span){head, got > 0 ? (size_t)got : 0});
+}
+
+static bool head_matches(struct span head, const struct identity *identity) {
+    if (identity->head_length == 0 || head.length < identity->head_length)
+        return false;
+    struct digest digest = digest_of((struct span){head.at, identity->head_length});
+    return digest_equals(&digest, &identity->head);
 }
 
 static bool head_is(struct stream *stream, const struct identity *identity) {
-    struct digest head;
-    uint32_t length = 0;
-    return identity->head_length > 0 &&
-           read_head(stream, identity->head_length, &head, &length) >= 0 &&
-           length == identity->head_length && digest_equals(&head, &identity->head);
+    char head[FILE_HEAD_BYTES];
+    ssize_t got = stream_read(stream, 0, head, sizeof(head));
+    return got > 0 && head_matches((struct span){head, (size_t)got}, identity);
 }
 
-/* A longer head says more: taken again while the file is shorter than a full one. */
-static void lengthen_head(struct file_source *file) {
+/* That file, cut so short that its whole head is no longer there. */
+static bool head_is_cut(struct stream *stream, const struct identity *identity) {
+    char head[FILE_HEAD_BYTES];
+    ssize_t got = stream_read(stream, 0, head, sizeof(head));
+    if (got <= 0 || (size_t)got >= identity->head_length)
+        return false;
+    for (unsigned step = HEAD_STEPS; step-- > 0;)
+        if (step_length(step) <= (size_t)got)
+            return step_digest((struct span){head, (size_t)got}, step) == identity->steps[step];
+    return false; /* too short to be known again */
+}
+
+/* A longer head says more: taken again while the file is shorter than a full one, and before
+ * anything of the new bytes is told, so that no position goes out under an empty head. The file may
+ * be cut and written anew at any moment, so what is added must stand behind the head we know. */
+static void lengthen_head(struct file_source *file, uint64_t size) {
     struct identity *identity = &current(file)->identity;
-    if (identity->head_length >= FILE_HEAD_BYTES || identity->head_length >= file->offset)
+    char head[FILE_HEAD_BYTES];
+    if (identity->head_length >= FILE_HEAD_BYTES || identity->head_length >= size ||
+        !stream_is_plain(file->stream))
         return;
-    size_t most = file->offset < FILE_HEAD_BYTES ? (size_t)file->offset : FILE_HEAD_BYTES;
-    if (stream_is_plain(file->stream))
-        (void)read_head(file->stream, most, &identity->head, &identity->head_length);
+    ssize_t got = stream_read(file->stream, 0, head,
+                              size < sizeof(head) ? (size_t)size : sizeof(head));
+    if (got > (ssize_t)identity->head_length &&
+        (identity->head_length == 0 || head_matches((struct span){head, (size_t)got}, identity)))
+        set_head(identity, (struct span){head, (size_t)got});
 }
 
 static struct identity identity_from(struct span bytes) {
@@ -170,8 +210,8 @@ static void ask_open(struct file_source *file, uint16_t sibling) {
 }
 
 static void look_at_path(struct file_source *file) {
-    if (file->phase == PHASE_LOOKING || file->phase == PHASE_SEARCHING ||
-        file->phase == PHASE_SIGHTING) {
+    if (file->phase == PHASE_IDLE || file->phase == PHASE_LOOKING ||
+        file->phase == PHASE_SEARCHING || file->phase == PHASE_SIGHTING) {
         file->look_pending = true;
         return;
     }
@@ -184,7 +224,7 @@ static void look_at_path(struct file_source *file) {
 static void start_search(struct file_source *file, bool is_moving_on) {
     file->phase = PHASE_SEARCHING;
     file->is_moving_on = is_moving_on;
-    file->sibling_count = file->sibling_at = 0;
+    file->sibling_count = file->sibling_at = file->relists = 0;
     file->calls.ask_list(file->context);
 }
 
@@ -197,6 +237,9 @@ static void begin_reading(struct file_source *file, struct stream *stream,
     file->is_sibling = false;
     file->phase = PHASE_READING;
     add_segment(file, identity);
+    log_debug("reading inode %llu from offset %llu, which is ordinal %llu",
+              (unsigned long long)identity->inode, (unsigned long long)offset,
+              (unsigned long long)(identity->base + offset));
     if (file->look_pending)
         look_at_path(file);
 }
@@ -205,35 +248,60 @@ static void begin_reading(struct file_source *file, struct stream *stream,
 static void begin_new_file(struct file_source *file, struct stream *stream, uint64_t device,
                            uint64_t inode) {
     uint64_t base = file_source_done(file);
+    bool is_last = !file->is_moving_on; /* the path's: no other file comes in between */
+    bool holds_done = head_is(stream, &file->done_in);
+    if (is_last && !holds_done && file->done_in.version && base < file->known_done) {
+        /* The file that held `done` is gone: what was read of it must not be counted in this one. */
+        uint64_t end = file->done_in.base + file->done_in.seen_size;
+        file->lost += end > file->known_done ? end - file->known_done : 0;
+        base = file->known_done;
+    }
     struct identity identity = {.version = IDENTITY_VERSION, .base = base, .device = device,
                                 .inode = inode};
-    if (read_head(stream, FILE_HEAD_BYTES, &identity.head, &identity.head_length) < 0)
-        identity.head_length = 0;
+    read_head(stream, &identity);
     /* Where a restart left `done` in this very file, its base is the one noted then. */
-    if (head_is(stream, &file->done_in))
+    if (holds_done)
         identity.base = file->done_in.base;
-    file->done_in = (struct identity){0};
+    if (holds_done || is_last)
+        file->done_in = (struct identity){0};
     begin_reading(file, stream, &identity, 0);
 }
 
-/* Going on in the file we wanted. Shorter than where we were, with its head unchanged: the tail
- * was lost in a power cut; the ordinals go on from what is left. */
+static bool is_same_identity(const struct identity *a, const struct identity *b) {
+    return a->base == b->base && digest_equals(&a->head, &b->head);
+}
+
+/* Going on in the file we wanted. If it is shorter than what was read of it, with its head
+ * unchanged, its tail was lost in a power cut: `done` is then at its end, and the ordinals of what
+ * is left move so that they still end at what was done. A session may have begun in a file that is
+ * gone: then all of this one is read again for it. */
 static void begin_wanted_file(struct file_source *file, struct stream *stream, uint64_t device,
                               uint64_t inode) {
     struct identity identity = file->wanted;
-    uint64_t offset = file->wanted_ordinal - identity.base;
-    uint64_t size = UINT64_MAX;
+    bool holds_done = !file->done_in.version || is_same_identity(&identity, &file->done_in);
+    uint64_t ordinal = holds_done ? file->known_done : file->wanted_ordinal;
+    uint64_t end = ordinal > identity.base ? ordinal - identity.base : 0;
+    uint64_t offset = file->wanted_ordinal > identity.base ? file->wanted_ordinal - identity.base
+                                                           : 0;
+    uint64_t size = 0;
+    char before = '\n';
     identity.device = device;
     identity.inode = inode;
-    if (stream_is_plain(stream) && stream_size(stream, &size) >= 0 && size < offset) {
-        file->lost += offset - size;
-        identity.base = file->known_done - size;
-        offset = size;
+    if (stream_is_plain(stream) && stream_size(stream, &size) >= 0 && size < end) {
+        file->lost += end - size;
+        identity.base = ordinal - size;
+        identity.seen_size = size;
+        offset = offset < size ? offset : size;
+        if (size < identity.head_length)
+            read_head(stream, &identity);
+    } else if (offset > 0) {
+        (void)!stream_read(stream, offset - 1, &before, 1);
     }
-    if (digest_equals(&identity.head, &file->done_in.head))
+    if (holds_done)
         file->done_in = (struct identity){0};
     file->wanted = (struct identity){0};
     begin_reading(file, stream, &identity, offset);
+    file->is_in_long_line = before != '\n'; /* `done` lies within a line too long to be told */
 }
 
 static void give_up_search(struct file_source *file) {
@@ -295,7 +363,7 @@ static void ask_next_sibling(struct file_source *file) {
         if (file->is_moving_on)
             number = file->sibling_count - 1 - number;
         const struct wire_sibling *sibling = &file->siblings[number];
-        if (file->is_moving_on && sibling->modified_us <= file->modified_us)
+        if (file->is_moving_on && sibling->modified_us <= stream_modified_us(file->stream))
             continue;
         ask_open(file, (uint16_t)(number + 1));
         return;
@@ -315,6 +383,13 @@ void file_listed(struct file_source *file, const struct wire_sibling *siblings, 
 static void sibling_opened(struct file_source *file, const struct wire_opened *opened, int fd) {
     const struct wire_sibling *sibling = &file->siblings[opened->sibling - 1];
     struct stream *stream = NULL;
+    bool was_renamed = fd < 0 || opened->inode != sibling->inode;
+    if (was_renamed && file->relists < RELISTS_MAX) { /* rotated under our hands: list again */
+        cleanup_close_fd(&fd);
+        file->relists++;
+        file->calls.ask_list(file->context);
+        return;
+    }
     if (fd < 0 || stream_open(fd, is_compressed_name(wire_bytes(sibling->path)), &stream) < 0) {
         ask_next_sibling(file);
         return;
@@ -333,7 +408,6 @@ static void sibling_opened(struct file_source *file, const struct wire_opened *o
     else
         begin_wanted_file(file, stream, opened->device, opened->inode);
     file->is_sibling = true;
-    file->modified_us = sibling->modified_us;
     file->is_moving_on = false;
 }
 
@@ -346,9 +420,10 @@ static void sight(struct file_source *file, struct stream *stream,
         identity.device = opened->device;
         identity.inode = opened->inode;
         identity.seen_size = size;
-        if (read_head(stream, FILE_HEAD_BYTES, &identity.head, &identity.head_length) < 0)
-            identity.head_length = 0;
+        read_head(stream, &identity);
     }
+    if (file->is_fresh)
+        size = 0;
     uint64_t start = size > FILE_MEMORY_BYTES ? size - FILE_MEMORY_BYTES : 0;
     file->phase = PHASE_SIGHTING;
     file->wanted = identity;
@@ -409,7 +484,8 @@ static void path_opened(struct file_source *file, const struct wire_opened *open
         set_next(file, stream, opened);
         return;
     }
-    if (file->wanted.head_length && (!stream || !head_is(stream, &file->wanted))) {
+    if (file->wanted.head_length &&
+        (!stream || (!head_is(stream, &file->wanted) && !head_is_cut(stream, &file->wanted)))) {
         stream_free(file->next);
         set_next(file, stream, opened);
         start_search(file, false);
@@ -417,6 +493,8 @@ static void path_opened(struct file_source *file, const struct wire_opened *open
     }
     if (!stream) {
         file->phase = PHASE_ABSENT;
+        if (file->look_pending) /* something came while the answer was on its way */
+            look_at_path(file);
         return;
     }
     if (file->wanted.head_length)
@@ -516,7 +594,8 @@ static bool was_truncated(struct file_source *file) {
         return false;
     if (size == 0 && file->offset > 0)
         return true;
-    return identity->head_length > 0 && !head_is(file->stream, identity);
+    return identity->head_length > 0 && !head_is(file->stream, identity) &&
+           !head_is_cut(file->stream, identity);
 }
 
 /* What was written between our last look and the cut may survive in a copy (copytruncate): look
@@ -549,7 +628,10 @@ static void note_lost_tail(struct file_source *file) {
     struct segment *segment = current(file);
     file->lost += file->offset - size;
     segment->identity.base += file->offset - size;
+    segment->identity.seen_size = size;
     file->offset = size;
+    if (size < segment->identity.head_length)
+        read_head(file->stream, &segment->identity);
 }
 
 static bool may_leave_old(struct file_source *file) {
@@ -563,18 +645,11 @@ static bool may_leave_old(struct file_source *file) {
 }
 
 /* At the end of what there is. A compressed sibling will not grow; every other file is left only
- * for a newer one. What was found among the siblings may have been followed by others of them. */
-static bool at_end(struct file_source *file) {
+ * for a newer one, after a look for files in between. */
+static void at_end(struct file_source *file) {
     bool is_final = file->is_sibling && !stream_is_plain(file->stream);
-    if (!is_final && !may_leave_old(file))
-        return false;
-    if (file->is_sibling) {
+    if (is_final || may_leave_old(file))
         start_search(file, true);
-    } else {
-        struct stream *next = take_pointer(file->next);
-        begin_new_file(file, next, file->next_facts.device, file->next_facts.inode);
-    }
-    return file->phase == PHASE_READING;
 }
 
 bool file_source_turn(struct file_source *file) {
@@ -590,11 +665,13 @@ bool file_source_turn(struct file_source *file) {
         log_warning("a log cannot be read any further: %s", strerror((int)-got));
         got = 0;
     }
+    lengthen_head(file, file->offset + (uint64_t)got);
     size_t used = got > 0 ? tell_block(file, (struct span){file->buffer, (size_t)got}) : 0;
-    if (used == 0)
-        return at_end(file);
+    if (used == 0) {
+        at_end(file);
+        return false;
+    }
     advance(file, used);
-    lengthen_head(file);
     file->calls.tell_turn(file->context);
     return true;
 }

@@ -30,7 +30,9 @@ struct file_calls {
     void (*tell_turn)(void *context);
 };
 
-struct file_source *file_source_new(const struct file_calls *calls, void *context);
+/* `is_fresh`: the log appeared while we ran, so its mark is 0 and all of it counts. */
+struct file_source *file_source_new(const struct file_calls *calls, bool is_fresh,
+                                    void *context);
 struct file_source *file_source_free(struct file_source *file);
 
 /* Where to begin: what the decider has committed. Starts the asking. */

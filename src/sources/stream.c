@@ -118,6 +118,13 @@ int stream_size(const struct stream *stream, uint64_t *ret_size) {
     return 0;
 }
 
+int64_t stream_modified_us(const struct stream *stream) {
+    struct stat status;
+    if (fstat(stream->fd, &status) < 0)
+        return 0;
+    return (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000;
+}
+
 bool stream_is_plain(const struct stream *stream) {
     return !stream->archive;
 }

@@ -24,4 +24,6 @@ ssize_t stream_read(struct stream *stream, uint64_t offset, void *into, size_t m
 
 /* Size now; for compressed streams what has been read so far. -errno. */
 int stream_size(const struct stream *stream, uint64_t *ret_size);
+/* When the file was last changed, 0 when that cannot be told. */
+int64_t stream_modified_us(const struct stream *stream);
 bool stream_is_plain(const struct stream *stream);

@@ -67,15 +67,14 @@ static int await_verdict(int fd, struct checked_config *checked, struct why *ret
 }
 
 int check_configuration(const struct supervise_options *options,
-                        struct checked_config *ret_checked, struct why *reterr_why) {
+                        const struct sandbox_users *users, struct checked_config *ret_checked, struct why *reterr_why) {
     struct child child = {.role = CHECKER};
     struct child_fds none = {{-1, -1, -1, -1}};
-    struct sandbox_users users = {0};
     struct digest digest = {0};
     cleanup_close int fd = -1;
     struct checked_config *checked = calloc(1, sizeof(*checked));
     must(checked);
-    int error = child_start(&child, options, &digest, &users, &none, &fd, reterr_why);
+    int error = child_start(&child, options, &digest, users, &none, &fd, reterr_why);
     if (error >= 0) {
         error = await_verdict(fd, checked, reterr_why);
         cleanup_close_fd(&fd);

@@ -26,6 +26,7 @@
 
 struct log_file {
     char path[257];
+    bool is_fresh;
     int inotify_fd;
     struct wire_sibling siblings[SIBLINGS_MAX];
     uint32_t sibling_count;
@@ -157,8 +158,17 @@ static int folder_changed(void *context, int fd, uint32_t events) {
     return 0;
 }
 
+/* Once fresh, fresh for as long as we run: its mark may not be committed yet. */
+static bool appeared_since(const struct logs *earlier, const char *path) {
+    for (uint16_t i = 0; earlier && i < earlier->count; i++)
+        if (strcmp(earlier->files[i].path, path) == 0)
+            return earlier->files[i].is_fresh;
+    return earlier != NULL;
+}
+
 struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
-                      int (*on_new_source)(void *context), void *context) {
+                      const struct logs *earlier, int (*on_new_source)(void *context),
+                      void *context) {
     struct logs *logs = calloc(1, sizeof(*logs));
     must(logs);
     logs->loop = loop;
@@ -174,6 +184,8 @@ struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
                  SPAN_FORMAT(wire_bytes(logs->globs[g].pattern)));
         expand(logs, pattern);
     }
+    for (uint16_t i = 0; i < logs->count; i++)
+        logs->files[i].is_fresh = appeared_since(earlier, logs->files[i].path);
     if (logs->folder_fd >= 0)
         logs->folder_watch = loop_add_fd(loop, logs->folder_fd, EPOLLIN, folder_changed, logs);
     return logs;
@@ -191,7 +203,7 @@ struct logs *logs_free(struct logs *logs) {
 }
 
 static struct wire_source source_record(const struct logs *logs, uint16_t number) {
-    struct wire_source record = {.source = number};
+    struct wire_source record = {.source = number, .is_fresh = logs->files[number].is_fresh};
     wire_set_bytes(record.path, span_of(logs->files[number].path));
     return record;
 }

@@ -52,6 +52,7 @@ struct supervisor {
     enum state state;
     struct watch *linger_timer, *rest_timer, *ping_timer;
     bool is_leaving, lifts, has_said_ready;
+    bool keeps_logs; /* the configuration is the one the last logs were made from */
     int64_t rest_us; /* before the next start */
     enum role last_dead;
     int last_death_how;
@@ -105,7 +106,7 @@ static void reload(struct supervisor *supervisor) {
     char text[900];
     struct wire_reloaded answer = {0};
     loop_notify("RELOADING=1");
-    int error = check_configuration(supervisor->options, &supervisor->config, &why);
+    int error = check_configuration(supervisor->options, &supervisor->users, &supervisor->config, &why);
     answer.is_good = error >= 0;
     if (error < 0) {
         log_error("the configuration is wrong, the one in force stays: %s",
@@ -113,6 +114,7 @@ static void reload(struct supervisor *supervisor) {
         wire_set_bytes(answer.text, span_of(text));
     } else {
         log_notice("the configuration is good: starting anew");
+        supervisor->keeps_logs = false; /* a log named for the first time has a past */
         wire_set_bytes(answer.text, span_of(supervisor->config.notices));
     }
     if (supervisor->children[DECIDER].channel)
@@ -332,7 +334,7 @@ static bool start_one(struct supervisor *supervisor, enum role role, struct chil
 static bool check_again(struct supervisor *supervisor) {
     struct why why = {0};
     char text[900];
-    if (check_configuration(supervisor->options, &supervisor->config, &why) >= 0)
+    if (check_configuration(supervisor->options, &supervisor->users, &supervisor->config, &why) >= 0)
         return true;
     log_error("the configuration became wrong: %s. The bans in the kernel stay; it is looked at "
               "again in five seconds",
@@ -347,9 +349,12 @@ static void start_all(struct supervisor *supervisor) {
     int orders[2];
     if (!check_again(supervisor))
         return;
-    supervisor->logs = logs_free(supervisor->logs);
-    supervisor->logs =
-        logs_new(supervisor->loop, &supervisor->config, a_log_appeared, supervisor);
+    struct logs *earlier = supervisor->logs;
+    supervisor->logs = logs_new(supervisor->loop, &supervisor->config,
+                                supervisor->keeps_logs ? earlier : NULL, a_log_appeared,
+                                supervisor);
+    logs_free(earlier);
+    supervisor->keeps_logs = true;
     supervisor->note->ordinal = 0;
     must(channel_pair(events) >= 0 && channel_pair(orders) >= 0);
     supervisor->state = STATE_RUNNING;
@@ -513,7 +518,7 @@ static int prepare(struct supervisor *supervisor, struct why *reterr_why) {
     if (error >= 0)
         error = take_lock(supervisor->options->runtime_folder, reterr_why);
     if (error >= 0)
-        error = check_configuration(supervisor->options, &supervisor->config, reterr_why);
+        error = check_configuration(supervisor->options, &supervisor->users, &supervisor->config, reterr_why);
     if (error >= 0)
         error = make_control_socket(supervisor, reterr_why);
     if (error >= 0)

@@ -35,12 +35,14 @@ struct checked_config {
 /* check.c: runs the checker and waits for it (at most 10 s). -EINVAL with the configuration's fault
  * in words. */
 must_use int check_configuration(const struct supervise_options *options,
+                                 const struct sandbox_users *users,
                                  struct checked_config *ret_checked, struct why *reterr_why);
 
 /* logs.c */
 struct logs;
+/* `earlier` (may be NULL): logs that are in none of the earlier ones appeared while we ran. */
 struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
-                      int (*on_new_source)(void *context), void *context);
+                      const struct logs *earlier, int (*on_new_source)(void *context), void *context);
 struct logs *logs_free(struct logs *logs);
 void logs_tell_sensor(struct logs *logs, struct channel *sensor); /* SOURCE for each, and the end */
 void logs_tell_decider(struct logs *logs, struct channel *decider);

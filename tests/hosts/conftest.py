@@ -43,12 +43,8 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def world(request):
-    """The network of all machines. Trees are made before, for afterwards there is no way out to any archive."""
-    releases = request.config.getoption("release") or trees.RELEASES
-    trees.ensure(releases)
-    if trees.hauberk_exists():
-        trees.ensure(releases, ["hauberk"])
+def world():
+    """The network of all machines. The trees exist (make_trees): from here there is no way out to any archive."""
     with host.World() as made:
         yield made
 
@@ -70,8 +66,6 @@ def bare(world, release):
 @pytest.fixture(scope="session")
 def machine(world, release):
     """A booted mail server that hauberk guards; see guard.Guard."""
-    if not trees.hauberk_exists():
-        pytest.skip("the checkout has no Makefile yet, so there is no hauberk to install")
     made = host.Host(world, release, layers=[trees.path_of(release, "hauberk")]).boot()
     with guard.Guard(made) as guarded:
         yield guarded
@@ -96,31 +90,36 @@ class Report:
             self.told.add(text)
             self.line("\n".join(f"# {part}" for part in text.splitlines()))
 
+    def passed(self, name):
+        self.counts["passed"] += 1
+        self.line(f"ok - {name}")
+
+    def skipped(self, name, why):
+        self.counts["skipped"] += 1
+        self.line(f"ok - {name} # SKIP {why}")
+
+    def failed(self, name, story):
+        self.counts["failed"] += 1
+        self.line(f"not ok - {name}")
+        self.comment(story)
+
     def pytest_runtest_logreport(self, report):
         name = readable(report.nodeid)
         if report.skipped:
-            self.counts["skipped"] += 1
             why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-            self.line(f"ok - {name} # SKIP {why.removeprefix('Skipped: ')}")
+            self.skipped(name, why.removeprefix("Skipped: "))
         elif report.failed:
-            self.counts["failed"] += 1
             stage = "" if report.when == "call" else f" ({report.when})"
-            self.line(f"not ok - {name}{stage}")
-            self.comment(report.longreprtext + "".join(f"\n{text}" for _, text in report.sections if text.strip()))
+            self.failed(name + stage, report.longreprtext + "".join(f"\n{text}" for _, text in report.sections if text))
         elif report.when == "call":
-            self.counts["passed"] += 1
-            self.line(f"ok - {name}")
+            self.passed(name)
 
     def pytest_collectreport(self, report):
         if report.failed:
-            self.counts["failed"] += 1
-            self.line(f"not ok - {report.nodeid} (cannot be read)")
-            self.comment(report.longreprtext)
+            self.failed(f"{report.nodeid} can be read", report.longreprtext)
 
     def pytest_internalerror(self, excrepr):
-        self.counts["failed"] += 1
-        self.line("not ok - the harness itself")
-        self.comment(str(excrepr))
+        self.failed("the harness itself", str(excrepr))
 
     def pytest_keyboard_interrupt(self, excinfo):
         self.line("Bail out! interrupted")
@@ -129,8 +128,8 @@ class Report:
         for text in guard.MEASURED:
             self.line(f"# measured: {text}")
         self.line(f"# hosts: {', '.join(f'{count} {word}' for word, count in self.counts.items())}")
-        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.counts["skipped"]:
-            session.exitstatus = pytest.ExitCode.OK
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and sum(self.counts.values()):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED if self.counts["failed"] else pytest.ExitCode.OK
 
 
 def readable(nodeid):
@@ -152,12 +151,27 @@ def pytest_configure(config):
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     report = config.pluginmanager.getplugin("hosts-report")
-    why = report and missing()
+    items.sort(key=order)
+    if not report or not items:
+        return
+    why = missing()
     if why:
         items.clear()
-        report.counts["skipped"] += 1
-        report.line(f"ok - hosts # SKIP {why}")
-    items.sort(key=order)
+        report.skipped("hosts", why)
+    elif not make_trees(report, config.getoption("release") or trees.RELEASES):
+        items.clear()
+
+
+def make_trees(report, releases):
+    """Make what is missing, hauberk's own release build included; without it there is nothing to run."""
+    name = "the trees are made and hauberk builds in them"
+    try:
+        trees.ensure(releases, ["hauberk"])
+    except trees.TreeError as error:
+        report.failed(name, str(error))
+        return False
+    report.passed(name)
+    return True
 
 
 FILES = ("test_harness", "test_ban", "test_connections", "test_survival")

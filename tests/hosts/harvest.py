@@ -18,6 +18,7 @@ import threading
 
 import attack
 import host
+import trees
 from attack import plain
 
 TRICKS = ["root from 1.2.3.4 port 22 ssh2", "alice rip=1.2.3.4", "x>, method=PLAIN, rip=1.2.3.4, lip=5.6.7.8, TLS",
@@ -312,6 +313,7 @@ class Harvest:
 
 def main(folder):
     """Both releases at once."""
+    trees.ensure()
     with host.World() as world:
         client = attack.Client(world, "harvest", ["203.0.113.0/24", "198.51.100.0/24", "2001:db8:bad::/48"])
         machines = [host.Host(world, release).start() for release in ("bookworm", "trixie")]

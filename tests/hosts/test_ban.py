@@ -48,7 +48,7 @@ ATTACKS = {
     "ssh-one-connection": Attack("203.0.113.12", "ssh", 1, 3, **SSHD),
     "ssh-unknown-user": Attack("203.0.113.13", "ssh", 3, 1, user="nosuch", **SSHD),
     "ssh-ipv6": Attack("2001:db8:bad:11::1", "ssh", 3, 1, **SSHD),
-    "submission": Attack("203.0.113.14", "submission", 1, 3, **SASL),
+    "submission": Attack("203.0.113.14", "submission", 3, 1, **SASL),
     "smtps": Attack("203.0.113.15", "smtps", 3, 1, **SASL),
     "imaps": Attack("203.0.113.16", "imaps", 4, 1, **BOX),
     "imaps-many-in-one": Attack("203.0.113.17", "imaps", 2, 2, **BOX),
@@ -90,9 +90,10 @@ def target(machine, source):
 def assault(outside, machine, each):
     """Try passwords until done or shut out; the outcomes.
 
-    SSH and SMTP one connection after the other; IMAP and POP3 side by side, for Dovecot delays each failure more.
+    SSH one connection after the other. The others side by side, for Dovecot delays each further failure of an address
+    more, and when that reaches 10 s Postfix logs "Connection lost to authentication server" in place of a failure.
     """
-    with concurrent.futures.ThreadPoolExecutor(1 if each.limit == SASL["limit"] else each.connections) as pool:
+    with concurrent.futures.ThreadPoolExecutor(1 if each.service == "ssh" else each.connections) as pool:
         jobs = [pool.submit(one_connection, outside, machine, each) for _ in range(each.connections)]
         return [job.result() for job in jobs]
 
@@ -229,6 +230,29 @@ def test_unban_without_a_daemon_holds_after_its_start(machine, outside, siege):
     assert machine.scopes(each.source) == set() and machine.ban_of(each.source) == []
     assert outside.port(each.source, machine.host.address, 465) == "open"
     assert machine.scopes(kept.source) and machine.ban_of(kept.source)
+
+
+# --- one failure, however many lines -----------------------------------------------------------------------------------
+
+def test_auth_verbose_does_not_count_twice(machine, outside, siege):
+    """With auth_verbose=yes Dovecot writes a line per attempt besides the one at the end; each attempt counts once."""
+    box, sasl = "203.0.113.41", "203.0.113.42"
+    machine.host.write("/etc/dovecot/verbose.conf", "auth_verbose = yes\n")
+    machine.host.enter("systemctl", "restart", "dovecot")
+    try:
+        with concurrent.futures.ThreadPoolExecutor(5) as pool:
+            jobs = [pool.submit(outside.imap, box, machine.host.address, "bob", "wrong") for _ in range(3)]
+            jobs += [pool.submit(outside.smtp, sasl, machine.host.address, "bob", "wrong", 465) for _ in range(2)]
+            assert {job.result() for job in jobs} == {attack.REFUSED}
+        host.wait_for(lambda: machine.host.read("/var/log/mail.log").count(f"(bob,{box}") >= 3, 10, "the verbose lines")
+        machine.caught_up()
+        assert_free(machine, outside, box)
+        assert_free(machine, outside, sasl)
+        outside.imap(box, machine.host.address, "bob", "wrong")
+        assert machine.watch.wait(box, 10), "the fourth attempt did not ban"
+    finally:
+        machine.host.path("/etc/dovecot/verbose.conf").unlink()
+        machine.host.enter("systemctl", "restart", "dovecot")
 
 
 # --- helpers -----------------------------------------------------------------------------------------------------------

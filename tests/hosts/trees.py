@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import os
 import pathlib
@@ -32,12 +33,13 @@ import namespaces
 HERE = pathlib.Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 TREES = pathlib.Path(os.environ.get("HAUBERK_TREES", "/var/cache/hauberk-tests"))
+DIGEST = "HAUBERK_SOURCES_DIGEST"       # in a maker's environment
 RELEASES = ("bookworm", "trixie")
 
 BASE_PACKAGES = "systemd systemd-sysv dbus ca-certificates iproute2".split()
 
-SERVICE_PACKAGES = """openssh-server sudo postfix dovecot-imapd dovecot-pop3d rsyslog nftables openssl
-    libcap2-bin procps""".split()
+SERVICE_PACKAGES = """openssh-server sudo postfix dovecot-imapd dovecot-pop3d rsyslog logrotate nftables openssl
+    procps""".split()
 
 # What hauberk links against. Named per release because of Debian's 64-bit time_t renaming.
 RUNTIME_PACKAGES = {
@@ -178,7 +180,8 @@ def ensure(releases=RELEASES, layers=("build",)):
             command = [*OWN_NAMESPACES, sys.executable, HERE / "trees.py", f"--for-pid={os.getpid()}",
                        *(f"--layer={layer}" for layer in layers), release]
             makers.append(subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                           stdout=sys.stderr, text=True, preexec_fn=namespaces.die_with_parent))
+                                           stdout=sys.stderr, text=True, preexec_fn=namespaces.die_with_parent,
+                                           env={**os.environ, DIGEST: sources_digest()}))
         errors = [maker.communicate()[1] for maker in makers]
         if any(maker.returncode for maker in makers):
             raise TreeError("\n".join(error for error in errors if error))
@@ -306,11 +309,6 @@ def make_hauberk(tree):
     tree.run("umount", root)
 
 
-def hauberk_exists():
-    """Whether the checkout has something to build yet."""
-    return (CHECKOUT / "Makefile").exists() and (CHECKOUT / "meson.build").exists()
-
-
 def source_files():
     """The checkout's files as git sees them, those not yet added included; relative paths."""
     listed = subprocess.run(["git", "-c", f"safe.directory={CHECKOUT}", "-C", CHECKOUT, "ls-files", "-z", "--cached",
@@ -319,8 +317,14 @@ def source_files():
     return sorted(path for path in paths if (CHECKOUT / path).is_file())
 
 
+@functools.cache
 def sources_digest():
-    """A digest of what the installed tree is made from. The tests themselves are not."""
+    """A digest of what the installed tree is made from. The tests themselves are not.
+
+    Taken once per run, a maker's from its parent: somebody may be editing meanwhile.
+    """
+    if DIGEST in os.environ:
+        return os.environ[DIGEST]
     whole = hashlib.sha256()
     for path in source_files():
         if path.parts[0] not in ("tests", "docs", "bench", ".ci"):

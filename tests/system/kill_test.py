@@ -43,8 +43,7 @@ def wait_until_read(world, writer):
                    and sources[path]["committed"] == sources[path]["position"]
                    and sources[path]["position"] == writer.total[os.path.basename(path)[:4]]
                    for path in sizes)
-    wait_for(is_read, 60, f"all logs to be read: {world.status() and world.status()['sources']}, "
-             f"wrote {writer.total}")
+    wait_for(is_read, 60, lambda: f"all logs to be read: {world.status()['sources']}, wrote {writer.total}")
 
 
 class CountingWriter(Writer):

@@ -40,7 +40,8 @@ def wait_for(condition, seconds=30, what="it"):
         if value:
             return value
         if time.monotonic() > until:
-            raise AssertionError(f"waited {seconds} s in vain for {what}")
+            told = what() if callable(what) else what
+            raise AssertionError(f"waited {seconds} s in vain for {told}")
         time.sleep(0.01)
 
 
@@ -74,6 +75,10 @@ class World:
     def __exit__(self, *error):
         if error[0]:
             print(self.log_path.read_text()[-6000:] if self.log_path.exists() else "")
+            kept = os.environ.get("HAUBERK_KEEP")
+            if kept:  # for whoever looks into a failure
+                shutil.copytree(self.folder, kept, dirs_exist_ok=True,
+                                ignore=lambda folder, names: [n for n in names if n == "control"])
         self.stack.close()
 
     def net(self, namespace, *arguments):
@@ -128,7 +133,7 @@ class World:
             bans = self.bans()
             return bans is not None and wanted == {(b["jail"], b["address"]) for b in bans
                                                    if b["enforced"]}
-        wait_for(are_there, seconds, f"bans {wanted}, not {self.bans()}")
+        wait_for(are_there, seconds, lambda: f"bans {wanted}, not {self.bans()}")
 
     def pids(self):
         """Of hauberkd and its roles, by name."""

@@ -58,7 +58,7 @@ struct world {
     int container; /* a third, or -1 */
 };
 
-/* ---- namespaces ------------------------------------------------------------------------------ */
+/* ---- namespaces -------------------------------------------------------------------------- */
 
 static void write_text(const char *path, const char *text) {
     cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -146,7 +146,7 @@ static pid_t run(const char *const arguments[]) {
 #define RUN(...) run((const char *const[]){__VA_ARGS__, NULL})
 #define NFT_DO(text) RUN(NFT, text)
 
-/* ---- wishes and looks ---------------------------------------------------------------------------- */
+/* ---- wishes and looks -------------------------------------------------------------------- */
 
 static struct prefix P(const char *text) {
     struct prefix prefix;
@@ -198,7 +198,8 @@ static void rows_free(struct rows *rows) {
 }
 
 static void rows_add(void *context, const char *set, uint16_t scope, const struct prefix *prefix,
-                     int64_t expires_us) {
+                     int64_t expires_us, uint64_t packets) {
+    (void)packets;
     struct rows *rows = context;
     if (rows->count == rows->room) {
         rows->room = rows->room ? 2 * rows->room : 64;
@@ -219,7 +220,8 @@ static struct rows list(struct enforce *enforce) {
 
 #define LISTED(name, enforce) at_scope_end(rows_free) struct rows name = list(enforce)
 
-static const struct row *find(const struct rows *rows, uint16_t scope, const struct prefix *prefix) {
+static const struct row *find(const struct rows *rows, uint16_t scope,
+                              const struct prefix *prefix) {
     for (size_t i = 0; i < rows->count; i++)
         if (rows->at[i].scope == scope && prefix_equals(&rows->at[i].prefix, prefix))
             return &rows->at[i];
@@ -244,8 +246,10 @@ static void assert_expires(struct enforce *enforce, uint16_t scope, const char *
     LISTED(rows, enforce);
     struct prefix prefix = P(text);
     const struct row *row = find(&rows, scope, &prefix);
-    assert_non_null(row);
-    assert_about(row->expires_us, wanted_us);
+    if (row)
+        assert_about(row->expires_us, wanted_us);
+    else
+        fail_msg("%s is not there", text);
 }
 
 /* What `nft list table inet hauberk` prints. */
@@ -271,7 +275,7 @@ static void nft_list(char *into, size_t room) {
     assert_int_equal(status, 0);
 }
 
-/* ---- the skeleton ---------------------------------------------------------------------------------- */
+/* ---- the skeleton ------------------------------------------------------------------------ */
 
 static void test_skeleton(void **state) {
     struct enforce *enforce = ready(state);
@@ -407,7 +411,7 @@ static void test_lift(void **state) {
     assert_false(is_in(enforce, SSH, "192.0.2.1"));
 }
 
-/* ---- elements -------------------------------------------------------------------------------------- */
+/* ---- elements ---------------------------------------------------------------------------- */
 
 static void test_put_and_drop(void **state) {
     struct enforce *enforce = ready(state);
@@ -745,8 +749,7 @@ static void test_foreign_elements_are_listed(void **state) {
     for (size_t i = 0; i < ELEMENTS_OF(wanted); i++) {
         struct prefix prefix = P(wanted[i]);
         const struct row *row = find(&rows, UINT16_MAX, &prefix);
-        assert_non_null(row);
-        assert_string_equal(row->set, i < 4 ? "ssh_4_nets" : "gone_6_64");
+        assert_true(row && strcmp(row->set, i < 4 ? "ssh_4_nets" : "gone_6_64") == 0);
     }
 }
 
@@ -831,7 +834,7 @@ static void test_a_hundred_thousand(void **state) {
     free(results);
 }
 
-/* ---- random orders against a model ----------------------------------------------------------------- */
+/* ---- random orders against a model ------------------------------------------------------- */
 
 static uint64_t random_state;
 
@@ -900,7 +903,8 @@ static void model_compare(struct model *model, struct enforce *enforce) {
         if (!row)
             fail_msg("%s is in %s and should not be", prefix_format(&rows.at[i].prefix, text),
                      rows.at[i].set);
-        assert_about(rows.at[i].expires_us, row->expires_us);
+        else
+            assert_about(rows.at[i].expires_us, row->expires_us);
     }
     assert_int_equal(rows.count, model->count);
 }
@@ -1003,7 +1007,7 @@ static void test_random_networks(void **state) {
     assert_true(refused > 20);
 }
 
-/* ---- watching ------------------------------------------------------------------------------------------ */
+/* ---- watching ---------------------------------------------------------------------------- */
 
 static bool is_readable(int fd, int timeout_ms) {
     return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, timeout_ms) == 1;
@@ -1143,7 +1147,7 @@ static void test_expiry_is_not_a_change(void **state) {
     assert_int_equal(rows.count, 2);
 }
 
-/* ---- connections ------------------------------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------------------------- */
 
 static void go(int namespace) {
     assert_int_equal(setns(namespace, CLONE_NEWNET), 0);
@@ -1352,7 +1356,8 @@ static void test_ban_of_a_64(void **state) {
     RUN(IP, "-6", "route", "add", "2001:db8:a::/64", "dev", "v1");
     go(world->here);
     cleanup_close int listener = listen_at(world->here, world, "2001:db8:a::1", 22);
-    PAIR before = connection(world, world->client, "2001:db8:b:1::2", "2001:db8:a::1", 22, listener);
+    PAIR before =
+        connection(world, world->client, "2001:db8:b:1::2", "2001:db8:a::1", 22, listener);
     assert_int_equal(put(enforce, SSH, "2001:db8:b:1::/64", in_seconds(3600)), 0);
     assert_true(is_refused(world, "2001:db8:b:1::2", "2001:db8:a::1", 22));
     PAIR other = connection(world, world->client, "2001:db8:b:2::2", "2001:db8:a::1", 22, listener);
