@@ -203,7 +203,8 @@ uint32_t projection_orders(struct projection *projection, int64_t now_us,
             continue;
         element->is_dirty = false;
         bool is_drop = element->wanted_us == 0 || is_over(element->wanted_us, now_us);
-        if (is_drop && element->enforced_us == 0 && element->in_flight == 0) {
+        if (is_drop && element->enforced_us == 0 && element->in_flight == 0 &&
+            !element->may_remain) {
             table_remove(projection->elements, element);
             continue;
         }
@@ -234,21 +235,23 @@ void projection_receipt(struct projection *projection, uint16_t scope,
     if (--element->in_flight > 0) /* receipts come in the order of the orders */
         return;
     element->ordered_us = 0;
+    element->may_remain = element->may_remain && error != 0;
     projection->awaited--;
-    if (element->wanted_us == 0 && element->enforced_us == 0 && (error == 0 || !was_drop))
+    if (element->wanted_us == 0 && element->enforced_us == 0 && !element->may_remain &&
+        (error == 0 || !was_drop))
         table_remove(projection->elements, element);
 }
 
 void projection_order_again(struct projection *projection) {
     uint32_t place = 0;
     for (struct element *one; (one = table_next(projection->elements, &place));) {
-        /* What was to be dropped may still be there: dropping it again does no harm. */
-        bool may_remain = one->wanted_us == 0 && (one->enforced_us != 0 || one->in_flight > 0);
-        one->enforced_us = may_remain ? UNTIL_PERMANENT : 0;
+        one->may_remain = one->may_remain || one->enforced_us != 0 || one->in_flight > 0;
+        one->enforced_us = 0;
         one->error = 0;
         one->cut = false;
         mark(projection, one);
     }
+    put_dropped_nets_last(projection);
 }
 
 void projection_sweep(struct projection *projection, int64_t now_us) {
@@ -257,7 +260,8 @@ void projection_sweep(struct projection *projection, int64_t now_us) {
         if (one->in_flight > 0)
             continue;
         bool is_done = one->wanted_us == 0 || is_over(one->wanted_us, now_us);
-        bool is_out = one->enforced_us == 0 || is_over(one->enforced_us, now_us);
+        bool is_out = !one->may_remain &&
+                      (one->enforced_us == 0 || is_over(one->enforced_us, now_us));
         if (is_done && is_out)
             table_remove(projection->elements, one);
         else if (is_done || (one->error != 0 && one->error != EPERM))

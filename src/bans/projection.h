@@ -28,6 +28,7 @@ struct element {
     int64_t enforced_us;  /* confirmed by a receipt; 0: not there */
     int64_t ordered_us;   /* last order sent and not yet answered; 0: none (a drop: -2) */
     uint32_t in_flight;   /* orders not yet answered: each is, once, in their order */
+    bool may_remain;      /* the kernel may have something of it, although nothing confirms that */
     bool is_dirty, cut;
 };
 

@@ -70,8 +70,10 @@ static const uint8_t *key_of(const struct address *address, uint16_t *ret_bytes)
 struct range range_of(const struct prefix *prefix) {
     struct range range = {prefix->address, prefix->address};
     unsigned fixed = prefix->length + (prefix_is_v4(prefix) ? 96u : 0u);
-    for (unsigned byte = fixed / 8; byte < 16; byte++)
-        range.last.at[byte] |= byte > fixed / 8 ? 0xff : (uint8_t)(0xffu >> fixed % 8);
+    for (unsigned byte = fixed / 8; byte < 16; byte++) {
+        unsigned free_bits = byte > fixed / 8 ? 0xffu : 0xffu >> fixed % 8;
+        range.last.at[byte] = (uint8_t)(range.last.at[byte] | free_bits);
+    }
     return range;
 }
 

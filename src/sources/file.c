@@ -13,7 +13,7 @@
  * read to its end. It is left when the new one holds something and either a writer has closed the
  * old or one second has passed: a syslog daemon closes the old file before it writes to the new, a
  * program with many writers may not. Files in between (two rotations at once) are looked for among
- * the siblings, by their modification time: older than the new one, newer than the old.
+ * the siblings: rotated after the old one by their names, or else by their modification times.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sources/file.h"
@@ -26,6 +26,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "sources/stream.h"
+
+_Static_assert(SIBLINGS_MAX <= 64, "a bit for each in file_source.tried");
 
 enum phase { PHASE_IDLE, PHASE_LOOKING, PHASE_SEARCHING, PHASE_SIGHTING, PHASE_READING,
              PHASE_ABSENT };
@@ -55,12 +57,14 @@ struct file_source {
     void *context;
     enum phase phase;
     uint32_t ticket;          /* of the open that is awaited; others are stale */
+    bool is_looking;          /* the path was asked for and no answer has come */
     bool look_pending;        /* the path is to be looked at again when the present look is over */
     struct identity wanted;   /* what to find */
     uint64_t wanted_ordinal;  /* where to go on in it */
     struct identity done_in;  /* at the start: the file that holds `done` */
     uint64_t known_done;
     bool is_sibling;          /* the file being read was found among the siblings */
+    bool is_final;            /* … and nobody writes to it any more */
 
     struct stream *stream;    /* being read */
     uint64_t offset;
@@ -72,7 +76,8 @@ struct file_source {
     bool old_was_closed;
 
     struct wire_sibling siblings[SIBLINGS_MAX];
-    uint32_t sibling_count, sibling_at, relists;
+    uint32_t sibling_count, relists;
+    uint64_t tried;           /* bit n: sibling n was opened */
     bool is_fresh;            /* appeared while hauberkd ran: everything in it counts */
     bool is_moving_on;        /* the search is for the next file, not for `wanted` */
 
@@ -209,6 +214,22 @@ static void ask_open(struct file_source *file, uint16_t sibling) {
     file->calls.ask_open(file->context, sibling, ++file->ticket);
 }
 
+/* An empty file has no head to be known by; its inode must do. */
+static bool wants_file(const struct file_source *file) {
+    return file->wanted.head_length > 0 || file->wanted.inode != 0;
+}
+
+static bool is_wanted(const struct file_source *file, struct stream *stream,
+                      const struct wire_opened *opened) {
+    if (file->wanted.head_length > 0)
+        return head_is(stream, &file->wanted);
+    return opened->inode == file->wanted.inode && opened->device == file->wanted.device;
+}
+
+static bool is_next(const struct file_source *file, uint64_t device, uint64_t inode) {
+    return file->next && inode == file->next_facts.inode && device == file->next_facts.device;
+}
+
 static void look_at_path(struct file_source *file) {
     if (file->phase == PHASE_IDLE || file->phase == PHASE_LOOKING ||
         file->phase == PHASE_SEARCHING || file->phase == PHASE_SIGHTING) {
@@ -218,13 +239,19 @@ static void look_at_path(struct file_source *file) {
     file->look_pending = false;
     if (file->phase != PHASE_READING)
         file->phase = PHASE_LOOKING;
+    file->is_looking = true;
     ask_open(file, 0);
 }
 
 static void start_search(struct file_source *file, bool is_moving_on) {
     file->phase = PHASE_SEARCHING;
     file->is_moving_on = is_moving_on;
-    file->sibling_count = file->sibling_at = file->relists = 0;
+    file->sibling_count = file->relists = 0;
+    if (file->is_looking) { /* that answer would come amid the search: look again afterwards */
+        file->is_looking = false;
+        file->look_pending = true;
+        file->ticket++;
+    }
     file->calls.ask_list(file->context);
 }
 
@@ -234,7 +261,7 @@ static void begin_reading(struct file_source *file, struct stream *stream,
     file->stream = stream;
     file->offset = offset;
     file->is_in_long_line = false;
-    file->is_sibling = false;
+    file->is_sibling = file->is_final = false;
     file->phase = PHASE_READING;
     add_segment(file, identity);
     log_debug("reading inode %llu from offset %llu, which is ordinal %llu",
@@ -344,31 +371,107 @@ static bool was_read(const struct file_source *file, struct stream *stream) {
     return false;
 }
 
-static bool is_compressed_name(struct span path) {
+/* Length of a compressed file's ending, 0 for other names. */
+static size_t compressed_ending(struct span path) {
     static const char *const endings[] = {".gz", ".xz", ".zst", ".bz2"};
     for (size_t i = 0; i < ELEMENTS_OF(endings); i++) {
         size_t length = strlen(endings[i]);
         if (path.length > length &&
             memcmp(path.at + path.length - length, endings[i], length) == 0)
-            return true;
+            return length;
     }
+    return 0;
+}
+
+/* Being compressed right now: both are there, and only the plain one is whole. */
+static bool is_half_made(const struct file_source *file, const struct wire_sibling *sibling) {
+    struct span path = wire_bytes(sibling->path);
+    size_t ending = compressed_ending(path);
+    path.length -= ending;
+    for (uint32_t i = 0; ending && i < file->sibling_count; i++)
+        if (span_equals(wire_bytes(file->siblings[i].path), path))
+            return true;
     return false;
 }
 
-/* The next sibling worth opening: all of them when looking for an identity (newest first); when
- * moving on, those changed after the file just finished, oldest first. */
-static void ask_next_sibling(struct file_source *file) {
-    while (file->sibling_at < file->sibling_count) {
-        uint32_t number = file->sibling_at++;
-        if (file->is_moving_on)
-            number = file->sibling_count - 1 - number;
-        const struct wire_sibling *sibling = &file->siblings[number];
-        if (file->is_moving_on && sibling->modified_us <= stream_modified_us(file->stream))
+/* The digits at a name's end: the number of a rotation, or its date; -1 without any. */
+static int64_t rotation_number(const struct wire_sibling *sibling) {
+    struct span path = wire_bytes(sibling->path);
+    size_t start = path.length -= compressed_ending(path);
+    while (start > 0 && memchr("0123456789-_.:T", path.at[start - 1], 15))
+        start--;
+    int64_t number = -1;
+    for (size_t i = start; i < path.length; i++)
+        if (path.at[i] >= '0' && path.at[i] <= '9' && number < INT64_MAX / 16)
+            number = (number < 0 ? 0 : number) * 10 + (path.at[i] - '0');
+    return number;
+}
+
+/* By their names: .1 was rotated after .2, -20261121 after -20261120. A name says more than the
+ * modification time, which a late writer moves; that decides only where names do not. */
+static bool is_newer(const struct wire_sibling *a, const struct wire_sibling *b) {
+    enum { LEAST_DATE = 10000 };
+    int64_t of_a = rotation_number(a);
+    int64_t of_b = rotation_number(b);
+    bool is_date = of_a >= LEAST_DATE;
+    if (of_a >= 0 && of_b >= 0 && of_a != of_b && is_date == (of_b >= LEAST_DATE))
+        return is_date ? of_a > of_b : of_a < of_b;
+    return a->modified_us > b->modified_us;
+}
+
+/* A file that was rotated after `than`; mail.log.custom is none, but somebody else's. */
+static bool is_later_one(const struct file_source *file, const struct wire_sibling *sibling,
+                         const struct wire_sibling *than) {
+    return rotation_number(sibling) >= 0 && !is_half_made(file, sibling) &&
+           is_newer(sibling, than);
+}
+
+/* The file being read, as the list names it; where it is not there, by its modification time. */
+static struct wire_sibling current_in_list(struct file_source *file) {
+    const struct identity *identity = &current(file)->identity;
+    for (uint32_t i = 0; i < file->sibling_count; i++)
+        if (file->siblings[i].inode == identity->inode &&
+            file->siblings[i].device == identity->device)
+            return file->siblings[i];
+    return (struct wire_sibling){.modified_us = stream_modified_us(file->stream)};
+}
+
+/* The next sibling worth opening, -1 for none: all of them when looking for an identity (newest
+ * first); when moving on, those rotated after the file just finished, oldest first. */
+static int choose_sibling(struct file_source *file) {
+    int chosen = -1;
+    struct wire_sibling here = {0};
+    if (file->is_moving_on)
+        here = current_in_list(file);
+    for (uint32_t i = 0; i < file->sibling_count; i++) {
+        const struct wire_sibling *one = &file->siblings[i];
+        if (file->tried >> i & 1)
             continue;
-        ask_open(file, (uint16_t)(number + 1));
+        if (!file->is_moving_on && !is_half_made(file, one))
+            return (int)i;
+        if (file->is_moving_on && is_later_one(file, one, &here) &&
+            (chosen < 0 || is_newer(&file->siblings[chosen], one)))
+            chosen = (int)i;
+    }
+    return chosen;
+}
+
+static void ask_next_sibling(struct file_source *file) {
+    int chosen = choose_sibling(file);
+    if (chosen < 0) {
+        give_up_search(file);
         return;
     }
-    give_up_search(file);
+    file->tried |= UINT64_C(1) << chosen;
+    ask_open(file, (uint16_t)(chosen + 1));
+}
+
+/* Was it rotated twice, so that nobody writes to it any more? */
+static bool has_later_sibling(const struct file_source *file, const struct wire_sibling *than) {
+    for (uint32_t i = 0; i < file->sibling_count; i++)
+        if (is_later_one(file, &file->siblings[i], than))
+            return true;
+    return false;
 }
 
 void file_listed(struct file_source *file, const struct wire_sibling *siblings, uint32_t count) {
@@ -376,7 +479,12 @@ void file_listed(struct file_source *file, const struct wire_sibling *siblings, 
         return;
     file->sibling_count = count < SIBLINGS_MAX ? count : SIBLINGS_MAX;
     memcpy(file->siblings, siblings, file->sibling_count * sizeof(*siblings));
-    file->sibling_at = 0;
+    file->tried = 0;
+    for (uint32_t i = 0; file->is_moving_on && i < file->sibling_count; i++)
+        if (is_next(file, siblings[i].device, siblings[i].inode)) {
+            file->next = stream_free(file->next); /* rotated meanwhile: its turn comes in the row */
+            file->look_pending = true;
+        }
     ask_next_sibling(file);
 }
 
@@ -390,14 +498,13 @@ static void sibling_opened(struct file_source *file, const struct wire_opened *o
         file->calls.ask_list(file->context);
         return;
     }
-    if (fd < 0 || stream_open(fd, is_compressed_name(wire_bytes(sibling->path)), &stream) < 0) {
+    if (fd < 0 || stream_open(fd, compressed_ending(wire_bytes(sibling->path)) > 0, &stream) < 0) {
         ask_next_sibling(file);
         return;
     }
     bool is_it = file->is_moving_on
-                     ? !was_read(file, stream) && !(file->next && stream_is_plain(stream) &&
-                                                    opened->inode == file->next_facts.inode)
-                     : head_is(stream, &file->wanted);
+                     ? !was_read(file, stream) && !is_next(file, opened->device, opened->inode)
+                     : is_wanted(file, stream, opened);
     if (!is_it) {
         stream_free(stream);
         ask_next_sibling(file);
@@ -408,6 +515,7 @@ static void sibling_opened(struct file_source *file, const struct wire_opened *o
     else
         begin_wanted_file(file, stream, opened->device, opened->inode);
     file->is_sibling = true;
+    file->is_final = !stream_is_plain(stream) || has_later_sibling(file, sibling);
     file->is_moving_on = false;
 }
 
@@ -473,19 +581,20 @@ static void path_opened(struct file_source *file, const struct wire_opened *open
     if (fd >= 0 && stream_open(fd, false, &stream) < 0)
         stream = NULL;
     if (file->phase == PHASE_READING) {
-        if (!stream || is_same_file(file, opened) || file->next) {
-            bool is_newer = stream && file->next && !is_same_file(file, opened) &&
-                            opened->inode != file->next_facts.inode;
+        if (!stream || is_same_file(file, opened) ||
+            is_next(file, opened->device, opened->inode)) {
             stream_free(stream);
-            if (is_newer)
-                file->look_pending = true; /* yet another one; its turn comes after the next */
             return;
+        }
+        if (file->next) { /* a third one: the second is among the siblings by now */
+            stream_free(file->next);
+            file->is_final = true;
         }
         set_next(file, stream, opened);
         return;
     }
-    if (file->wanted.head_length &&
-        (!stream || (!head_is(stream, &file->wanted) && !head_is_cut(stream, &file->wanted)))) {
+    if (wants_file(file) && (!stream || (!is_wanted(file, stream, opened) &&
+                                         !head_is_cut(stream, &file->wanted)))) {
         stream_free(file->next);
         set_next(file, stream, opened);
         start_search(file, false);
@@ -497,7 +606,7 @@ static void path_opened(struct file_source *file, const struct wire_opened *open
             look_at_path(file);
         return;
     }
-    if (file->wanted.head_length)
+    if (wants_file(file))
         begin_wanted_file(file, stream, opened->device, opened->inode);
     else
         begin_new_file(file, stream, opened->device, opened->inode);
@@ -517,6 +626,7 @@ void file_opened(struct file_source *file, const struct wire_opened *opened, int
     } else if (file->phase == PHASE_SEARCHING && opened->sibling > 0) {
         sibling_opened(file, opened, fd);
     } else if (opened->sibling == 0) {
+        file->is_looking = false;
         path_opened(file, opened, fd);
     } else {
         cleanup_close_fd(&fd);
@@ -644,11 +754,10 @@ static bool may_leave_old(struct file_source *file) {
            clock_monotonic_us() - file->rotated_at_us >= WRITER_PATIENCE_US;
 }
 
-/* At the end of what there is. A compressed sibling will not grow; every other file is left only
- * for a newer one, after a look for files in between. */
+/* At the end of what there is. A compressed sibling will not grow, nor one rotated twice; every other
+ * file is left only for a newer one. Before it goes on, a look for files in between. */
 static void at_end(struct file_source *file) {
-    bool is_final = file->is_sibling && !stream_is_plain(file->stream);
-    if (is_final || may_leave_old(file))
+    if (file->is_final || may_leave_old(file))
         start_search(file, true);
 }
 

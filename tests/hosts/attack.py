@@ -60,21 +60,21 @@ class _Pop(poplib.POP3):
 
 
 class Client:
-    """A machine of the outside world with all addresses of `prefixes`, or clients inside an existing namespace.
+    """A machine of the outside world, made by `at`, or clients inside a namespace that exists: that of a host, or
+    namespaces.Here, the router's, which is the gateway of all hosts."""
 
-    `netns` is that of a host (attacks by a neighbour, by the host itself) or None for the router's, which is the
-    gateway of all hosts.
-    """
+    def __init__(self, world, netns):
+        self.world, self.netns = world, netns
 
-    def __init__(self, world, name=None, prefixes=(), netns=()):
-        self.world = world
-        self.netns = namespaces.Here() if netns is None else netns
-        if name:
-            number = world.number()
-            self.netns = namespaces.Netns(world.folder / "netns" / name)
-            world.clients.append(self)
-            world.plug(self.netns, number)
-            world.prefixes(self.netns, number, prefixes)
+    @classmethod
+    def at(cls, world, name, prefixes):
+        """A new machine that has every address of `prefixes`."""
+        client = cls(world, namespaces.Netns(world.folder / "netns" / name))
+        world.clients.append(client)
+        number = world.number()
+        world.plug(client.netns, number)
+        world.prefixes(client.netns, number, prefixes)
+        return client
 
     def close(self):
         """Give the namespace back."""
@@ -95,7 +95,7 @@ class Client:
         except TimeoutError:
             return "timed out"
 
-    # --- ssh --------------------------------------------------------------------------------------------------------
+    # --- ssh ---------------------------------------------------------------------------------------------------------
 
     def ssh(self, source, host, user, *passwords, keys=(), methods=None, command="true", timeout=60, **more):
         """One ssh connection that tries `passwords` in turn. Returns (outcome, what ssh printed)."""
@@ -119,20 +119,22 @@ class Client:
         denied = "Permission denied" in text or "Too many authentication failures" in text
         return (REFUSED if denied else text.splitlines()[-1] if text else f"exit {done.returncode}"), text
 
-    # --- mail logins ------------------------------------------------------------------------------------------------
+    # --- mail logins -------------------------------------------------------------------------------------------------
 
     def smtp(self, source, host, user, password, port=587, mechanism="PLAIN", tries=1):
         """SMTP AUTH on 587 with STARTTLS or on 465; returns the outcome of the last try."""
-        with self.netns, self._smtp(source, host, port) as client:
+        with self.smtp_open(source, host, port) as client:
             for _ in range(tries):
                 outcome = smtp_auth(client, mechanism, user, password)
             return outcome
 
-    def _smtp(self, source, host, port):
+    def smtp_open(self, source, host, port):
+        """An SMTP connection after EHLO: 465, 587 with STARTTLS, or 25 in the clear."""
         options = {"local_hostname": "client.test", "timeout": 30, "source_address": (source, 0)}
-        if port == 465:
-            return smtplib.SMTP_SSL(host, port, context=tls(), **options)
-        client = smtplib.SMTP(host, port, **options)
+        with self.netns:
+            if port == 465:
+                return smtplib.SMTP_SSL(host, port, context=tls(), **options)
+            client = smtplib.SMTP(host, port, **options)
         if port == 587:
             client.starttls(context=tls())
         client.ehlo()

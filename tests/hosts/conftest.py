@@ -52,7 +52,7 @@ def world():
 @pytest.fixture(scope="session")
 def outside(world):
     """The outside world: attackers and owners, each test with source addresses of its own."""
-    return attack.Client(world, "outside", ["203.0.113.0/24", "198.51.100.0/24", "2001:db8:bad::/48"])
+    return attack.Client.at(world, "outside", ["203.0.113.0/24", "198.51.100.0/24", "2001:db8:bad::/48"])
 
 
 @pytest.fixture(scope="session")

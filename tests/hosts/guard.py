@@ -38,7 +38,7 @@ class Guard:
     def __exit__(self, *_):
         self.watch.close()
 
-    # --- the daemon -----------------------------------------------------------------------------------------------
+    # --- the daemon --------------------------------------------------------------------------------------------------
 
     def start(self, *options):
         """Start hauberkd as a unit and await its own word that it is ready."""
@@ -73,7 +73,7 @@ class Guard:
         """What hauberkd wrote to the journal."""
         return self.host.journal("-u", UNIT, "-o", "cat")
 
-    # --- the command line -----------------------------------------------------------------------------------------
+    # --- the command line --------------------------------------------------------------------------------------------
 
     def word(self, *words, check=True):
         """`hauberk WORD …` on the host."""
@@ -92,7 +92,7 @@ class Guard:
         """`hauberk status --json`."""
         return json.loads(self.word("status", "--json", check=False).stdout)
 
-    # --- what happened --------------------------------------------------------------------------------------------
+    # --- what happened -----------------------------------------------------------------------------------------------
 
     def scopes(self, address):
         """The scopes in which the kernel refuses the address now."""

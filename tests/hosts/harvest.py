@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import imaplib
 import pathlib
-import socket
+import smtplib
 import subprocess
 import sys
 import threading
@@ -73,7 +73,7 @@ class Harvest:
             for job in [pool.submit(self.note, name, work) for name, work in cases]:
                 job.result()
 
-    # --- the cases ------------------------------------------------------------------------------------------------
+    # --- the cases ---------------------------------------------------------------------------------------------------
 
     def ssh(self):
         """Logins by SSH, right and wrong."""
@@ -174,11 +174,13 @@ class Harvest:
         yield "imap 143 http", lambda s, t: self.raw(s, t, 143, b"GET / HTTP/1.0\r\n" + b"a b c\r\n" * 25)
         yield "imap 993 connect and close", lambda s, t: self.raw(s, t, 993, b"", read=False)
         yield "imap 993 PLAIN aborted", lambda s, t: self.imap_lines(s, t, b"a AUTHENTICATE PLAIN", b"*", b"b LOGOUT")
-        yield "imap 993 PLAIN bad base64", lambda s, t: self.imap_lines(s, t, b"a AUTHENTICATE PLAIN", b"===", b"b LOGOUT")
+        yield "imap 993 PLAIN bad base64", lambda s, t: self.imap_lines(
+            s, t, b"a AUTHENTICATE PLAIN", b"===", b"b LOGOUT")
         yield "imap 993 unknown mechanism", lambda s, t: self.imap_lines(s, t, b"a AUTHENTICATE CRAM-MD5", b"b LOGOUT")
         yield "imap 993 LOGIN mechanism wrong", lambda s, t: self.imap_lines(
             s, t, b"a AUTHENTICATE LOGIN", b"YWxpY2U=", b"eA==", b"b LOGOUT")
-        yield "imap 993 authzid", lambda s, t: self.imap_lines(s, t, b"a AUTHENTICATE PLAIN Ym9iAGFsaWNlAHg=", b"b LOGOUT")
+        yield "imap 993 authzid", lambda s, t: self.imap_lines(
+            s, t, b"a AUTHENTICATE PLAIN Ym9iAGFsaWNlAHg=", b"b LOGOUT")
         yield "imap 993 4 wrong connections", lambda s, t: [imap(s, t, "bob", "wrong") for _ in range(4)]
 
     def box_tricks(self):
@@ -186,7 +188,7 @@ class Harvest:
         for user in [*TRICKS, ""]:
             yield f"imap user {user[:60]!r}", lambda s, t, user=user: self.imap_plain(s, t, user)
 
-    # --- hand-made conversations -----------------------------------------------------------------------------------
+    # --- hand-made conversations -------------------------------------------------------------------------------------
 
     def raw(self, source, target, port, data, read=True, reset=False):
         """Send bytes, read what comes within two seconds, go away."""
@@ -205,11 +207,12 @@ class Harvest:
     def smtp_lines(self, source, target, port, *lines, cut=False, reset=False):
         """EHLO, then the lines one by one; `cut` resets without awaiting the last answer."""
         with self.client.netns:
-            client = self.client._smtp(source, target, 25 if port == 587 else port) if port != 587 else None
-            if client is None:
-                import smtplib
+            if port == 465:
+                client = smtplib.SMTP_SSL(target, port, "client.test", timeout=30, source_address=(source, 0),
+                                          context=attack.tls())
+            else:
                 client = smtplib.SMTP(target, port, "client.test", 30, (source, 0))
-                client.ehlo()
+        client.ehlo()
         answers = []
         for number, line in enumerate(lines, 1):
             client.send(line + "\r\n")
@@ -223,7 +226,7 @@ class Harvest:
 
     def send(self, source, target, user=None, password=None):
         """A mail to bob."""
-        with self.client.netns, self.client._smtp(source, target, 587 if user else 25) as client:
+        with self.client.smtp_open(source, target, 587 if user else 25) as client:
             if user:
                 client.login(user, password)
             return client.sendmail(f"{user or 'friend'}@example.org", ["bob@localhost"], "Subject: hi\r\n\r\nhello\r\n")
@@ -264,7 +267,7 @@ class Harvest:
             with contextlib.suppress(imaplib.IMAP4.error, OSError):
                 client.logout()
 
-    # --- all rounds ------------------------------------------------------------------------------------------------
+    # --- all rounds --------------------------------------------------------------------------------------------------
 
     def everything(self):
         """Every case under Debian's defaults, then again with the settings that change the lines."""
@@ -315,7 +318,7 @@ def main(folder):
     """Both releases at once."""
     trees.ensure()
     with host.World() as world:
-        client = attack.Client(world, "harvest", ["203.0.113.0/24", "198.51.100.0/24", "2001:db8:bad::/48"])
+        client = attack.Client.at(world, "harvest", ["203.0.113.0/24", "198.51.100.0/24", "2001:db8:bad::/48"])
         machines = [host.Host(world, release).start() for release in ("bookworm", "trixie")]
         harvests = [Harvest(machine.wait(), client, number) for number, machine in enumerate(machines)]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:

@@ -9,7 +9,6 @@ network namespace.
 """
 
 import contextlib
-import ipaddress
 import json
 import os
 import pathlib
@@ -23,8 +22,8 @@ import namespaces
 import trees
 
 GATEWAY_4, GATEWAY_6 = "192.0.2.1", "2001:db8:0:2::1"
-# What a service unit of a real machine has by default and nspawn in a foreign namespace takes away. The system calls are
-# named one by one: nspawn 252 accepts the group @sandbox here and yet refuses landlock.
+# What a service unit of a real machine has by default and nspawn in a foreign namespace takes away. The system calls
+# are named one by one: nspawn 252 accepts the group @sandbox here and yet refuses landlock.
 CAPABILITIES = "CAP_NET_ADMIN,CAP_BPF,CAP_PERFMON"
 SYSTEM_CALLS = ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "bpf", "perf_event_open")
 
@@ -142,7 +141,7 @@ class Host:
         self.address, self.address_6 = world.plug(self.netns, self.number)
         trees.mount_overlay(self.root, self.lowers, self.folder / "upper", self.folder / "work")
 
-    # --- life -----------------------------------------------------------------------------------------------------
+    # --- life --------------------------------------------------------------------------------------------------------
 
     def start(self):
         """Begin to boot; `wait` awaits the end. Two calls, so that several hosts boot at once."""
@@ -157,12 +156,12 @@ class Host:
         environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network", "NOTIFY_SOCKET": str(path)}
         with open(self.folder / "console.log", "wb") as console:
             self._nspawn = subprocess.Popen(
-                [*namespaces.in_cgroup(self.cgroup), *map(str, command)], stdin=subprocess.DEVNULL, stdout=console,
-                stderr=console, env=environment, preexec_fn=namespaces.die_with_parent)
+                [*namespaces.in_cgroup(self.cgroup), *namespaces.OWN_PIDS, *map(str, command)], env=environment,
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=namespaces.die_with_parent)
         return self
 
     def wait(self, timeout=60):
-        """Await the booted system: nspawn tells PID 1's number and then that start-up is finished."""
+        """Await the booted system: nspawn tells when its PID 1 says that start-up is finished."""
         self._notify.settimeout(timeout)
         ready = False
         while not ready:
@@ -170,10 +169,9 @@ class Host:
                 message = self._notify.recv(4096).decode()
             except TimeoutError:
                 raise TimeoutError(f"{self.name} did not boot: {self.console()[-2000:]}") from None
-            fields = dict(line.split("=", 1) for line in message.splitlines() if "=" in line)
-            self.leader = int(fields.get("X_NSPAWN_LEADER_PID", self.leader or 0)) or None
-            ready = fields.get("READY") == "1"
+            ready = "READY=1" in message.splitlines()
         self._notify.close()
+        self.leader = namespaces.inner_init(self.cgroup)
         state = self.enter("systemctl", "is-system-running", "--wait", check=False).stdout.strip()
         if state != "running":
             failed = self.enter("systemctl", "list-units", "--failed", "--no-legend", check=False).stdout
@@ -218,7 +216,7 @@ class Host:
         """What the system printed on its console."""
         return (self.folder / "console.log").read_text(errors="replace")
 
-    # --- work inside ----------------------------------------------------------------------------------------------
+    # --- work inside -------------------------------------------------------------------------------------------------
 
     def inside(self, *command):
         """The command line that runs `command` inside with the harness's own powers."""

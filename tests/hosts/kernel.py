@@ -67,7 +67,8 @@ def elements_of(data):
             yield text(fields[LIST_SET]), ipaddress.ip_address(key), timeout, is_end
 
 
-Event = collections.namedtuple("Event", "moment verb set address timeout")     # moment in UTC seconds, verb add or delete
+# `moment` in seconds UTC, `verb` "add" or "delete", `timeout` in seconds or None.
+Event = collections.namedtuple("Event", "moment verb set address timeout")
 
 
 class SetWatch:
@@ -123,7 +124,7 @@ class SetWatch:
         self._socket.close()
 
 
-# --- what is there now -------------------------------------------------------------------------------------------------
+# --- what is there now -----------------------------------------------------------------------------------------------
 
 def dump(host, kind, **names):
     """Yield the attribute bytes of every answer to a dump request; `names` are the request's string attributes."""
@@ -169,4 +170,5 @@ def scopes_of(host, address):
     address = ipaddress.ip_address(address)
     found = {name for name, members in (table(host) or {}).items() if any(address in network for network in members)}
     suffixes = ("_4_nets", "_6_nets", "_6_64", "_4", "_6")
-    return {next(name[:-len(s)] for s in suffixes if name.endswith(s)) for name in found if not name.startswith("exempt")}
+    return {next(name[:-len(suffix)] for suffix in suffixes if name.endswith(suffix))
+            for name in found if not name.startswith("exempt")}

@@ -2,14 +2,16 @@
 
 The harness leaves the machine's own namespaces before it does anything: `leave_root_namespaces` gives this process a
 private mount namespace and a fresh network namespace. So nothing it or its children do with mount, ip or nft can reach
-the host, not even by mistake, and when the last process is gone the kernel has already cleaned up. What remains after
-a SIGKILL are empty cgroups; they carry the dead harness's pid in their name and the next run removes them.
+the host, not even by mistake, and when the last process is gone the kernel has already cleaned up. Containers and tree
+makers sit in pid namespaces that die with the harness (OWN_PIDS). What remains after a SIGKILL are empty cgroups; they
+carry the dead harness's pid in their name and the next run removes them.
 """
 
 import contextlib
 import ctypes
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import threading
@@ -77,6 +79,10 @@ def hide_nspawn_traces():
     """Give nspawn's run-time folder a tmpfs of this mount namespace: it leaves a folder per machine there else."""
     os.makedirs("/run/systemd/nspawn", exist_ok=True)
     _must(_libc.mount(b"tmpfs", b"/run/systemd/nspawn", b"tmpfs", 0, None), "mount /run/systemd/nspawn")
+
+
+# In front of a command: a pid namespace that ends, with all in it, when the command or (die_with_parent) we end.
+OWN_PIDS = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
 
 
 def die_with_parent():
@@ -180,6 +186,17 @@ def cgroup_pids(name):
             with contextlib.suppress(OSError):
                 pids.update(int(pid) for pid in procs.read_text().split())
     return pids - {0}
+
+
+def inner_init(name):
+    """Our pid of the container's PID 1 in the cgroup `name`: the process that is 1 in the innermost of three pid
+    namespaces (ours, OWN_PIDS', the container's)."""
+    for pid in cgroup_pids(name):
+        with contextlib.suppress(OSError):
+            numbers = re.search(r"^NSpid:(.*)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1).split()
+            if len(numbers) == 3 and numbers[2] == "1":
+                return pid
+    raise ProcessLookupError(f"no container's PID 1 in {name}")
 
 
 def remove_cgroups(name):

@@ -16,6 +16,7 @@ import pytest
 import attack
 import guard
 import host
+import namespaces
 
 USERS = host.users()
 
@@ -39,9 +40,10 @@ class Attack:
         return attack.LOGINS[self.service]
 
 
-SSHD = {"limit": 3, "bantime": 12 * 3600, "log": "/var/log/auth.log", "failures": r"sshd(?:-session)?\[.*: Failed password"}
-SASL = {"limit": 3, "bantime": 4 * 3600, "log": "/var/log/mail.log", "failures": r"SASL \S+ authentication failed"}
-BOX = {"limit": 4, "bantime": 2 * 3600, "log": "/var/log/mail.log", "failures": r"-login: .*auth failed, (\d+) attempts"}
+AUTH, MAIL = "/var/log/auth.log", "/var/log/mail.log"
+SSHD = {"limit": 3, "bantime": 12 * 3600, "log": AUTH, "failures": r"sshd(?:-session)?\[.*: Failed password"}
+SASL = {"limit": 3, "bantime": 4 * 3600, "log": MAIL, "failures": r"SASL \S+ authentication failed"}
+BOX = {"limit": 4, "bantime": 2 * 3600, "log": MAIL, "failures": r"-login: .*auth failed, (\d+) attempts"}
 
 ATTACKS = {
     "ssh": Attack("203.0.113.11", "ssh", 3, 1, **SSHD),
@@ -66,7 +68,7 @@ OWNER, ERRING = "198.51.100.10", "198.51.100.11"
 OWNED = ("ssh", "submission", "smtps", "imaps", "pop3s")
 
 
-# --- the siege ---------------------------------------------------------------------------------------------------------
+# --- the siege -------------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="session")
 def siege(machine, outside):
@@ -120,7 +122,7 @@ def err_once(outside, machine):
             for service in ("ssh", "smtps", "imaps") for word in ("wrong", USERS["alice"])]
 
 
-# --- the attackers are out ---------------------------------------------------------------------------------------------
+# --- the attackers are out -------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_attacker_is_in_the_kernel_set(machine, siege, name):
@@ -155,7 +157,7 @@ def test_a_neighbour_in_the_same_64_is_out_too(machine, outside, siege):
     assert outside.port("2001:db8:bad:13::1", machine.host.address_6, 993, 0.5) == "open"
 
 
-# --- the owners are not ------------------------------------------------------------------------------------------------
+# --- the owners are not ----------------------------------------------------------------------------------------------
 
 def test_the_right_user_is_never_banned(machine, outside, siege):
     assert set(siege["owner"]) == {attack.ACCEPTED}
@@ -174,8 +176,8 @@ def test_an_address_in_a_user_name_is_never_banned(machine, outside, siege):
 
 def test_own_address_and_gateway_are_never_banned(machine, world, siege):
     """Failures from the host itself and from its gateway are no reason to lock them out."""
-    itself = attack.Client(world, netns=machine.host.netns)
-    gateway = attack.Client(world, netns=None)
+    itself = attack.Client(world, machine.host.netns)
+    gateway = attack.Client(world, namespaces.Here())
     actors = ((itself, machine.host.address), (gateway, host.GATEWAY_4))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for job in [pool.submit(client.imap, source, machine.host.address, "bob", "wrong")
@@ -186,7 +188,7 @@ def test_own_address_and_gateway_are_never_banned(machine, world, siege):
         assert_free(machine, client, source)
 
 
-# --- why, and the way back ---------------------------------------------------------------------------------------------
+# --- why, and the way back -------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ("ssh", "smtps", "imaps", "pop3s", "ssh-ipv6"))
 def test_why_names_the_lines(machine, siege, name):
@@ -232,7 +234,7 @@ def test_unban_without_a_daemon_holds_after_its_start(machine, outside, siege):
     assert machine.scopes(kept.source) and machine.ban_of(kept.source)
 
 
-# --- one failure, however many lines -----------------------------------------------------------------------------------
+# --- one failure, however many lines ---------------------------------------------------------------------------------
 
 def test_auth_verbose_does_not_count_twice(machine, outside, siege):
     """With auth_verbose=yes Dovecot writes a line per attempt besides the one at the end; each attempt counts once."""
@@ -244,7 +246,7 @@ def test_auth_verbose_does_not_count_twice(machine, outside, siege):
             jobs = [pool.submit(outside.imap, box, machine.host.address, "bob", "wrong") for _ in range(3)]
             jobs += [pool.submit(outside.smtp, sasl, machine.host.address, "bob", "wrong", 465) for _ in range(2)]
             assert {job.result() for job in jobs} == {attack.REFUSED}
-        host.wait_for(lambda: machine.host.read("/var/log/mail.log").count(f"(bob,{box}") >= 3, 10, "the verbose lines")
+        host.wait_for(lambda: machine.host.read(MAIL).count(f"(bob,{box}") >= 3, 10, "the verbose lines")
         machine.caught_up()
         assert_free(machine, outside, box)
         assert_free(machine, outside, sasl)
@@ -255,7 +257,7 @@ def test_auth_verbose_does_not_count_twice(machine, outside, siege):
         machine.host.enter("systemctl", "restart", "dovecot")
 
 
-# --- helpers -----------------------------------------------------------------------------------------------------------
+# --- helpers ---------------------------------------------------------------------------------------------------------
 
 def assert_free(machine, client, source):
     """No ban, no element, open doors; and it never was otherwise."""
@@ -284,6 +286,7 @@ def report_time(machine, name, each, event):
             count += min(int(found.group(1)), 5) if found.groups() else 1
         if count >= each.limit:
             span = (event.moment - guard.stamp(line)) * 1000
-            guard.measured(f"{machine.release} {name}: {span:.1f} ms from the line that crosses the limit to the element")
+            guard.measured(f"{machine.release} {name}: {span:.1f} ms from the line that crosses the limit to the "
+                           "element")
             return
     guard.measured(f"{machine.release} {name}: banned before the line this test expects to cross the limit")

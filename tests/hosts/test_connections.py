@@ -44,7 +44,7 @@ def test_mail_to_a_host_under_an_all_ports_ban_is_delivered(machine, world):
     try:
         machine.word("ban", peer.address, "--for", "1h", "--why", "a test")
         assert machine.scopes(peer.address) == {"all"}
-        there = attack.Client(world, netns=peer.netns)
+        there = attack.Client(world, peer.netns)
         assert there.port(peer.address, machine.host.address, 25, 0.5) == "timed out"
         machine.host.unit("sendmail", "-f", "alice@localhost", f"bob@[{peer.address}]",
                           input="Subject: still\n\ndelivered\n")
@@ -95,8 +95,9 @@ class Container:
         self.netns.run("ip", "addr", "add", "10.55.0.2/24", "dev", "eth0")
         self.netns.run("ip", "link", "set", "eth0", "up")
         self.netns.run("ip", "route", "add", "default", "via", "10.55.0.1")
-        self.machine.enter("nft", "-f", "-", input="table ip inner { chain pre { type nat hook prerouting priority dstnat;\n"
-            f"iifname eth0 tcp dport {self.port} dnat to 10.55.0.2:{self.port}\n}}\n}}")
+        self.machine.enter("nft", "-f", "-", input="table ip inner {\n"
+                           "chain pre { type nat hook prerouting priority dstnat;\n"
+                           f"iifname eth0 tcp dport {self.port} dnat to 10.55.0.2:{self.port}\n}}\n}}")
         with self.netns:
             self.server = socket.create_server(("10.55.0.2", self.port))
         threading.Thread(target=self._serve, daemon=True).start()

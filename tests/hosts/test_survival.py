@@ -3,6 +3,7 @@
 These come last in a host's life, for they end with hauberk stepping back from a firewall somebody insists on emptying.
 """
 
+import pathlib
 import random
 import re
 import signal
@@ -37,8 +38,8 @@ def banned(machine, outside):
 def test_each_role_is_confined(machine):
     """No role runs as root; only the enforcer has a capability, CAP_NET_ADMIN; all have seccomp and no new rights."""
     for role in guard.ROLES:
-        status = dict(line.split(":\t", 1) for line in
-                      open(f"/proc/{machine.pids()[role]}/status", encoding="ascii").read().splitlines() if ":\t" in line)
+        text = pathlib.Path(f"/proc/{machine.pids()[role]}/status").read_text()
+        status = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
         uids = set(status["Uid"].split())
         assert len(uids) == 1 and uids != {"0"}, f"{role} has uids {uids}"
         expected = 1 << 12 if role == "enforcer" else 0

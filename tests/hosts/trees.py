@@ -167,17 +167,13 @@ def below(release, layer):
     return [path_of(release, lower), *below(release, lower)] if lower else []
 
 
-# A maker has a pid namespace of its own, so that nothing it started outlives it, and mounts nobody else sees.
-OWN_NAMESPACES = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"]
-
-
 def ensure(releases=RELEASES, layers=("build",)):
     """Make what is missing of these layers and those below them, the releases side by side."""
     missing = [release for release in releases if any(not path_of(release, layer).is_dir() for layer in layers)]
     makers = []
     try:
         for release in missing:
-            command = [*OWN_NAMESPACES, sys.executable, HERE / "trees.py", f"--for-pid={os.getpid()}",
+            command = [*namespaces.OWN_PIDS, sys.executable, HERE / "trees.py", f"--for-pid={os.getpid()}",
                        *(f"--layer={layer}" for layer in layers), release]
             makers.append(subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                            stdout=sys.stderr, text=True, preexec_fn=namespaces.die_with_parent,

@@ -53,6 +53,7 @@ class World:
         self.folder.chmod(0o755)
         self.guard, self.attacker = f"{PREFIX}g{os.getpid()}", f"{PREFIX}a{os.getpid()}"
         self.daemon, self.stack = None, contextlib.ExitStack()
+        self.wrapper, self.environment = [], {}  # what hauberkd is started through, and with
         for name in ("conf", "log"):
             (self.folder / name).mkdir()
         self.log_path = self.folder / "hauberkd.log"
@@ -101,8 +102,8 @@ class World:
         program = (self.libexec or self.build / "src") / "hauberkd"
         log = open(self.log_path, "ab")
         self.daemon = subprocess.Popen(
-            ["ip", "netns", "exec", self.guard, str(program), *self.folders, *options],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            ["ip", "netns", "exec", self.guard, *self.wrapper, str(program), *self.folders, *options],
+            env=dict(os.environ, **self.environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         if wait:
             wait_for(self.is_ready, 60, "hauberkd to be ready")

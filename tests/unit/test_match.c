@@ -340,9 +340,12 @@ static void poison_is_noted_and_skipped(void **state) {
         assert_int_equal(note, 0);
         match_skip_line(match, 5000 + 2 * length + 7);
         match_feed(match, SPAN(log), 5000, NOW_US, add_fact, &facts);
-        assert_int_equal(facts.count, 2);
+        assert_int_equal(facts.count, 3);
         assert_int_equal(facts.at[0].line_end, 5000 + length);
-        assert_int_equal(facts.at[1].line_end, 5000 + 3 * length + 7);
+        assert_int_equal(facts.at[1].kind, EVENT_SKIPPED);
+        assert_false(facts.at[1].has_address);
+        assert_int_equal(facts.at[1].evidence.length, strlen(FAILED));
+        assert_int_equal(facts.at[2].line_end, 5000 + 3 * length + 7);
         assert_int_equal(match_counts(match)->skipped, 1);
         match_free(match);
     }
