@@ -31,11 +31,12 @@ packages-check:
 
 $(RELEASE)/build.ninja: packages-build
 	@$(AS_OWNER); [ -f $@ ] || as_owner meson setup $(RELEASE) --buildtype=debugoptimized \
-		-Doptimization=2 -Dtests=false --prefix=$(PREFIX) $(MESON_OPTIONS)
+		-Doptimization=2 -Dtests=false --prefix=$(PREFIX) $(MESON_OPTIONS) >/dev/null
 
 build: $(RELEASE)/build.ninja
-	@$(AS_OWNER); as_owner meson configure $(RELEASE) --prefix=$(PREFIX) >/dev/null; \
-		as_owner ninja -C $(RELEASE)
+	@$(AS_OWNER); meson introspect --buildoptions $(RELEASE) | grep -q '"value": "$(PREFIX)"' || \
+		as_owner meson configure $(RELEASE) --prefix=$(PREFIX); \
+		as_owner ninja --quiet -C $(RELEASE)
 
 install: build
 	@DESTDIR="$(DESTDIR)" meson install -C $(RELEASE) --no-rebuild
@@ -45,18 +46,18 @@ guard: build
 
 $(CHECK)/build.ninja: packages-check
 	@$(AS_OWNER); [ -f $@ ] || as_owner meson setup $(CHECK) --buildtype=debug -Doptimization=1 \
-		-Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true $(MESON_OPTIONS)
+		-Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true $(MESON_OPTIONS) >/dev/null
 
 build-check: $(CHECK)/build.ninja
-	@$(AS_OWNER); as_owner ninja -C $(CHECK)
+	@$(AS_OWNER); as_owner ninja --quiet -C $(CHECK)
 
 check: build build-check
 	@tests/run $(CHECK) $(RELEASE)
 
 # The same tree with the other compiler; warnings are errors. Used by .ci/run.
 build-clang: packages-check
-	@$(AS_OWNER); [ -f build/clang/build.ninja ] || CC=clang as_owner meson setup build/clang \
-		-Dwerror=true $(MESON_OPTIONS); as_owner ninja -C build/clang
+	@$(AS_OWNER); [ -f build/clang/build.ninja ] || as_owner env CC=clang meson setup \
+		build/clang -Dwerror=true $(MESON_OPTIONS) >/dev/null; as_owner ninja --quiet -C build/clang
 
 bench: build
 	@bench/run $(RELEASE)

@@ -47,6 +47,10 @@ struct ban *bans_find(const struct bans *bans, uint16_t jail, const struct prefi
     return ban && !ban_is_over(ban, now_us) ? ban : NULL;
 }
 
+const struct ban *bans_record(const struct bans *bans, const struct ledger_key *key) {
+    return table_find(bans->bans, key);
+}
+
 void bans_mark(struct bans *bans, struct ban *ban) {
     if (ban->is_dirty)
         return;

@@ -41,6 +41,9 @@ struct bans *bans_free(struct bans *bans);
 struct ban *bans_find(const struct bans *bans, uint16_t jail, const struct prefix *id,
                       int64_t now_us);
 
+/* The record of that key, for the store: also of a ban that is over and not yet moved to the past. */
+const struct ban *bans_record(const struct bans *bans, const struct ledger_key *key);
+
 /* Moves a ban of that key whose time is over to the past, if no sweep has done so yet. */
 void bans_settle(struct bans *bans, uint16_t jail, const struct prefix *id, int64_t now_us);
 

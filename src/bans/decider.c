@@ -95,7 +95,8 @@ bool decider_is_exempt(const struct decider *decider, uint16_t jail,
 void decider_set_own(struct decider *decider, const struct prefix *own, uint32_t count) {
     struct prefix *copy = calloc(count ? count : 1, sizeof(*copy));
     must(copy);
-    memcpy(copy, own, count * sizeof(*copy));
+    if (count)
+        memcpy(copy, own, count * sizeof(*copy));
     free(decider->own);
     decider->own = copy;
     decider->own_count = count;
@@ -298,13 +299,13 @@ static int64_t clamp_time(int64_t at_us, int64_t now_us) {
 static void success(struct decider *decider, uint16_t source, const struct wire_event *event,
                     int64_t now_us) {
     struct prefix id = prefix_of(&event->address);
-    if (now_us - event->at_us > KNOWN_LIFE_US)
+    if (event->at_us < now_us - KNOWN_LIFE_US)
         return;
-    known_add(decider->known, &event->address, wire_bytes(event->account),
-              event->at_us < now_us ? event->at_us : now_us);
+    int64_t at_us = event->at_us < now_us ? event->at_us : now_us;
+    known_add(decider->known, &event->address, wire_bytes(event->account), at_us);
     uint32_t back = joins_take_back(decider->joins,
                                     span_of(decider->config->filters[event->filter].service),
-                                    wire_bytes(event->session), &event->address, event->at_us);
+                                    wire_bytes(event->session), &event->address, at_us);
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
         if (!jail_reads(decider, j, source, event->filter))
             continue;
@@ -313,7 +314,7 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
         if (back)
             ledger_take_back(decider->ledger, (uint16_t)j, &counted, back * WEIGHT_ONE);
         decider->jail_counts[j].successes++;
-        keep_evidence(decider, source, (uint16_t)j, VERDICT_SUCCESS, &id, event->at_us, event);
+        keep_evidence(decider, source, (uint16_t)j, VERDICT_SUCCESS, &id, at_us, event);
     }
 }
 
@@ -325,7 +326,7 @@ void decider_event(struct decider *decider, uint16_t source, const struct wire_e
         success(decider, source, event, now_us);
         return;
     }
-    if (is_memory && now_us - event->at_us > MEMORY_FAILURES_US)
+    if (is_memory && event->at_us < now_us - MEMORY_FAILURES_US)
         return;
     int64_t at_us = clamp_time(event->at_us, now_us);
     if (at_us > decider->log_time_us)
@@ -407,10 +408,7 @@ uint32_t decider_unban(struct decider *decider, const struct prefix *prefix, int
         bans_end(decider->bans, ban, now_us);
         lifted++;
     }
-    if (jail < 0)
-        ledger_forget_prefix(decider->ledger, prefix);
-    else
-        ledger_forget(decider->ledger, (uint16_t)jail, prefix);
+    ledger_forget_prefix(decider->ledger, prefix, jail);
     decider_pardon(decider, prefix, jail, at_us);
     return lifted;
 }

@@ -15,6 +15,13 @@
 #undef strcat
 #undef strncpy
 #undef strncat
+#undef strtok
+#undef sprintf
+#undef vsprintf
+#undef gets
+#undef atoi
+#undef atol
+#undef atoll
 
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets system popen
 #pragma GCC poison atoi atol atoll localtime gmtime ctime asctime time alloca

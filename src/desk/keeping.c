@@ -77,10 +77,10 @@ static void collect_ledger(struct desk *desk, struct store_batch *batch) {
     }
 }
 
-static void collect_bans(struct desk *desk, struct store_batch *batch, int64_t now_us) {
+static void collect_bans(struct desk *desk, struct store_batch *batch) {
     struct ledger_key key;
     while (bans_take_dirty(desk->decider->bans, &key)) {
-        const struct ban *ban = bans_find(desk->decider->bans, key.jail, &key.id, now_us);
+        const struct ban *ban = bans_record(desk->decider->bans, &key);
         struct row_ban *row = rows_add(&batch->bans);
         row->jail = jail_name(desk, key.jail);
         row->is_gone = !ban;
@@ -153,7 +153,7 @@ void desk_commit_now(struct desk *desk) {
     desk->answers = NULL;
     collect_positions(desk, batch);
     collect_ledger(desk, batch);
-    collect_bans(desk, batch, clock_now_us());
+    collect_bans(desk, batch);
     watch_set_timer(desk->commit_timer, -1);
     int error = store_commit(desk->store, batch, committed, desk);
     must(error >= 0);
@@ -328,7 +328,7 @@ static void load_ban(void *context, const struct row_ban *row) {
     struct desk *desk = context;
     int jail = known_jail(desk, row->jail);
     struct ban ban = row->ban;
-    if (jail < 0 || ban_is_over(&ban, clock_now_us()))
+    if (jail < 0)
         return;
     ban.key.jail = (uint16_t)jail;
     int scope = jail == JAIL_BY_HAND ? find_scope(desk->config, row->scope)

@@ -91,7 +91,10 @@ static void begin(struct counter *counter, int64_t at_us) {
 static uint32_t rescaled(uint32_t weight, int64_t span_us, int64_t find_us) {
     uint64_t attempts = weight / WEIGHT_ONE + (weight % WEIGHT_ONE != 0);
     double rate = (double)attempts / (double)span_us * (double)find_us;
-    return (uint32_t)(rate + 0.5) * WEIGHT_ONE;
+    uint32_t whole = (uint32_t)rate; /* rounded as Python does: halves to the even neighbour */
+    double rest = rate - whole;
+    whole += rest > 0.5 || (rest >= 0.5 && whole % 2);
+    return whole * WEIGHT_ONE;
 }
 
 struct counter *ledger_count(struct ledger *ledger, uint16_t jail, const struct prefix *id,
@@ -139,10 +142,10 @@ void ledger_forget(struct ledger *ledger, uint16_t jail, const struct prefix *id
         drop(ledger, counter);
 }
 
-void ledger_forget_prefix(struct ledger *ledger, const struct prefix *prefix) {
+void ledger_forget_prefix(struct ledger *ledger, const struct prefix *prefix, int jail) {
     uint32_t place = 0;
     for (struct counter *one; (one = table_next(ledger->table, &place));)
-        if (prefix_overlaps(&one->key.id, prefix))
+        if ((jail < 0 || one->key.jail == jail) && prefix_overlaps(&one->key.id, prefix))
             drop(ledger, one);
 }
 

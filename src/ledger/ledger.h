@@ -61,8 +61,8 @@ void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix 
 
 struct counter *ledger_find(struct ledger *ledger, uint16_t jail, const struct prefix *id);
 void ledger_forget(struct ledger *ledger, uint16_t jail, const struct prefix *id);
-/* Forgets every record whose id lies in (or covers) the prefix. */
-void ledger_forget_prefix(struct ledger *ledger, const struct prefix *prefix);
+/* Forgets every record whose id lies in (or covers) the prefix; jail -1 for all. */
+void ledger_forget_prefix(struct ledger *ledger, const struct prefix *prefix, int jail);
 
 /* Puts a stored record back. False when it is full. */
 bool ledger_restore(struct ledger *ledger, const struct counter *counter);

@@ -27,8 +27,8 @@ never_returns void role_fail(const struct why *why);
 void role_enter_sandbox(enum role role, const struct role_options *options,
                         const char *writable_folder);
 
-/* The channel to hauberkd. PING is answered and QUIT ends the loop here; everything else goes to
- * on_message. Its end ends the process. on_quit (may be NULL) is called before. */
+/* The channel to hauberkd. PING is answered here and QUIT ends the loop, after on_quit (may be NULL);
+ * everything else goes to on_message. The channel's end ends the process at once. */
 struct role_supervisor {
     struct loop *loop;
     struct channel *channel;

@@ -31,7 +31,7 @@ _Static_assert(SIBLINGS_MAX <= 64, "a bit for each in file_source.tried");
 
 enum phase { PHASE_IDLE, PHASE_LOOKING, PHASE_SEARCHING, PHASE_SIGHTING, PHASE_READING,
              PHASE_ABSENT };
-enum { SEGMENTS_MAX = 16, IDENTITY_VERSION = 2, HEAD_STEPS = 4, RELISTS_MAX = 8 };
+enum { SEGMENTS_MAX = 16, IDENTITY_VERSION = 2, HEAD_STEPS = 4, FINISHED_KEPT = 8, RELISTS_MAX = 8 };
 #define WRITER_PATIENCE_US SECOND_US
 
 /* As it travels in positions. */
@@ -42,6 +42,7 @@ struct identity {
     uint64_t base;
     uint64_t device, inode;
     uint64_t seen_size; /* of the file when this was made: tells what was lost */
+    int64_t modified_us; /* then: whatever was rotated later was modified later */
     uint64_t steps[HEAD_STEPS]; /* of the first 64, 128, … bytes: a cut file is still known */
 };
 _Static_assert(sizeof(struct identity) <= 256, "fits a position");
@@ -79,10 +80,13 @@ struct file_source {
     uint32_t sibling_count, relists;
     uint64_t tried;           /* bit n: sibling n was opened */
     bool is_fresh;            /* appeared while hauberkd ran: everything in it counts */
+    int64_t gone_us;          /* the file we wanted is gone; it was modified then */
     bool is_moving_on;        /* the search is for the next file, not for `wanted` */
 
     struct segment segments[SEGMENTS_MAX];
     uint32_t segment_count;
+    struct identity finished[FINISHED_KEPT]; /* of older ones, lest they be taken for new */
+    uint32_t finished_next;
     uint64_t lost;
     char buffer[FILE_TURN_BYTES];
 };
@@ -199,11 +203,17 @@ struct span file_source_identity_at(const struct file_source *file, uint64_t ord
     return (struct span){NULL, 0};
 }
 
+static void forget_oldest_segments(struct file_source *file, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        file->finished[file->finished_next++ % FINISHED_KEPT] = file->segments[i].identity;
+    memmove(file->segments, file->segments + count,
+            (file->segment_count - count) * sizeof(*file->segments));
+    file->segment_count -= count;
+}
+
 static void add_segment(struct file_source *file, const struct identity *identity) {
-    if (file->segment_count == SEGMENTS_MAX) {
-        memmove(file->segments, file->segments + 1, (SEGMENTS_MAX - 1) * sizeof(*file->segments));
-        file->segment_count--;
-    }
+    if (file->segment_count == SEGMENTS_MAX)
+        forget_oldest_segments(file, 1);
     file->segments[file->segment_count++] =
         (struct segment){*identity, identity->base + file->offset};
 }
@@ -262,6 +272,7 @@ static void begin_reading(struct file_source *file, struct stream *stream,
     file->offset = offset;
     file->is_in_long_line = false;
     file->is_sibling = file->is_final = false;
+    file->gone_us = 0;
     file->phase = PHASE_READING;
     add_segment(file, identity);
     log_debug("reading inode %llu from offset %llu, which is ordinal %llu",
@@ -347,12 +358,18 @@ static void give_up_search(struct file_source *file) {
         uint64_t end = last->base + last->seen_size;
         uint64_t gone = end > file->known_done ? end - file->known_done : 0;
         file->lost += gone;
-        log_warning("the log read before is gone (%llu bytes of it unread); reading the new one "
-                    "from its beginning",
+        int64_t modified_us = last->modified_us;
+        log_warning("the log read before is gone (%llu bytes of it unread); going on with "
+                    "the next one",
                     (unsigned long long)gone);
         file->wanted = (struct identity){0};
         file->done_in = (struct identity){0};
         file->segment_count = 0;
+        file->gone_us = modified_us;
+        if (modified_us) { /* but what was rotated after it may be there */
+            start_search(file, true);
+            return;
+        }
     }
     file->is_moving_on = false;
     file->phase = PHASE_ABSENT;
@@ -368,7 +385,22 @@ static bool was_read(const struct file_source *file, struct stream *stream) {
     for (uint32_t i = 0; i < file->segment_count; i++)
         if (head_is(stream, &file->segments[i].identity))
             return true;
+    for (uint32_t i = 0; i < FINISHED_KEPT; i++)
+        if (head_is(stream, &file->finished[i]))
+            return true;
     return false;
+}
+
+static bool has_same_head(struct stream *a, struct stream *b) {
+    struct identity identity = {0};
+    read_head(a, &identity);
+    return head_is(b, &identity);
+}
+
+/* It is no longer what the path names: that is to be looked at again. */
+static void drop_next(struct file_source *file) {
+    file->next = stream_free(file->next);
+    file->look_pending = true;
 }
 
 /* Length of a compressed file's ending, 0 for other names. */
@@ -426,14 +458,22 @@ static bool is_later_one(const struct file_source *file, const struct wire_sibli
            is_newer(sibling, than);
 }
 
-/* The file being read, as the list names it; where it is not there, by its modification time. */
+/* The file being read, as the list names it. Compressed since, it has another inode, but every
+ * compressor keeps the modification time. Not there at all: then that time must do. */
 static struct wire_sibling current_in_list(struct file_source *file) {
+    if (file->gone_us)
+        return (struct wire_sibling){.modified_us = file->gone_us};
     const struct identity *identity = &current(file)->identity;
+    int64_t modified_us = stream_modified_us(file->stream);
     for (uint32_t i = 0; i < file->sibling_count; i++)
         if (file->siblings[i].inode == identity->inode &&
             file->siblings[i].device == identity->device)
             return file->siblings[i];
-    return (struct wire_sibling){.modified_us = stream_modified_us(file->stream)};
+    for (uint32_t i = 0; i < file->sibling_count; i++)
+        if (file->siblings[i].modified_us == modified_us &&
+            compressed_ending(wire_bytes(file->siblings[i].path)) > 0)
+            return file->siblings[i];
+    return (struct wire_sibling){.modified_us = modified_us};
 }
 
 /* The next sibling worth opening, -1 for none: all of them when looking for an identity (newest
@@ -481,24 +521,27 @@ void file_listed(struct file_source *file, const struct wire_sibling *siblings, 
     memcpy(file->siblings, siblings, file->sibling_count * sizeof(*siblings));
     file->tried = 0;
     for (uint32_t i = 0; file->is_moving_on && i < file->sibling_count; i++)
-        if (is_next(file, siblings[i].device, siblings[i].inode)) {
-            file->next = stream_free(file->next); /* rotated meanwhile: its turn comes in the row */
-            file->look_pending = true;
-        }
+        if (is_next(file, siblings[i].device, siblings[i].inode))
+            drop_next(file); /* rotated meanwhile: its turn comes in the row */
     ask_next_sibling(file);
 }
 
 static void sibling_opened(struct file_source *file, const struct wire_opened *opened, int fd) {
     const struct wire_sibling *sibling = &file->siblings[opened->sibling - 1];
     struct stream *stream = NULL;
-    bool was_renamed = fd < 0 || opened->inode != sibling->inode;
+    if (fd >= 0 &&
+        stream_open(fd, compressed_ending(wire_bytes(sibling->path)) > 0, &stream) < 0)
+        stream = NULL;
+    /* An inode alone does not tell: that of a file just compressed is free for the next one. */
+    bool was_renamed = fd < 0 || opened->inode != sibling->inode ||
+                       (stream && stream_modified_us(stream) != sibling->modified_us);
     if (was_renamed && file->relists < RELISTS_MAX) { /* rotated under our hands: list again */
-        cleanup_close_fd(&fd);
+        stream_free(stream);
         file->relists++;
         file->calls.ask_list(file->context);
         return;
     }
-    if (fd < 0 || stream_open(fd, compressed_ending(wire_bytes(sibling->path)) > 0, &stream) < 0) {
+    if (!stream) {
         ask_next_sibling(file);
         return;
     }
@@ -510,6 +553,8 @@ static void sibling_opened(struct file_source *file, const struct wire_opened *o
         ask_next_sibling(file);
         return;
     }
+    if (file->is_moving_on && file->next && has_same_head(file->next, stream))
+        drop_next(file); /* it was rotated and compressed meanwhile: this is it */
     if (file->is_moving_on)
         begin_new_file(file, stream, opened->device, opened->inode);
     else
@@ -528,6 +573,7 @@ static void sight(struct file_source *file, struct stream *stream,
         identity.device = opened->device;
         identity.inode = opened->inode;
         identity.seen_size = size;
+        identity.modified_us = stream_modified_us(stream);
         read_head(stream, &identity);
     }
     if (file->is_fresh)
@@ -586,10 +632,7 @@ static void path_opened(struct file_source *file, const struct wire_opened *open
             stream_free(stream);
             return;
         }
-        if (file->next) { /* a third one: the second is among the siblings by now */
-            stream_free(file->next);
-            file->is_final = true;
-        }
+        stream_free(file->next); /* a third one: the second is among the siblings by now */
         set_next(file, stream, opened);
         return;
     }
@@ -669,6 +712,7 @@ static void advance(struct file_source *file, uint64_t bytes) {
     uint64_t size = 0;
     if (stream_size(file->stream, &size) >= 0 && segment->identity.seen_size < size)
         segment->identity.seen_size = size;
+    segment->identity.modified_us = stream_modified_us(file->stream);
 }
 
 /* Gives out the whole lines of a block; what is behind the last newline stays in the file. */
@@ -718,6 +762,7 @@ static void search_copy(struct file_source *file) {
     file->done_in = segment->identity;
     struct wire_opened facts = {.device = segment->identity.device,
                                 .inode = segment->identity.inode};
+    file->look_pending = file->look_pending || file->next; /* that one comes after this */
     stream_free(file->next);
     set_next(file, take_pointer(file->stream), &facts);
     file->segment_count--;
@@ -804,11 +849,7 @@ void file_source_committed(struct file_source *file, uint64_t ordinal) {
     while (gone + 1 < file->segment_count && file->segments[gone].end < ordinal &&
            file->segments[gone + 1].identity.base <= ordinal)
         gone++;
-    if (!gone)
-        return;
-    memmove(file->segments, file->segments + gone,
-            (file->segment_count - gone) * sizeof(*file->segments));
-    file->segment_count -= gone;
+    forget_oldest_segments(file, gone);
 }
 
 uint64_t file_source_take_lost(struct file_source *file) {

@@ -110,7 +110,7 @@ static void push_refusal(struct store *store, const struct job *job) {
 
 static void wait_a_second(struct store *store) {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until); /* the wall clock may be set back meanwhile */
     until.tv_sec += RETRY_SECONDS;
     while (!store->is_closing &&
            pthread_cond_timedwait(&store->wake, &store->lock, &until) != ETIMEDOUT)
@@ -184,7 +184,8 @@ static int open_database(const char *path, sqlite3 **ret_db, struct why *reterr_
         result = rows_prepare_schema(db);
     if (result != SQLITE_OK) {
         why_set(reterr_why, result == SQLITE_NOTADB || result == SQLITE_CORRUPT ? -EBADMSG : -EIO,
-                path, 0, "the database cannot be opened: %s", sqlite3_errmsg(db));
+                path, 0, "the database cannot be opened: %s",
+                result == SQLITE_MISMATCH ? "a newer hauberk made it" : sqlite3_errmsg(db));
         int error = result == SQLITE_NOTADB || result == SQLITE_CORRUPT ? -EBADMSG : -EIO;
         sqlite3_close(db);
         return error;
@@ -243,7 +244,11 @@ int store_open(const char *state_folder, struct store **ret_store, bool *ret_was
         return -EIO;
     }
     must(pthread_mutex_init(&store->lock, NULL) == 0);
-    must(pthread_cond_init(&store->wake, NULL) == 0);
+    pthread_condattr_t monotonic;
+    must(pthread_condattr_init(&monotonic) == 0);
+    must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
+    must(pthread_cond_init(&store->wake, &monotonic) == 0);
+    must(pthread_condattr_destroy(&monotonic) == 0);
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
@@ -279,10 +284,16 @@ struct store *store_close(struct store *store) {
 int store_load(struct store *store, const struct store_readers *readers, void *context,
                struct why *reterr_why) {
     int result = rows_load(store->db, readers, context);
-    if (result != SQLITE_OK)
-        return why_set(reterr_why, -EIO, sqlite3_db_filename(store->db, "main"), 0,
-                       "cannot be read: %s", sqlite3_errmsg(store->db));
-    return 0;
+    if (result == SQLITE_OK)
+        return 0;
+    const char *path = sqlite3_db_filename(store->db, "main");
+    if (result != SQLITE_CORRUPT && result != SQLITE_NOTADB)
+        return why_set(reterr_why, -EIO, path, 0, "cannot be read: %s",
+                       sqlite3_errmsg(store->db));
+    why_set(reterr_why, -EBADMSG, path, 0, "is damaged (%s) and was set aside; the next start "
+            "begins a new one", sqlite3_errmsg(store->db));
+    int error = set_aside(path);
+    return error < 0 ? error : -EBADMSG;
 }
 
 int store_fd(const struct store *store) {

@@ -124,6 +124,7 @@ struct store_readers {
     void (*past)(void *context, const struct row_past *row);
     void (*unban)(void *context, const struct row_history *row); /* of the last week */
 };
+/* -EBADMSG: damaged; it was set aside, and the next store_open() begins a new one. */
 must_use int store_load(struct store *store, const struct store_readers *readers, void *context,
                         struct why *reterr_why);
 

@@ -9,6 +9,7 @@ import pathlib
 import signal
 
 import kernel
+from host import wait_for
 
 UNIT = "hauberkd.service"
 FOLDERS = ["--config", "/etc/hauberk", "--state", "/var/lib/hauberk", "--runtime", "/run/hauberk"]
@@ -43,6 +44,8 @@ class Guard:
     def start(self, *options):
         """Start hauberkd as a unit and await its own word that it is ready."""
         self.host.enter("systemctl", "reset-failed", UNIT, check=False)
+        wait_for(lambda: self.host.enter("systemctl", "show", "--value", "-p", "LoadState", UNIT).stdout.strip()
+                 == "not-found", 15, "the end of the earlier hauberkd's unit")
         done = self.host.enter(
             "systemd-run", "--quiet", "--collect", f"--unit={UNIT}", "--service-type=notify",
             "--property=Restart=on-failure", "--property=RestartSec=0", "--property=StartLimitIntervalSec=0",

@@ -109,6 +109,7 @@ def test_kills_change_nothing():
     assert len(undisturbed) > 30, f"the story makes too few bans: {undisturbed}"
     with make_world() as world:
         chooser = random.Random(SEED + 1)
+        world.is_kept_alive = True
         world.listen(22)
         killed = {}
         loop = None

@@ -53,6 +53,7 @@ class World:
         self.folder.chmod(0o755)
         self.guard, self.attacker = f"{PREFIX}g{os.getpid()}", f"{PREFIX}a{os.getpid()}"
         self.daemon, self.stack = None, contextlib.ExitStack()
+        self.is_kept_alive = False
         self.wrapper, self.environment = [], {}  # what hauberkd is started through, and with
         for name in ("conf", "log"):
             (self.folder / name).mkdir()
@@ -121,6 +122,8 @@ class World:
                    *self.folders, *arguments, check=check, timeout=60)
 
     def status(self):
+        if self.is_kept_alive and self.daemon and self.daemon.poll() is not None:
+            self.start(wait=False)  # as systemd's Restart=always would
         answer = self.hauberk("status", "--json")
         return json.loads(answer.stdout) if answer.stdout.startswith("{") else None
 
@@ -144,7 +147,8 @@ class World:
                 fields = (process / "stat").read_text().rsplit(")", 1)
                 if int(fields[1].split()[1]) == self.daemon.pid and fields[1].split()[0] != "Z":
                     name = fields[0].split("(", 1)[1].removeprefix("hauberk-")
-                    found[{"enforce": "enforcer"}.get(name, name)] = int(process.name)
+                    # (names are cut at 15 bytes; between fork and exec a child has its parent's)
+                    found.setdefault({"enforce": "enforcer"}.get(name, name), int(process.name))
             except (OSError, IndexError):
                 continue
         return found

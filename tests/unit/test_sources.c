@@ -109,7 +109,8 @@ static struct world {
     uint32_t frame_count, frame_room;
     uint64_t frame_ends[4096 * 4];
     uint64_t lost, committed_lost;
-    uint32_t last_generation_seen;
+    bool was_deleted;
+    bool half_made, has_neighbour; /* files beside, which the siblings' row does not know */
 } w;
 
 static char trail[1 << 16];
@@ -154,6 +155,9 @@ static void touch_fd(int fd) {
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = ++w.wall}};
     assert_int_equal(futimens(fd, times), 0);
 }
+
+static void settle(void);
+static void commit(void);
 
 static struct generation *generation_at(uint32_t slot) {
     return slot < w.slot_count && w.slots[slot] >= 0 ? &w.generations[w.slots[slot]] : NULL;
@@ -278,6 +282,11 @@ static void copy_truncate(void) {
     char to[PATH_MAX];
     if (w.writer < 0 || w.late_writer >= 0)
         return;
+    /* What was written and cut before anybody looked cannot be known to have been in this file. */
+    if (generation_at(0)->lines == 0)
+        append(1, false);
+    settle();
+    append(chance(4), false);
     finish_partial(0, w.writer);
     shift();
     slot_path(0, NULL, from);
@@ -333,11 +342,17 @@ static void compress(uint32_t slot) {
 
 static void delete_file(void) {
     char path[PATH_MAX];
-    if (w.writer < 0)
+    if (w.writer < 0 || w.late_writer >= 0)
         return;
     struct generation *generation = generation_at(0);
+    /* Read at least once: a late writer of an older file must not make that one look newer. */
+    append(1, false);
+    settle();
+    commit();
+    append(chance(3), chance(2));
     for (uint32_t i = 0; i <= generation->lines; i++)
         generation->is_gone[i] = true;
+    w.was_deleted = true; /* and as long as no other is known, nothing ties the next to it */
     note("delete(%d) ", w.slots[0]);
     assert_int_equal(unlink(slot_path(0, NULL, path)), 0);
     close(w.writer);
@@ -354,20 +369,25 @@ static int newest_first(const void *a, const void *b) {
     return one->modified_us < other->modified_us ? 1 : one->modified_us > other->modified_us ? -1 : 0;
 }
 
+static void list_one(struct answer *answer, const char *path) {
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    struct wire_sibling *one = &answer->siblings[answer->count++];
+    one->device = status.st_dev;
+    one->inode = status.st_ino;
+    one->size = (uint64_t)status.st_size;
+    one->modified_us = status.st_mtim.tv_sec * SECOND_US;
+    wire_set_bytes(one->path, span_of(path));
+}
+
 static void list_siblings(struct answer *answer) {
     char path[PATH_MAX];
-    for (uint32_t slot = 1; slot < w.slot_count; slot++) {
-        struct stat status;
-        if (w.slots[slot] < 0)
-            continue;
-        assert_int_equal(stat(path_of(slot, path), &status), 0);
-        struct wire_sibling *one = &answer->siblings[answer->count++];
-        one->device = status.st_dev;
-        one->inode = status.st_ino;
-        one->size = (uint64_t)status.st_size;
-        one->modified_us = status.st_mtim.tv_sec * SECOND_US;
-        wire_set_bytes(one->path, span_of(path));
-    }
+    for (uint32_t slot = 1; slot < w.slot_count; slot++)
+        if (w.slots[slot] >= 0)
+            list_one(answer, path_of(slot, path));
+    snprintf(path, sizeof(path), "%s/app.log.%s", w.folder, w.half_made ? "1.gz" : "custom");
+    if (w.half_made || w.has_neighbour)
+        list_one(answer, path);
     qsort(answer->siblings, answer->count, sizeof(answer->siblings[0]), newest_first);
     memcpy(w.listed, answer->siblings, sizeof(w.listed));
     w.listed_count = answer->count;
@@ -651,8 +671,14 @@ static void check_promise(void) {
 /* A file nobody has seen can come and go unseen: what rotates is known by its first lines. */
 static void random_deed(void) {
     uint32_t deed = chance(34);
-    if (deed < 4 && deed != 2 && w.committed_count == 0)
+    if (deed < 4 && deed != 2 && (w.committed_count == 0 || w.was_deleted))
         return;
+    if (w.was_deleted && w.writer >= 0 && chance(8) == 0) {
+        append(1, false);
+        settle();
+        commit();
+        w.was_deleted = false;
+    }
     switch (deed) {
     case 0:
         if (w.late_writer < 0 && w.slot_count < GENERATIONS - 2 &&
@@ -767,9 +793,243 @@ static void lines_are_told_once_whatever_happens(void **state) {
     forget_all();
 }
 
+/* ---- one by one ---- */
+
+static void begin_with(uint32_t lines) {
+    seed = 7;
+    begin_world();
+    open_new_file();
+    start_sensor();
+    settle();
+    commit();
+    append(lines, false);
+    settle();
+}
+
+static void end_told(uint32_t told) {
+    assert_int_equal(w.told_count, told);
+    end_world();
+    forget_all();
+}
+
+/* Cuts the file behind its first `lines` lines; returns how many bytes went. */
+static uint64_t cut_to(uint32_t lines) {
+    char path[PATH_MAX];
+    cleanup_text struct text bytes = {0};
+    slot_path(0, NULL, path);
+    assert_true(file_read(path, 1 << 20, &bytes) >= 0);
+    struct span left = text_span(&bytes);
+    for (uint32_t i = 0; i < lines; i++)
+        (void)span_cut(&left, '\n');
+    size_t kept = text_span(&bytes).length - left.length;
+    assert_int_equal(truncate(path, (off_t)kept), 0);
+    touch(path);
+    news((struct file_news){.grew = true});
+    return left.length;
+}
+
+static void a_lost_tail_is_counted_and_nothing_is_told_twice(void **state) {
+    (void)state;
+    static const uint32_t kept[] = {2, 3, 10, 28};
+    for (size_t i = 0; i < ELEMENTS_OF(kept); i++)
+        for (int restarts = 0; restarts < 3; restarts++) {
+            begin_with(30);
+            commit();
+            if (restarts == 1)
+                w.position.resume = w.committed.resume = 0; /* a session from the first line on */
+            uint64_t cut = cut_to(kept[i]);
+            if (restarts)
+                restart();
+            settle();
+            append(5, false);
+            settle();
+            assert_int_equal(w.lost, cut);
+            assert_true(w.position.resume <= w.position.done);
+            commit();
+            restart();
+            settle();
+            end_told(35);
+        }
+}
+
+static void an_emptied_file_is_read_from_its_beginning(void **state) {
+    (void)state;
+    for (int restarts = 0; restarts < 2; restarts++) {
+        begin_with(10);
+        commit();
+        cut_to(0);
+        if (restarts)
+            restart();
+        settle();
+        append(3, false);
+        settle();
+        assert_int_equal(w.lost, 0); /* all of it had been read */
+        end_told(13);
+    }
+}
+
+static void unread_bytes_of_a_deleted_file_are_counted(void **state) {
+    (void)state;
+    char path[PATH_MAX];
+    begin_with(10);
+    commit();
+    uint64_t done = w.position.done;
+    append(3, false);
+    settle();
+    uint64_t known = w.position.done;
+    assert_int_equal(unlink(slot_path(0, NULL, path)), 0);
+    close(w.writer);
+    w.writer = -1;
+    restart(); /* before the three lines were committed */
+    open_new_file();
+    append(2, false);
+    settle();
+    /* The committed position knew nothing of the three yet. */
+    assert_true(w.lost <= known - done);
+    end_told(12);
+}
+
+static void a_file_made_while_the_answer_is_under_way_is_found(void **state) {
+    (void)state;
+    for (int first_sight = 0; first_sight < 2; first_sight++) {
+        seed = 7;
+        begin_world();
+        start_sensor();
+        if (!first_sight) {
+            settle();
+            commit();
+            restart();
+        }
+        assert_true(serve_request()); /* there is none */
+        open_new_file();
+        append(3, false);
+        assert_true(hear_news());
+        assert_true(hear_answer());
+        settle();
+        end_told(3);
+    }
+}
+
+/* What is read of a line too long to be told must not be told as a line of its own afterwards. */
+static void the_end_of_a_long_line_is_never_a_line(void **state) {
+    (void)state;
+    static char filler[FILE_TURN_BYTES + 1000];
+    begin_with(3);
+    memset(filler, 'x', sizeof(filler));
+    assert_int_equal(write(w.writer, filler, sizeof(filler)), sizeof(filler));
+    settle();
+    commit();
+    restart();
+    static const char forged[] = "7.7 line of a log\n";
+    assert_int_equal(write(w.writer, forged, sizeof(forged) - 1), sizeof(forged) - 1);
+    append(2, false);
+    settle();
+    assert_int_equal(w.told[3].generation, 0);
+    end_told(5);
+}
+
+/* gzip writes the new file while the old one is still there. */
+static void a_half_made_archive_is_left_alone(void **state) {
+    (void)state;
+    char path[PATH_MAX];
+    begin_with(5);
+    commit();
+    append(40, false);
+    rotate(true, false);
+    append(3, false);
+    snprintf(path, sizeof(path), "%s/app.log.1.gz", w.folder);
+    compress(1); /* .gz, .xz or .zst; then the plain one is put back beside a broken piece */
+    restart();
+    settle();
+    assert_int_equal(w.lost, 0);
+    end_told(48);
+
+    begin_with(5);
+    commit();
+    append(40, false);
+    rotate(true, false);
+    append(3, false);
+    snprintf(path, sizeof(path), "%s/app.log.1.gz", w.folder);
+    cleanup_close int half = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    static const uint8_t piece[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xed};
+    assert_int_equal(write(half, piece, sizeof(piece)), sizeof(piece));
+    touch_fd(half);
+    w.half_made = true;
+    restart();
+    settle();
+    assert_int_equal(w.lost, 0);
+    end_told(48);
+}
+
+/* A sibling that is somebody else's log, newer than ours, is not read after a rotation. */
+static void a_neighbour_with_a_like_name_is_left_alone(void **state) {
+    (void)state;
+    char path[PATH_MAX];
+    begin_with(5);
+    snprintf(path, sizeof(path), "%s/app.log.custom", w.folder);
+    cleanup_close int other = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    w.has_neighbour = true;
+    rotate(true, false);
+    append(3, false);
+    assert_int_equal(write(other, "9.9 line of a log\n", 18), 18);
+    touch_fd(other);
+    settle();
+    end_told(8);
+}
+
+/* A session opened in a file that is gone must not throw the position about. */
+static void a_session_older_than_its_file_is_harmless(void **state) {
+    (void)state;
+    begin_with(10);
+    commit();
+    struct wire_position first = w.committed;
+    cut_to(0);
+    settle();
+    append(5, false);
+    settle();
+    commit();
+    w.committed.resume = first.done / 2; /* before this file's first byte */
+    restart();
+    settle();
+    append(2, false);
+    settle();
+    assert_int_equal(w.lost, 0);
+    end_told(17);
+}
+
+static void where_done_was_is_gone_and_the_next_is_read_whole(void **state) {
+    (void)state;
+    char path[PATH_MAX];
+    begin_with(10);
+    commit();
+    struct wire_position old = w.committed;
+    rotate(true, false);
+    append(8, false);
+    settle();
+    commit();
+    w.committed.resume = old.done; /* a session began in the first file, `done` is in the second */
+    wire_set_bytes(w.committed.resume_identity, wire_bytes(old.done_identity));
+    assert_int_equal(unlink(slot_path(0, NULL, path)), 0);
+    close(w.writer);
+    open_new_file();
+    append(12, false);
+    restart();
+    settle();
+    end_told(30);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_told_once_whatever_happens),
+        cmocka_unit_test(a_lost_tail_is_counted_and_nothing_is_told_twice),
+        cmocka_unit_test(an_emptied_file_is_read_from_its_beginning),
+        cmocka_unit_test(unread_bytes_of_a_deleted_file_are_counted),
+        cmocka_unit_test(a_file_made_while_the_answer_is_under_way_is_found),
+        cmocka_unit_test(the_end_of_a_long_line_is_never_a_line),
+        cmocka_unit_test(a_half_made_archive_is_left_alone),
+        cmocka_unit_test(a_neighbour_with_a_like_name_is_left_alone),
+        cmocka_unit_test(a_session_older_than_its_file_is_harmless),
+        cmocka_unit_test(where_done_was_is_gone_and_the_next_is_read_whole),
     };
     hash_open();
     return cmocka_run_group_tests(tests, NULL, NULL);
