@@ -10,9 +10,11 @@ CHECK = build/check
 MESON_OPTIONS =
 
 # As root, everything is built as whoever owns the checkout, so that nothing of root's is left in it.
-OWNER = $$(stat -c %U .)
-AS_OWNER = if [ "$$(id -u)" = 0 ] && [ "$(OWNER)" != root ]; then \
-	as_owner() { runuser -u "$(OWNER)" -- "$$@"; }; else as_owner() { "$$@"; }; fi
+OWNER = $$(stat -c %u .)
+GROUP = $$(stat -c %g .)
+AS_OWNER = if [ "$$(id -u)" = 0 ] && [ "$(OWNER)" != 0 ]; then \
+	as_owner() { setpriv --reuid="$(OWNER)" --regid="$(GROUP)" --clear-groups -- "$$@"; }; \
+	else as_owner() { "$$@"; }; fi
 
 all: build
 

@@ -223,6 +223,18 @@ uint32_t projection_orders(struct projection *projection, int64_t now_us,
     return count;
 }
 
+void projection_drop_unknown(struct projection *projection, uint16_t scope,
+                             const struct prefix *prefix) {
+    struct element_key key = {*prefix, 0, scope};
+    bool is_new;
+    struct element *element = table_add(projection->elements, &key, &is_new);
+    if (!element || element->wanted_us != 0)
+        return;
+    if (element->enforced_us == 0)
+        element->enforced_us = UNTIL_PERMANENT; /* as far as we know */
+    mark(projection, element);
+}
+
 void projection_receipt(struct projection *projection, uint16_t scope,
                         const struct prefix *prefix, bool was_drop, int64_t until_us, int error) {
     struct element_key key = {*prefix, 0, scope};

@@ -41,6 +41,10 @@ struct projection *projection_free(struct projection *projection);
 void projection_want(struct projection *projection, uint16_t scope, const struct prefix *prefix,
                      int64_t until_us, bool cut);
 
+/* The kernel may hold such an element that nobody wants: order its removal, whatever is known. */
+void projection_drop_unknown(struct projection *projection, uint16_t scope,
+                             const struct prefix *prefix);
+
 /* Fills up to `most` orders that are due now; 0 when everything is ordered. */
 uint32_t projection_orders(struct projection *projection, int64_t now_us,
                            struct enforce_order *orders, uint32_t most);

@@ -55,20 +55,12 @@ static int unban_alone(const struct cli *cli, const struct prefix *prefix, const
     char text[PREFIX_TEXT_MAX];
     struct why why = {0};
     /* One jail's ban only: another may want the same element, and only hauberkd knows. */
-    if (jail && prefix) {
-        snprintf(line, sizeof(line), "unban %lld %s %s\n", (long long)clock_now_us(),
-                 prefix_format(prefix, text), jail);
-        if (leave_order(cli, line) != 0)
-            return EXIT_FAILED;
-        printf("No hauberkd runs: the ban of %s by %s is lifted when the next one starts.\n", text,
-               jail);
-        return EXIT_FINE;
-    }
-    struct enforce *enforce = open_kernel();
-    if (!enforce)
+    struct enforce *enforce = jail ? NULL : open_kernel();
+    if (!jail && !enforce)
         return EXIT_FAILED;
-    int dropped = prefix ? enforce_drop_everywhere(enforce, prefix, true, &why)
-                         : enforce_lift(enforce, &why);
+    int dropped = jail     ? 0
+                  : prefix ? enforce_drop_everywhere(enforce, prefix, true, &why)
+                           : enforce_lift(enforce, &why);
     enforce_free(enforce);
     if (dropped < 0)
         return cli_fail_why(EXIT_FAILED, &why);
@@ -79,8 +71,11 @@ static int unban_alone(const struct cli *cli, const struct prefix *prefix, const
         if (leave_order(cli, line) != 0)
             return EXIT_FAILED;
     }
-    printf("No hauberkd runs: %s taken out of the kernel; the next one will know.\n",
-           prefix ? prefix_format(prefix, text) : "every ban was");
+    if (jail)
+        printf("No hauberkd runs: what jail %s wants is lifted when the next one starts.\n", jail);
+    else
+        printf("No hauberkd runs: %s taken out of the kernel; the next one will know.\n",
+               prefix ? prefix_format(prefix, text) : "every ban was");
     return EXIT_FINE;
 }
 

@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 
-enum { CLIENTS_MAX = 32, PACKET_MAX = 60 << 10, UNREAD_MAX = 4 << 20 };
+enum { CLIENTS_MAX = 32, PACKET_MAX = 60 << 10, UNREAD_MAX = 64 << 20 };
 
 struct packet {
     struct packet *next;

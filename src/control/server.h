@@ -4,7 +4,7 @@
  * {"end": {"exit": 0-3, "text": …}}. Unknown keys are ignored on both sides, so a command line and a
  * daemon of different builds understand each other. Reading is for whoever may open the socket
  * (group hauberk), changing for uid 0, which SO_PEERCRED tells. Packets of at most 60 KiB; at most
- * 32 clients, each with at most 4 MiB unread.
+ * 32 clients, each with at most 64 MiB unread.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

@@ -7,6 +7,14 @@
 
 #include "base/log.h"
 
+static bool have_caught_up(const struct desk *desk) {
+    for (uint16_t i = 0; i < SOURCES_MAX; i++)
+        if (desk->sources[i].is_there && desk->sources[i].state == SOURCE_READING &&
+            desk->sources[i].lag > 0)
+            return false;
+    return true;
+}
+
 static int sweep(void *context) {
     struct desk *desk = context;
     int64_t wall_us = clock_now_us();
@@ -25,6 +33,10 @@ static int sweep(void *context) {
                    (long long)(step_us / SECOND_US));
         if (desk_enforces(desk))
             projection_order_again(desk->decider->projection);
+    }
+    if (desk->is_ready && !desk->is_reconciled && have_caught_up(desk)) {
+        desk->is_reconciled = true;
+        desk_reconcile(desk);
     }
     desk_pump_orders(desk);
     watch_set_timer(desk->sweep_timer, SWEEP_EVERY_US);
@@ -109,6 +121,10 @@ int desk_from_supervisor(struct desk *desk, struct message *message) {
 
 uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us) {
     uint32_t lifted = decider_unban(desk->decider, prefix, jail, at_us, clock_now_us());
+    /* Also what the kernel may hold and nobody here knows of. */
+    for (uint16_t scope = 0; jail < 0 && scope < desk->config->scope_count; scope++)
+        if (prefix->length >= 8)
+            projection_drop_unknown(desk->decider->projection, scope, prefix);
     struct row_history *row = rows_add(&desk->batch->history);
     row->at_us = at_us;
     memcpy(row->kind, "unban", sizeof("unban"));

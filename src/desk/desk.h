@@ -26,7 +26,9 @@
 #define SECOND_FLUSH_US (60 * SECOND_US) /* a second flush this soon is a person's will */
 #define WILL_WAIT_US (10 * MINUTE_US)
 
-enum { EVIDENCE_QUEUE_MAX = 8192 };
+/* More elements than that are not listed: the kernel takes seconds over it. */
+enum { RECONCILE_MOST = 50000 };
+enum { EVIDENCE_QUEUE_MAX = 8192, HISTORY_QUEUE_MAX = 16384 };
 
 struct desk_source {
     bool is_there, is_sighting, is_dirty, is_acked;
@@ -91,6 +93,7 @@ struct desk {
     uint64_t reload_client; /* 0: nobody waits */
     uint64_t next_ticket;
     struct asking *askings; /* questions to the kernel under way */
+    bool is_reconciled;
     int64_t started_us, last_wall_us, last_monotonic_us, purged_us;
 };
 
@@ -125,6 +128,8 @@ void desk_begin_enforcing(struct desk *desk);
 void desk_pump_orders(struct desk *desk); /* sends what is due */
 void desk_check_ready(struct desk *desk); /* says READY once stored bans are in the kernel */
 bool desk_enforces(const struct desk *desk);
+/* Drops from the kernel what nobody wants; once, when all sources have caught up. */
+void desk_reconcile(struct desk *desk);
 void desk_lift(struct desk *desk);        /* takes every element out of the kernel */
 typedef void desk_elements_fn(void *context, const struct wire_element *elements, uint32_t count,
                               bool is_last);

@@ -35,6 +35,34 @@ static void send_scopes(struct desk *desk) {
     desk->scopes_are_sent = true;
 }
 
+/* Elements in our sets that nobody wants: of a ban whose decision was never committed, of an unban
+ * the enforcer did not live to carry out. They are judged when the sources have caught up, because
+ * lines that are read again may still want them. */
+static void judge_elements(void *context, const struct wire_element *elements, uint32_t count,
+                           bool is_last) {
+    struct desk *desk = context;
+    for (uint32_t i = 0; i < count; i++) {
+        if (elements[i].scope >= desk->config->scope_count)
+            continue;
+        const struct element *known = projection_find(
+            desk->decider->projection, elements[i].scope, &elements[i].prefix);
+        if (!known || known->wanted_us == 0)
+            projection_drop_unknown(desk->decider->projection, elements[i].scope,
+                                    &elements[i].prefix);
+    }
+    if (is_last)
+        desk_pump_orders(desk);
+}
+
+void desk_reconcile(struct desk *desk) {
+    static const struct prefix everything[] = {{.address.at = {[10] = 0xff, [11] = 0xff}},
+                                               {.length = 0}};
+    if (!desk_enforces(desk) || bans_count(desk->decider->bans) > RECONCILE_MOST)
+        return;
+    for (size_t i = 0; i < ELEMENTS_OF(everything); i++)
+        desk_ask_kernel(desk, &everything[i], judge_elements, desk);
+}
+
 /* Stored bans are in the kernel (or there is nobody to put them there): hauberkd may say ready. */
 void desk_check_ready(struct desk *desk) {
     if (desk->is_ready || !desk->own_is_known || !desk->sources_are_known)
@@ -133,7 +161,7 @@ static void take_drift(struct desk *desk, const struct wire_drift *drift) {
     desk_note(desk, "note", "", NULL, 0,
               "our table was changed twice within a minute; waiting ten minutes");
     desk->waits_until_us = clock_now_us() + WILL_WAIT_US;
-    projection_order_again(desk->decider->projection);
+    desk_lift(desk); /* what is left of it goes too: status says nothing is in force, and so it is */
     if (!desk->resume_timer)
         desk->resume_timer = loop_add_timer(desk->loop, WILL_WAIT_US, will_is_over, desk);
     else

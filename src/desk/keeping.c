@@ -210,6 +210,8 @@ void desk_answer_when_kept(struct desk *desk, uint64_t client, int exit, const c
 
 void desk_note(struct desk *desk, const char *kind, const char *jail, const struct prefix *id,
                int64_t until_us, const char *text) {
+    if (desk->batch->history.count >= HISTORY_QUEUE_MAX)
+        return; /* the disk has been stuck for long; bans themselves are kept elsewhere */
     struct row_history *row = rows_add(&desk->batch->history);
     row->at_us = clock_now_us();
     snprintf(row->kind, sizeof(row->kind), "%s", kind);
@@ -328,12 +330,19 @@ static void load_ban(void *context, const struct row_ban *row) {
     struct desk *desk = context;
     int jail = known_jail(desk, row->jail);
     struct ban ban = row->ban;
-    if (jail < 0)
+    int stored_scope = find_scope(desk->config, row->scope);
+    if (jail < 0) {
+        if (stored_scope >= 0)
+            projection_drop_unknown(desk->decider->projection, (uint16_t)stored_scope,
+                                    &ban.key.id);
         return;
+    }
     ban.key.jail = (uint16_t)jail;
     int scope = jail == JAIL_BY_HAND ? find_scope(desk->config, row->scope)
                                      : desk->config->jails[jail].scope;
     ban.scope = (uint16_t)(scope < 0 ? SCOPE_ALL : scope);
+    if (stored_scope >= 0 && stored_scope != ban.scope)
+        projection_drop_unknown(desk->decider->projection, (uint16_t)stored_scope, &ban.key.id);
     if (!decider_is_exempt(desk->decider, ban.key.jail, &ban.key.id) &&
         !bans_restore(desk->decider->bans, &ban))
         log_error("more bans are stored than bans-most allows; some are left out");

@@ -68,7 +68,7 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
     source->lag = batch->lag;
     if (batch->lost)
         note_lost(desk, source, batch->lost);
-    if (batch->last <= position->done && batch->lost == 0)
+    if (batch->last <= position->done)
         return; /* lines read again, for their sessions only */
     for (uint32_t i = 0; i < count; i++) {
         if (events[i].line_end <= position->done)

@@ -37,6 +37,7 @@ struct match {
     bool is_prefilter_lost;
     struct sessions *sessions;
     struct match_counts counts;
+    uint64_t line_start; /* of the line being looked at */
     volatile uint64_t *note;
     uint64_t skips[SKIPS_MAX];
     uint32_t skip_count;
@@ -128,6 +129,10 @@ struct match *match_free(struct match *match) {
     free(match->candidates);
     free(match);
     return NULL;
+}
+
+uint64_t match_line_start(const struct match *match) {
+    return match->line_start;
 }
 
 void match_set_note(struct match *match, volatile uint64_t *note) {
@@ -297,6 +302,7 @@ static void look_at(struct match *match, struct span batch, const struct candida
     static char scratch[MATCH_LINE_MAX];
     uint64_t line_start = start + candidate->start;
     uint64_t line_end = start + candidate->end;
+    match->line_start = line_start;
     struct span line = line_of(batch, candidate->start, candidate->end);
     match->counts.candidates++;
     if (line.length > MATCH_LINE_MAX) {

@@ -31,6 +31,9 @@ void match_feed(struct match *match, struct span batch, uint64_t start, int64_t 
 /* Start of the oldest line still held in a session, at most `done`. Call after match_feed(). */
 uint64_t match_resume(const struct match *match, uint64_t done);
 
+/* Start of the line being looked at, for use within a match_event_fn. */
+uint64_t match_line_start(const struct match *match);
+
 /* Where to note the ordinal of a candidate before it is looked at (a page shared with hauberkd),
  * and lines that killed us before, to be left out. */
 void match_set_note(struct match *match, volatile uint64_t *note);

@@ -81,10 +81,13 @@ static bool send_exemptions(const struct config *config, struct span resolvers) 
     for (uint32_t i = 0; i < config->admin_count; i++)
         exempt(&exemptions, &config->admin[i]);
     exempt_resolvers(&exemptions, resolvers);
-    const struct config_jail *first = config->jail_count ? &config->jails[0] : NULL;
+    const struct config_jail *first = NULL;
+    for (uint32_t j = 0; j < config->jail_count && !first; j++)
+        if (config->jails[j].is_enabled)
+            first = &config->jails[j];
     for (uint32_t i = 0; first && i < first->ignore_count; i++) {
         bool everywhere = true;
-        for (uint32_t j = 1; j < config->jail_count && everywhere; j++) {
+        for (uint32_t j = 0; j < config->jail_count && everywhere; j++) {
             const struct config_jail *jail = &config->jails[j];
             everywhere = !jail->is_enabled;
             for (uint32_t k = 0; k < jail->ignore_count && !everywhere; k++)

@@ -37,7 +37,8 @@ struct source {
 
     struct wire_event events[EVENTS_MAX]; /* of the frame being filled */
     uint32_t event_count;
-    uint64_t frame_start; /* ordinal where the frame begins */
+    uint64_t event_resume; /* where to resume if the frame is cut behind its last event */
+    uint64_t frame_start;  /* ordinal where the frame begins */
     uint64_t lines_told;
 };
 
@@ -60,10 +61,10 @@ struct sensor_role {
 
 /* ---- telling the decider ---- */
 
-static void tell_frame(struct source *source, uint64_t last) {
+static void tell_frame(struct source *source, uint64_t last, uint64_t resume) {
     struct sensor_role *role = source->role;
     struct wire_batch batch = {.source = source->number, .first = source->frame_start,
-                               .last = last, .resume = match_resume(source->match, last),
+                               .last = last, .resume = resume,
                                .lost = file_source_take_lost(source->file),
                                .lag = file_source_lag(source->file)};
     const struct match_counts *counts = match_counts(source->match);
@@ -71,7 +72,11 @@ static void tell_frame(struct source *source, uint64_t last) {
     source->lines_told = counts->lines;
     wire_set_bytes(batch.last_identity, file_source_identity_at(source->file, last));
     wire_set_bytes(batch.resume_identity, file_source_identity_at(source->file, batch.resume));
-    (void)channel_send(role->decider, SAY_EVENTS, &batch, source->events, source->event_count);
+    if (channel_send(role->decider, SAY_EVENTS, &batch, source->events, source->event_count) ==
+        -ENOBUFS) {
+        struct why why = {.text = "the decider is too far behind; starting anew loses nothing"};
+        role_fail(&why);
+    }
     source->event_count = 0;
     source->frame_start = last;
 }
@@ -80,9 +85,15 @@ static void on_event(void *context, const struct wire_event *event) {
     struct source *source = context;
     bool is_full = source->event_count >= FRAME_EVENTS;
     if (is_full && source->events[source->event_count - 1].line_end != event->line_end)
-        tell_frame(source, source->events[source->event_count - 1].line_end);
-    if (source->event_count < EVENTS_MAX)
-        source->events[source->event_count++] = *event;
+        tell_frame(source, source->events[source->event_count - 1].line_end,
+                   source->event_resume);
+    must(source->event_count < EVENTS_MAX); /* at most MATCH_FILTERS_MAX events a line */
+    source->events[source->event_count++] = *event;
+    /* As of this line, which other filters may not have looked at yet: lines after it may end
+     * sessions that a reader starting at a cut right here still needs. */
+    uint64_t resume = match_resume(source->match, event->line_end);
+    uint64_t start = match_line_start(source->match);
+    source->event_resume = resume < start ? resume : start;
 }
 
 static void tell_state(struct source *source) {
@@ -133,7 +144,8 @@ static void tell_lines(void *context, struct span lines, uint64_t start) {
 
 static void tell_turn(void *context) {
     struct source *source = context;
-    tell_frame(source, file_source_done(source->file));
+    uint64_t done = file_source_done(source->file);
+    tell_frame(source, done, match_resume(source->match, done));
 }
 
 static const struct file_calls file_calls = {ask_open, ask_list, tell_sight, tell_lines,

@@ -74,13 +74,14 @@ static void keep(struct stream *stream, const uint8_t *bytes, size_t length) {
 }
 
 static ssize_t read_archive(struct stream *stream, uint64_t offset, uint8_t *into, size_t most) {
+    static uint8_t skipped_bytes[64 << 10];
     while (stream->position < offset) {
-        size_t wanted = offset - stream->position < most ? (size_t)(offset - stream->position)
-                                                         : most;
-        la_ssize_t skipped = archive_read_data(stream->archive, into, wanted);
+        uint64_t left = offset - stream->position;
+        size_t wanted = left < sizeof(skipped_bytes) ? (size_t)left : sizeof(skipped_bytes);
+        la_ssize_t skipped = archive_read_data(stream->archive, skipped_bytes, wanted);
         if (skipped <= 0)
             return skipped < 0 ? -EIO : 0;
-        keep(stream, into, (size_t)skipped);
+        keep(stream, skipped_bytes, (size_t)skipped);
     }
     size_t back = (size_t)(stream->position - offset);
     if (back > stream->kept)

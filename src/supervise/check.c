@@ -78,8 +78,7 @@ int check_configuration(const struct supervise_options *options,
     if (error >= 0) {
         error = await_verdict(fd, checked, reterr_why);
         cleanup_close_fd(&fd);
-        if (error == -ETIMEDOUT)
-            kill(child.pid, SIGKILL);
+        kill(child.pid, SIGKILL); /* it has said all it had to say, or will not */
         while (waitpid(child.pid, NULL, 0) < 0 && errno == EINTR)
             ;
     }

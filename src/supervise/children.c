@@ -16,6 +16,23 @@
 
 enum { PARK_FD = 100 };
 
+/* What a role gets of our environment. The LD_ and sanitizer variables are root's own doing. */
+static char *const *kept_environment(void) {
+    static const char *const kept[] = {"TZ=",          "JOURNAL_STREAM=", "HAUBERK_",
+                                       "LD_PRELOAD=",  "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+                                       "UBSAN_OPTIONS=", "LC_ALL=",        "LANG="};
+    static char *environment[32];
+    size_t count = 0;
+    for (char **one = environ; *one && count + 1 < ELEMENTS_OF(environment); one++)
+        for (size_t i = 0; i < ELEMENTS_OF(kept); i++)
+            if (strncmp(*one, kept[i], strlen(kept[i])) == 0) {
+                environment[count++] = *one;
+                break;
+            }
+    environment[count] = NULL;
+    return environment;
+}
+
 /* In the child, after fork: descriptors to their numbers, signals as at birth. Everything else of
  * hauberkd's closes at exec, but the locks, which are meant to be held by all. */
 never_returns static void become_role(const char *program, char *const *arguments,
@@ -39,7 +56,10 @@ never_returns static void become_role(const char *program, char *const *argument
     signal(SIGINT, SIG_IGN); /* the terminal's Ctrl-C is hauberkd's to handle */
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    execv(program, arguments);
+    int nothing = open("/dev/null", O_RDONLY);
+    if (nothing >= 0)
+        dup2(nothing, STDIN_FILENO);
+    execve(program, arguments, kept_environment());
     _exit(127);
 }
 

@@ -91,6 +91,17 @@ static void add_file(struct logs *logs, const char *path) {
     watch_file(file);
 }
 
+/* "mail.log.1" and "mail.log-20261120" belong to the log they were rotated from. */
+static bool is_rotated(const glob_t *found, const char *path) {
+    for (size_t i = 0; i < found->gl_pathc; i++) {
+        size_t length = strlen(found->gl_pathv[i]);
+        if (strncmp(path, found->gl_pathv[i], length) == 0 &&
+            (path[length] == '.' || path[length] == '-'))
+            return true;
+    }
+    return false;
+}
+
 static bool is_pattern(const char *path) {
     return strpbrk(path, "*?[") != NULL;
 }
@@ -102,9 +113,10 @@ static void expand(struct logs *logs, const char *pattern) {
         add_file(logs, pattern);
         return;
     }
-    if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
+    if (glob(pattern, 0, NULL, &found) == 0)
         for (size_t i = 0; i < found.gl_pathc; i++)
-            add_file(logs, found.gl_pathv[i]);
+            if (!is_rotated(&found, found.gl_pathv[i]))
+                add_file(logs, found.gl_pathv[i]);
     globfree(&found);
     folder_of(pattern, folder);
     if (!is_pattern(folder))
@@ -119,9 +131,9 @@ static bool has_new_file(const struct logs *logs) {
         char pattern[257];
         snprintf(pattern, sizeof(pattern), "%.*s",
                  SPAN_FORMAT(wire_bytes(logs->globs[g].pattern)));
-        if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
+        if (glob(pattern, 0, NULL, &found) == 0)
             for (size_t i = 0; i < found.gl_pathc && !is_new; i++) {
-                bool is_known = false;
+                bool is_known = is_rotated(&found, found.gl_pathv[i]);
                 for (uint16_t k = 0; k < logs->count && !is_known; k++)
                     is_known = strcmp(logs->files[k].path, found.gl_pathv[i]) == 0;
                 is_new = !is_known;

@@ -46,14 +46,15 @@ struct supervisor {
     struct checked_config config;
     struct logs *logs;
     struct child children[ROLES];
-    int control_fd, note_fd;
+    int control_fd, note_fd, lone_peer_fd;
     struct note_page *note;
 
     enum state state;
     struct watch *linger_timer, *rest_timer, *ping_timer;
     bool is_leaving, lifts, has_said_ready;
-    bool keeps_logs; /* the configuration is the one the last logs were made from */
-    int64_t rest_us; /* before the next start */
+    int64_t pinged_us; /* monotonic: when ping_roles() last ran */
+    int64_t rest_us;   /* before the next start */
+    struct digest logs_digest; /* of the configuration the last logs were made from */
     enum role last_dead;
     int last_death_how;
     uint32_t same_deaths;
@@ -114,7 +115,6 @@ static void reload(struct supervisor *supervisor) {
         wire_set_bytes(answer.text, span_of(text));
     } else {
         log_notice("the configuration is good: starting anew");
-        supervisor->keeps_logs = false; /* a log named for the first time has a past */
         wire_set_bytes(answer.text, span_of(supervisor->config.notices));
     }
     if (supervisor->children[DECIDER].channel)
@@ -306,8 +306,19 @@ static void tell_enforcer(struct supervisor *supervisor) {
 
 static int a_log_appeared(void *context) {
     struct supervisor *supervisor = context;
-    log_notice("a log that was missing is there: starting anew to read it");
-    end_all(supervisor, 0);
+    struct why why = {0};
+    char text[900];
+    struct checked_config *checked = calloc(1, sizeof(*checked));
+    must(checked);
+    if (check_configuration(supervisor->options, &supervisor->users, checked, &why) < 0) {
+        log_error("a log that was missing is there, but the configuration became wrong: %s. "
+                  "Everything goes on without that log",
+                  why_format(&why, text, sizeof(text)));
+    } else {
+        log_notice("a log that was missing is there: starting anew to read it");
+        end_all(supervisor, 0);
+    }
+    free(checked);
     return 0;
 }
 
@@ -350,11 +361,13 @@ static void start_all(struct supervisor *supervisor) {
     if (!check_again(supervisor))
         return;
     struct logs *earlier = supervisor->logs;
-    supervisor->logs = logs_new(supervisor->loop, &supervisor->config,
-                                supervisor->keeps_logs ? earlier : NULL, a_log_appeared,
-                                supervisor);
+    /* A log that another configuration names for the first time has a past; one that turns up
+     * under the same configuration is new. */
+    bool is_same = digest_equals(&supervisor->logs_digest, &supervisor->config.digest);
+    supervisor->logs = logs_new(supervisor->loop, &supervisor->config, is_same ? earlier : NULL,
+                                a_log_appeared, supervisor);
     logs_free(earlier);
-    supervisor->keeps_logs = true;
+    supervisor->logs_digest = supervisor->config.digest;
     supervisor->note->ordinal = 0;
     must(channel_pair(events) >= 0 && channel_pair(orders) >= 0);
     supervisor->state = STATE_RUNNING;
@@ -378,16 +391,31 @@ static void start_all(struct supervisor *supervisor) {
     tell_role_states(supervisor);
 }
 
+/* Somebody has to lift the bans when the roles are down: an enforcer without a decider. */
+static void start_enforcer_alone(struct supervisor *supervisor) {
+    int orders[2];
+    must(channel_pair(orders) >= 0);
+    if (start_one(supervisor, ENFORCER, (struct child_fds){{orders[1], -1, -1, -1}}))
+        supervisor->state = STATE_RUNNING;
+    close(orders[1]);
+    supervisor->lone_peer_fd = orders[0]; /* kept open: its end would be taken for a death */
+}
+
 /* ---- watching over ---- */
 
 static int ping_roles(void *context) {
     struct supervisor *supervisor = context;
     int64_t now_us = clock_monotonic_us();
     bool all_answer = supervisor->state == STATE_RUNNING;
+    /* We ourselves were stopped or busy: nobody is to be blamed for not having been asked. */
+    bool was_away = now_us - supervisor->pinged_us > 3 * PING_EVERY_US;
+    supervisor->pinged_us = now_us;
     for (size_t i = 0; i < ELEMENTS_OF(started_roles); i++) {
         struct child *child = &supervisor->children[started_roles[i]];
         if (!child->pid || !child->channel)
             continue;
+        if (was_away)
+            child->answered_us = now_us;
         if (now_us - child->answered_us > SILENCE_US && supervisor->state == STATE_RUNNING) {
             log_error("the %s has not answered for ten seconds; it is killed",
                       role_names[child->role]);
@@ -412,6 +440,8 @@ static int told_to_end(void *context, int number, pid_t from) {
     loop_notify("STOPPING=1");
     log_notice(supervisor->lifts ? "ending, and letting everybody in again"
                                  : "ending; the bans stay in the kernel");
+    if (supervisor->lifts && !supervisor->children[ENFORCER].pid)
+        start_enforcer_alone(supervisor);
     end_all(supervisor, 0);
     return 0;
 }
@@ -430,22 +460,27 @@ static int take_lock(const char *folder, struct why *reterr_why) {
     char path[500];
     char pid[32];
     snprintf(path, sizeof(path), "%.480s/lock", folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return why_set(reterr_why, -errno, path, 0, "cannot be made: %s", strerror(errno));
+    /* Held through a descriptor that cannot write: every role inherits it. */
+    cleanup_close int writable = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (writable < 0 || fd < 0) {
+        int error = errno;
+        cleanup_close_fd(&fd);
+        return why_set(reterr_why, -error, path, 0, "cannot be made: %s", strerror(error));
+    }
     int64_t until_us = clock_monotonic_us() + LOCK_PATIENCE_US;
     while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         ssize_t got = pread(fd, pid, sizeof(pid) - 1, 0);
-        pid[got > 0 ? got : 0] = '\0';
+        pid[got > 0 ? strspn(pid, "0123456789") : 0] = '\0';
         if (clock_monotonic_us() > until_us) {
             close(fd);
             return why_set(reterr_why, -EBUSY, folder, 0,
-                           "another hauberkd works here (pid %.*s); end it first", 20, pid);
+                           "another hauberkd works here (pid %s); end it first", pid);
         }
         poll(NULL, 0, 50); /* flock(2) has no descriptor to wait for, and LOCK_EX no time limit */
     }
     int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)length, 0) != length)
+    if (ftruncate(writable, 0) < 0 || pwrite(writable, pid, (size_t)length, 0) != length)
         log_warning("%s cannot be written", path);
     int kept = fcntl(fd, F_DUPFD, ROLE_FD_LOCKS);
     close(fd);
@@ -500,9 +535,10 @@ static int make_control_socket(struct supervisor *supervisor, struct why *reterr
 }
 
 static int make_note_page(struct supervisor *supervisor) {
-    supervisor->note_fd = memfd_create("hauberk-note", MFD_CLOEXEC);
+    supervisor->note_fd = memfd_create("hauberk-note", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (supervisor->note_fd < 0 ||
-        ftruncate(supervisor->note_fd, sizeof(*supervisor->note)) < 0)
+        ftruncate(supervisor->note_fd, sizeof(*supervisor->note)) < 0 ||
+        fcntl(supervisor->note_fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
         return -errno;
     supervisor->note = mmap(NULL, sizeof(*supervisor->note), PROT_READ | PROT_WRITE, MAP_SHARED,
                             supervisor->note_fd, 0);

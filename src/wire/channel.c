@@ -144,6 +144,11 @@ static int flush_queue(struct channel *channel) {
         int error = send_now(channel, waiting->frame, waiting->length, waiting->fd);
         if (error == -EAGAIN)
             return 0;
+        if (error == -EPIPE || error == -ECONNRESET) { /* the reading side tells, at its end */
+            drop_queue(channel);
+            update_events(channel);
+            return 0;
+        }
         if (error < 0)
             return end_channel(channel, error, "cannot send");
         channel->first = waiting->next;
@@ -155,6 +160,19 @@ static int flush_queue(struct channel *channel) {
     }
     update_events(channel);
     return channel->calls.on_clear ? channel->calls.on_clear(channel->context) : 0;
+}
+
+/* One descriptor may come with a frame; whatever else was sent along is shut. */
+static void take_one_descriptor(const struct cmsghdr *control, int *ret_fd) {
+    size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
+        if (*ret_fd < 0)
+            *ret_fd = fd;
+        else
+            close(fd);
+    }
 }
 
 /* Length of the frame received (0: the peer is gone), or -errno. */
@@ -171,14 +189,15 @@ static ssize_t receive(struct channel *channel, int *ret_fd) {
     ssize_t length;
     do
         length = recvmsg(channel->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (length < 0 && errno == EINTR);
+    while (length < 0 && (errno == EINTR || errno == ECONNRESET)); /* reset: said once, and before
+                                                                      the peer's last words */
     if (length < 0)
         return -errno;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-            memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+            take_one_descriptor(c, ret_fd);
     if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-        return -EMSGSIZE;
+        return -EPROTO;
     return length;
 }
 
@@ -219,7 +238,10 @@ static int take_frames(struct channel *channel) {
             cleanup_close_fd(&fd);
             if (length == -ECONNRESET)
                 length = 0;
-            return end_channel(channel, (int)length, length ? "cannot receive" : "is gone");
+            return end_channel(channel, (int)length,
+                               length == -EPROTO ? "sent a frame that is too long"
+                               : length          ? "cannot be heard"
+                                                 : "is gone");
         }
         int result = take_message(channel, (size_t)length, fd);
         if (result < 0 || channel->is_freed)

@@ -6,7 +6,7 @@ that `build` (compiler and development packages). A layer is a plain directory t
 
 A layer's directory is named after a digest of its recipe and of the layer below, so a changed recipe makes a new layer
 and the old one is swept away. It is made under a temporary name and renamed when complete: what has the final name is
-whole. Makers run in an own mount namespace and die with their parent, so a killed run leaves temporary names only,
+whole. Makers run in mount and pid namespaces that end with their parent, so a killed run leaves temporary names only,
 which the next run removes.
 
 `hauberk` is one layer more: the checkout built in release mode inside its release's build tree, keyed by its sources.
@@ -48,11 +48,6 @@ RUNTIME_PACKAGES = {
     "trixie": """libsystemd0 libpcre2-8-0 libhyperscan5 libmnl0 libnftnl11 libnetfilter-conntrack3 libsqlite3-0
         libseccomp2 libcap-ng0 libsodium23 libjansson4 libarchive13t64""".split(),
 }
-
-BUILD_PACKAGES = """gcc meson ninja-build pkg-config make libsystemd-dev libpcre2-dev libhyperscan-dev libmnl-dev
-    libnftnl-dev libnetfilter-conntrack-dev libsqlite3-dev libseccomp-dev libcap-ng-dev libsodium-dev libjansson-dev
-    libarchive-dev scdoc python3""".split()
-
 
 BELOW = {"base": None, "services": "base", "build": "services", "hauberk": "build"}      # what each layer lies on
 
@@ -122,16 +117,10 @@ def sources_list(release):
 
 # --- layers ----------------------------------------------------------------------------------------------------------
 
-def listed_packages(path, default):
-    """Package names in `path` (one per line, # begins a comment), or `default` while the file does not exist."""
-    if not path.exists():
-        return default
-    return [name for line in path.read_text().splitlines() for name in line.split("#")[0].split()]
-
-
 def build_packages():
-    """What a release build of hauberk needs: the checkout's own list, plus make, its front door."""
-    return sorted({*listed_packages(CHECKOUT / "packages" / "build", BUILD_PACKAGES), "make"})
+    """What a release build of hauberk needs: packages/build (one name a line, # begins a comment)."""
+    lines = (CHECKOUT / "packages" / "build").read_text().splitlines()
+    return sorted(name for line in lines for name in line.split("#")[0].split())
 
 
 def files_digest(folder):

@@ -252,3 +252,68 @@ def test_a_wrong_configuration_leaves_the_running_one():
         attack(world, "203.0.113.7", 4)
         attack(world, "203.0.113.8", 5)
         world.wait_for_bans({("sshd", "203.0.113.8")})
+
+
+def test_a_jail_that_is_switched_off_bans_nobody():
+    with make_world() as world:
+        world.start()
+        attack(world, "203.0.113.7")
+        world.wait_for_bans({("sshd", "203.0.113.7")})
+        wait_for(lambda: source_is_committed(world), 5, "the commit")
+        world.configure(CONFIGURATION.format(folder=world.folder).replace("[sshd]\n", "[sshd]\nenabled = no\n"))
+        assert world.hauberk("reload").returncode == 0
+        wait_for(lambda: world.elements("ssh_4") == set(), 10, "its elements to go")
+
+
+def test_what_nobody_wants_is_taken_out():
+    """An element in our sets of which nobody knows, as after a crash between order and commit."""
+    with make_world() as world:
+        world.start()
+        world.stop()
+        world.nft("add", "element", "inet", "hauberk", "ssh_4", "{ 203.0.113.99 timeout 1h }")
+        world.start()
+        assert "was not banned" in world.hauberk("unban", "203.0.113.99").stdout
+        wait_for(lambda: world.elements("ssh_4") == set(), 5, "the element to go with an unban")
+        world.stop()
+        world.nft("add", "element", "inet", "hauberk", "ssh_4", "{ 203.0.113.98 timeout 1h }")
+        world.start()
+        wait_for(lambda: world.elements("ssh_4") == set(), 15, "the element to go by itself")
+
+
+def test_a_wrong_configuration_does_not_stop_what_runs_when_a_log_appears():
+    with make_world() as world:
+        world.configure(f"[sshd]\nlogpath = {world.folder}/log/*.log\n[dovecot]\nenabled = no\n"
+                        "[postfix-sasl]\nenabled = no\n")
+        world.start()
+        world.configure("[sshd]\nmaxrety = 4\n")
+        (world.folder / "log" / "other.log").touch()
+        wait_for(lambda: "goes on without" in world.log_path.read_text(), 10, "to be told")
+        attack(world, "203.0.113.7")
+        world.wait_for_bans({("sshd", "203.0.113.7")})
+
+
+def test_sigint_lifts_also_when_nothing_runs():
+    with make_world() as world:
+        world.start()
+        attack(world, "203.0.113.7")
+        world.wait_for_bans({("sshd", "203.0.113.7")})
+        world.configure("[sshd]\nmaxrety = 4\n")
+        os.kill(world.pids()["sensor"], signal.SIGKILL)
+        wait_for(lambda: "became wrong" in world.log_path.read_text(), 10, "hauberkd to rest")
+        world.stop(signal.SIGINT)
+        assert world.elements("ssh_4") is None
+
+
+def test_hauberkd_asleep_blames_nobody():
+    with make_world() as world:
+        world.start()
+        pids = world.pids()
+        os.kill(world.daemon.pid, signal.SIGSTOP)
+        time.sleep(11.5)  # longer than a role may be silent
+        os.kill(world.daemon.pid, signal.SIGCONT)
+        time.sleep(2.5)   # two pings
+        assert world.pids() == pids
+
+
+def source_is_committed(world):
+    return all(s["committed"] == s["position"] for s in world.status()["sources"])
