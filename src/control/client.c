@@ -55,6 +55,7 @@ int client_ask(int fd, const char *word, js *args, int seconds,
                                : "hauberkd closed the connection (is it restarting?)",
                            seconds);
         cleanup_js js *object = js_parse((struct span){packet, (size_t)got});
+        js_make_safe(object); /* what hauberkd says may have been said to it by an attacker */
         const js *row = js_get(object, "row");
         const js *end = js_get(object, "end");
         if (row && each && !each(context, row))

@@ -118,6 +118,28 @@ js *js_parse(struct span bytes) {
     return value;
 }
 
+static bool is_plain(const char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f || (unsigned char)*text >= 0x80)
+            return false;
+    return true;
+}
+
+void js_make_safe(js *value) {
+    const char *key;
+    json_t *inner;
+    size_t index;
+    if (json_is_string(value) && !is_plain(json_string_value(value))) {
+        cleanup_text struct text safe = {0};
+        text_add_safe(&safe, (struct span){json_string_value(value), json_string_length(value)});
+        must(json_string_setn(value, safe.at ? safe.at : "", safe.length) == 0);
+    }
+    json_object_foreach(value, key, inner)
+        js_make_safe(inner);
+    json_array_foreach(value, index, inner)
+        js_make_safe(inner);
+}
+
 static int write_piece(const char *bytes, size_t length, void *context) {
     text_add(context, (struct span){bytes, length});
     return 0;

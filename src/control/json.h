@@ -34,5 +34,7 @@ const char *js_at_string(const js *array, size_t index, const char *otherwise);
 
 /* Parses one object of at most `bytes`; NULL when it is none. */
 js *js_parse(struct span bytes);
+/* Escapes every text in it that a terminal would obey (base/text.h, text_add_safe). */
+void js_make_safe(js *value);
 void js_write(const js *value, bool is_pretty, struct text *text);
 js *js_copy(const js *value);

@@ -162,8 +162,9 @@ static int flush_queue(struct channel *channel) {
     return channel->calls.on_clear ? channel->calls.on_clear(channel->context) : 0;
 }
 
-/* One descriptor may come with a frame; whatever else was sent along is shut. */
-static void take_one_descriptor(const struct cmsghdr *control, int *ret_fd) {
+/* One descriptor may come with a frame; whatever else was sent along is shut. The room for one is,
+ * by alignment, room for two. False: there were more. */
+static bool take_one_descriptor(const struct cmsghdr *control, int *ret_fd) {
     size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; i++) {
         int fd;
@@ -173,6 +174,7 @@ static void take_one_descriptor(const struct cmsghdr *control, int *ret_fd) {
         else
             close(fd);
     }
+    return count <= 1;
 }
 
 /* Length of the frame received (0: the peer is gone), or -errno. */
@@ -193,10 +195,11 @@ static ssize_t receive(struct channel *channel, int *ret_fd) {
                                                                       the peer's last words */
     if (length < 0)
         return -errno;
+    bool is_proper = !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-            take_one_descriptor(c, ret_fd);
-    if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+            is_proper = take_one_descriptor(c, ret_fd) && is_proper;
+    if (!is_proper)
         return -EPROTO;
     return length;
 }
@@ -239,7 +242,7 @@ static int take_frames(struct channel *channel) {
             if (length == -ECONNRESET)
                 length = 0;
             return end_channel(channel, (int)length,
-                               length == -EPROTO ? "sent a frame that is too long"
+                               length == -EPROTO ? "sent too long a frame or too many descriptors"
                                : length          ? "cannot be heard"
                                                  : "is gone");
         }

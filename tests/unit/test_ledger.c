@@ -1,0 +1,356 @@
+/* Counting. The rate is compared with fail2ban's own arithmetic (FailTicket.adjustTime and
+ * FailManager.addFailure of 1.0), written here as plainly as there; then order, eviction, dirty
+ * keys, known-good memory and joins.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "ledger/joins.h"
+#include "ledger/known.h"
+#include "ledger/ledger.h"
+
+#define FIND_US (600 * SECOND_US)
+#define BEGIN_US (INT64_C(1790000000) * SECOND_US)
+
+static uint64_t seed;
+
+static uint32_t chance(uint32_t below) {
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(seed >> 33) % below;
+}
+
+static struct prefix host(uint32_t number) {
+    struct address address = {.at = {[10] = 0xff, [11] = 0xff, 198, 18}};
+    address.at[12] = (uint8_t)(10 + (number >> 24));
+    address.at[13] = (uint8_t)(number >> 16);
+    address.at[14] = (uint8_t)(number >> 8);
+    address.at[15] = (uint8_t)number;
+    return prefix_of(&address);
+}
+
+/* ---- the rate ---- */
+
+struct ticket {
+    bool is_there;
+    int64_t retry, first, last;
+};
+
+/* Python's round(): halves to the even neighbour. a / b > 0. */
+static int64_t round_half_even(int64_t a, int64_t b) {
+    int64_t whole = a / b;
+    int64_t twice = 2 * (a % b);
+    return whole + (twice > b || (twice == b && whole % 2));
+}
+
+static void add_failure(struct ticket *ticket, int64_t at, int64_t attempts, int64_t max_time) {
+    if (ticket->is_there && at - ticket->last > max_time)
+        ticket->is_there = false; /* what cleanup() would have removed before */
+    if (!ticket->is_there) {
+        *ticket = (struct ticket){true, attempts, at, at};
+        return;
+    }
+    if (at > ticket->last) {
+        if (ticket->first < at - max_time) {
+            ticket->retry = round_half_even(ticket->retry * max_time, at - ticket->first);
+            ticket->first = at - max_time;
+        }
+        ticket->last = at;
+    }
+    ticket->retry += attempts;
+}
+
+static void the_rate_is_fail2bans(void **state) {
+    (void)state;
+    uint32_t rescaled = 0;
+    for (uint64_t play = 1; play <= 2000; play++) {
+        struct ledger *ledger = ledger_new(10);
+        struct ticket ticket = {0};
+        struct prefix id = host(1);
+        int64_t now = BEGIN_US / SECOND_US;
+        seed = play;
+        uint32_t gap = 1 + chance(700);
+        for (int i = 0; i < 60; i++) {
+            now += chance(gap);
+            /* Out of order at times, as lines of several processes are. */
+            int64_t at = chance(6) ? now : now - chance(300);
+            uint32_t attempts = 1 + chance(4) / 3 * chance(5);
+            int64_t first = ticket.first;
+            add_failure(&ticket, at, attempts, FIND_US / SECOND_US);
+            rescaled += ticket.is_there && ticket.first != first;
+            const struct counter *counter = ledger_count(ledger, 0, &id, at * SECOND_US,
+                                                         attempts * WEIGHT_ONE, FIND_US);
+            if (counter->weight != ticket.retry * WEIGHT_ONE ||
+                counter->first_us != ticket.first * SECOND_US ||
+                counter->last_us != ticket.last * SECOND_US)
+                fail_msg("play %llu, step %d: weight %u, fail2ban %lld",
+                         (unsigned long long)play, i, counter->weight, (long long)ticket.retry);
+        }
+        ledger_free(ledger);
+    }
+    assert_true(rescaled > 5000); /* or the arithmetic was never needed */
+}
+
+static void an_event_out_of_order_counts_and_moves_no_time(void **state) {
+    (void)state;
+    struct ledger *ledger = ledger_new(10);
+    struct prefix id = host(1);
+    ledger_count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+    static const int64_t before_us[] = {1, SECOND_US, FIND_US, FIND_US + 1, 7 * DAY_US};
+    for (size_t i = 0; i < ELEMENTS_OF(before_us); i++) {
+        const struct counter *counter =
+            ledger_count(ledger, 0, &id, BEGIN_US - before_us[i], WEIGHT_ONE, FIND_US);
+        assert_int_equal(counter->failures, i + 2);
+        assert_int_equal(counter->weight, (i + 2) * WEIGHT_ONE);
+        assert_true(counter->first_us == BEGIN_US && counter->last_us == BEGIN_US);
+    }
+    ledger_free(ledger);
+}
+
+static void a_record_begins_anew_after_findtime(void **state) {
+    (void)state;
+    for (int64_t beyond = 0; beyond < 2; beyond++) {
+        struct ledger *ledger = ledger_new(10);
+        struct prefix id = host(1);
+        ledger_count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+        const struct counter *counter =
+            ledger_count(ledger, 0, &id, BEGIN_US + FIND_US + beyond, WEIGHT_ONE, FIND_US);
+        assert_int_equal(counter->failures, beyond ? 1 : 2);
+        ledger_free(ledger);
+    }
+}
+
+static void jails_count_apart(void **state) {
+    (void)state;
+    struct ledger *ledger = ledger_new(10);
+    struct prefix id = host(1);
+    ledger_count(ledger, 1, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+    ledger_count(ledger, 2, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+    assert_int_equal(ledger_find(ledger, 1, &id)->failures, 1);
+    ledger_forget_prefix(ledger, &id, 2);
+    assert_non_null(ledger_find(ledger, 1, &id));
+    assert_null(ledger_find(ledger, 2, &id));
+    ledger_forget_prefix(ledger, &id, -1);
+    assert_null(ledger_find(ledger, 1, &id));
+    ledger_free(ledger);
+}
+
+/* ---- eviction ---- */
+
+static void the_heavy_ones_outlive_a_flood(void **state) {
+    (void)state;
+    enum { MOST = 1000, HEAVY = 50, FLOOD = 100000 };
+    struct ledger *ledger = ledger_new(MOST);
+    for (uint32_t i = 0; i < HEAVY; i++) {
+        struct prefix id = host(i);
+        for (int k = 0; k < 2; k++)
+            ledger_count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+    }
+    for (uint32_t i = 0; i < FLOOD; i++) {
+        struct prefix id = host(1000 + i);
+        ledger_count(ledger, 0, &id, BEGIN_US + i * 1000, WEIGHT_ONE, FIND_US);
+        assert_true(ledger_size(ledger) <= MOST);
+    }
+    for (uint32_t i = 0; i < HEAVY; i++) {
+        struct prefix id = host(i);
+        assert_non_null(ledger_find(ledger, 0, &id));
+    }
+    assert_int_equal(ledger_evicted(ledger), FLOOD + HEAVY - MOST);
+    /* What has run out goes before what is light: heavy as they were, they are the first now. */
+    for (uint32_t i = 0; i < FLOOD; i++) {
+        struct prefix id = host(1000000 + i);
+        ledger_count(ledger, 0, &id, BEGIN_US + 2 * FIND_US + i * 1000, WEIGHT_ONE, FIND_US);
+    }
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < HEAVY; i++) {
+        struct prefix id = host(i);
+        left += ledger_find(ledger, 0, &id) != NULL;
+    }
+    assert_int_equal(left, 0);
+    ledger_free(ledger);
+}
+
+/* ---- what the store is told ---- */
+
+static void dirty_keys_name_every_change(void **state) {
+    (void)state;
+    enum { IDS = 200 };
+    struct ledger *ledger = ledger_new(100); /* with evictions */
+    static struct counter stored[IDS];
+    static bool is_stored[IDS];
+    seed = 3;
+    for (int round = 0; round < 300; round++) {
+        for (uint32_t i = chance(40); i > 0; i--) {
+            struct prefix id = host(chance(IDS));
+            if (chance(10) == 0)
+                ledger_forget(ledger, 0, &id);
+            else if (chance(10) == 0)
+                ledger_take_back(ledger, 0, &id, WEIGHT_ONE);
+            else
+                ledger_count(ledger, 0, &id, BEGIN_US + round * SECOND_US, WEIGHT_ONE, FIND_US);
+        }
+        struct ledger_key key;
+        while (ledger_take_dirty(ledger, &key)) {
+            uint32_t number = key.id.address.at[14] * 256u + key.id.address.at[15];
+            const struct counter *counter = ledger_find(ledger, key.jail, &key.id);
+            is_stored[number] = counter != NULL;
+            if (counter)
+                stored[number] = *counter;
+        }
+        for (uint32_t i = 0; i < IDS; i++) {
+            struct prefix id = host(i);
+            const struct counter *counter = ledger_find(ledger, 0, &id);
+            assert_int_equal(counter != NULL, is_stored[i]);
+            if (counter)
+                assert_memory_equal(counter, &stored[i], sizeof(*counter));
+        }
+    }
+    ledger_free(ledger);
+}
+
+static int64_t find_time(void *context, uint16_t jail) {
+    (void)context;
+    return jail ? 10 * FIND_US : FIND_US;
+}
+
+static void a_sweep_drops_what_has_run_out(void **state) {
+    (void)state;
+    struct ledger *ledger = ledger_new(10);
+    struct prefix id = host(1);
+    ledger_count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+    ledger_count(ledger, 1, &id, BEGIN_US, WEIGHT_ONE, 10 * FIND_US);
+    ledger_sweep(ledger, BEGIN_US + FIND_US, find_time, NULL);
+    assert_int_equal(ledger_size(ledger), 2);
+    ledger_sweep(ledger, BEGIN_US + FIND_US + 1, find_time, NULL);
+    assert_int_equal(ledger_size(ledger), 1);
+    assert_non_null(ledger_find(ledger, 1, &id));
+    ledger_free(ledger);
+}
+
+/* ---- known-good ---- */
+
+static void a_success_is_known_for_thirty_days(void **state) {
+    (void)state;
+    struct known *known = known_new(100);
+    struct prefix v4 = host(1);
+    struct prefix v6 = {0};
+    struct prefix net = {0};
+    assert_int_equal(prefix_parse(SPAN("2001:db8:1:2::5"), &v6), 0);
+    assert_int_equal(prefix_parse(SPAN("2001:db8:1:2::/64"), &net), 0);
+    known_add(known, &v4.address, SPAN("alice"), BEGIN_US);
+    known_add(known, &v6.address, SPAN("bob"), BEGIN_US);
+    assert_int_equal(known_count_addresses(known), 2);
+    assert_true(known_has_account(known, &v4.address, SPAN("alice"), BEGIN_US + KNOWN_LIFE_US));
+    assert_false(known_has_account(known, &v4.address, SPAN("alice"),
+                                   BEGIN_US + KNOWN_LIFE_US + 1));
+    assert_false(known_has_account(known, &v4.address, SPAN("bob"), BEGIN_US));
+    assert_false(known_has_account(known, &v4.address, SPAN(""), BEGIN_US));
+    assert_true(known_has_prefix(known, &net, BEGIN_US, NULL));
+    static const struct {
+        const char *prefix;
+        bool is_known;
+    } cases[] = {{"2001:db8:1:2::5", true}, {"2001:db8:1:2::6", false}, {"2001:db8:1:3::/64", false},
+                 {"2001:db8::/48", false},  {"2001:db8::/32", true},    {"2001:db8:1:2::/80", true},
+                 {"2001:db8:1:2::4/126", true}, {"2001:db8:1:2::8/126", false}};
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct prefix prefix = {0};
+        assert_int_equal(prefix_parse(span_of(cases[i].prefix), &prefix), 0);
+        if (known_has_prefix(known, &prefix, BEGIN_US, NULL) != cases[i].is_known)
+            fail_msg("%s", cases[i].prefix);
+    }
+    known_sweep(known, BEGIN_US + KNOWN_LIFE_US + 1);
+    assert_int_equal(known_count_addresses(known), 0);
+    assert_false(known_has_prefix(known, &net, BEGIN_US, NULL));
+    known_free(known);
+}
+
+static void a_full_memory_forgets_the_oldest(void **state) {
+    (void)state;
+    struct known *known = known_new(300);
+    struct prefix often = host(1);
+    for (uint32_t i = 0; i < 5000; i++) {
+        struct prefix id = host(100 + i);
+        known_add(known, &id.address, SPAN("x"), BEGIN_US + i * SECOND_US);
+        known_add(known, &often.address, SPAN("x"), BEGIN_US + i * SECOND_US);
+        assert_true(known_has_prefix(known, &often, BEGIN_US + i * SECOND_US, NULL));
+    }
+    assert_true(known_count_addresses(known) <= 300);
+    known_free(known);
+}
+
+/* ---- joins ---- */
+
+static void a_sum_counts_only_what_is_left(void **state) {
+    (void)state;
+    struct joins *joins = joins_new(100);
+    struct prefix id = host(1);
+    struct prefix other = host(2);
+    struct span s = SPAN("session");
+    const struct address *at = &id.address;
+    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 0), 1);
+    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 0), 1);
+    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 3), 1);
+    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 3), 0);
+    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 9), 2); /* five at most */
+    /* Another service, address or session, and none at all. */
+    assert_int_equal(joins_weigh(joins, SPAN("b"), s, at, BEGIN_US, 3), 3);
+    assert_int_equal(joins_weigh(joins, SPAN("a"), s, &other.address, BEGIN_US, 3), 3);
+    assert_int_equal(joins_weigh(joins, SPAN("as"), SPAN("ession"), at, BEGIN_US, 3), 3);
+    assert_int_equal(joins_weigh(joins, SPAN("a"), SPAN(""), at, BEGIN_US, 3), 3);
+    assert_int_equal(joins_weigh(joins, SPAN("a"), SPAN(""), at, BEGIN_US, 3), 3);
+    /* Its life over, it counts in full again. */
+    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US + JOIN_LIFE_US, 5), 0);
+    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US + 2 * JOIN_LIFE_US + 1, 5), 5);
+    joins_free(joins);
+}
+
+static void a_login_takes_one_back(void **state) {
+    (void)state;
+    struct joins *joins = joins_new(100);
+    struct prefix id = host(1);
+    struct span s = SPAN("session");
+    assert_int_equal(joins_take_back(joins, SPAN("a"), s, &id.address, BEGIN_US), 0);
+    assert_int_equal(joins_weigh(joins, SPAN("a"), s, &id.address, BEGIN_US, 0), 1);
+    assert_int_equal(joins_take_back(joins, SPAN("a"), s, &id.address, BEGIN_US), 1);
+    assert_int_equal(joins_take_back(joins, SPAN("a"), s, &id.address, BEGIN_US), 0);
+    joins_free(joins);
+}
+
+static void a_flood_of_sessions_is_counted_all_the_same(void **state) {
+    (void)state;
+    struct joins *joins = joins_new(100);
+    struct prefix id = host(1);
+    char text[16];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(text, sizeof(text), "s%d", i);
+        assert_int_equal(joins_weigh(joins, SPAN("a"), span_of(text), &id.address, BEGIN_US, 2),
+                         2);
+    }
+    joins_free(joins);
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_rate_is_fail2bans),
+        cmocka_unit_test(an_event_out_of_order_counts_and_moves_no_time),
+        cmocka_unit_test(a_record_begins_anew_after_findtime),
+        cmocka_unit_test(jails_count_apart),
+        cmocka_unit_test(the_heavy_ones_outlive_a_flood),
+        cmocka_unit_test(dirty_keys_name_every_change),
+        cmocka_unit_test(a_sweep_drops_what_has_run_out),
+        cmocka_unit_test(a_success_is_known_for_thirty_days),
+        cmocka_unit_test(a_full_memory_forgets_the_oldest),
+        cmocka_unit_test(a_sum_counts_only_what_is_left),
+        cmocka_unit_test(a_login_takes_one_back),
+        cmocka_unit_test(a_flood_of_sessions_is_counted_all_the_same),
+    };
+    hash_open();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
