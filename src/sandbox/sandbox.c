@@ -24,6 +24,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "base/log.h"
+
 /* Every role: memory, time, its descriptors, its loop, its end. */
 static const char *const calls_common[] = {
     "read", "write", "readv", "writev", "close", "recvmsg", "recvfrom", "sendmsg", "sendto",
@@ -109,8 +111,11 @@ static int allow_folder(int ruleset, const char *folder, uint64_t rights_wanted)
 
 static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_why) {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (abi < 0 && (errno == ENOSYS || errno == EOPNOTSUPP))
-        return 0; /* a kernel without it; the other two walls stand */
+    if (abi < 0 && (errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM)) {
+        /* A kernel without it, or a container that forbids it; the other two walls stand. */
+        log_warning("landlock is not to be had here (%s)", strerror(errno));
+        return 0;
+    }
     if (abi <= 0)
         return why_set(reterr_why, -errno, NULL, 0, "landlock does not answer");
     size_t known = ELEMENTS_OF(file_rights_by_abi) - 1;
@@ -137,7 +142,9 @@ static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_wh
         int error = allow_folder(ruleset, wish->writable_folder, without_devices);
         if (error < 0)
             return why_set(reterr_why, error, wish->writable_folder, 0,
-                           "cannot be opened for landlock");
+                           "cannot be reached by user %u (%s): every folder above it must let others "
+                           "through (chmod o+x), or give another one",
+                           wish->uid, strerror(-error));
     }
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         return why_set(reterr_why, -errno, NULL, 0, "landlock does not take effect");
