@@ -83,7 +83,7 @@ static bool is_odd(const struct prefix *prefix) {
  * more: bans of just that /64 have the same key in a set of their own. */
 static void flatten(struct projection *projection, uint16_t scope, struct prefix prefix,
                     int64_t until_us) {
-    bool is_split = !is_odd(&prefix);
+    bool is_split = false;
     for (uint32_t i = 0; i < projection->net_count; i++) {
         const struct net *net = &projection->nets[i];
         if (net->scope != scope || !is_later(net->until_us, until_us))

@@ -82,12 +82,12 @@ int64_t clock_from_local(int year, int month, int day, int hour, int minute, int
 }
 
 int clock_local_year(int64_t at_us) {
-    static int64_t known_hour = INT64_MIN;
+    static int64_t known_quarter = INT64_MIN; /* of an hour: midnight in Kathmandu is at 18:15 */
     static int known_year;
-    int64_t hour = floor_divide(at_us, HOUR_US);
-    if (hour != known_hour) {
+    int64_t quarter = floor_divide(at_us, 15 * MINUTE_US);
+    if (quarter != known_quarter) {
         known_year = local_parts(at_us).tm_year + 1900;
-        known_hour = hour;
+        known_quarter = quarter;
     }
     return known_year;
 }

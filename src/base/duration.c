@@ -144,7 +144,7 @@ int duration_parse(struct span text, int64_t *ret_seconds) {
         return error;
     if (peek(&reader) != '\0')
         return -EINVAL;
-    if (value > LONGEST_SECONDS)
+    if (!(value <= LONGEST_SECONDS)) /* too many digits are infinite, or no number at all */
         return -ERANGE;
     if (value < 0 && value != -1)
         return -EINVAL;

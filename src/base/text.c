@@ -96,15 +96,16 @@ static size_t utf8_decode(struct span bytes, uint32_t *ret_code) {
     return length;
 }
 
-/* The same, but 0 also for what may not be shown: C1 controls and the invisible controls
- * U+200B-U+200F, U+2028-U+202E, U+2060-U+2069 and U+FEFF. */
+/* The same, but 0 also for what may not be shown: C1 controls and the invisible controls U+061C,
+ * U+180E, U+200B-U+200F, U+2028-U+202E, U+2060-U+2069, U+FEFF and the tags U+E0000-U+E007F. */
 static size_t utf8_sequence(struct span bytes) {
     uint32_t code = 0;
     size_t length = utf8_decode(bytes, &code);
     if (length == 0)
         return 0;
     if (code <= 0x9f || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-        (code >= 0x2060 && code <= 0x2069) || code == 0xfeff)
+        (code >= 0x2060 && code <= 0x2069) || code == 0xfeff || code == 0x061c || code == 0x180e ||
+        (code >= 0xe0000 && code <= 0xe007f))
         return 0;
     return length;
 }

@@ -359,24 +359,43 @@ static void every_row_comes_back(void **state) {
     assert_int_equal(loaded.position_count, 1);
     assert_string_equal(loaded.positions[0].source, told->positions.at[0].source);
     assert_true(loaded.positions[0].position.is_known);
-    loaded.positions[0].position.is_known = 0;
-    assert_memory_equal(&loaded.positions[0].position, &told->positions.at[0].position,
-                        sizeof(struct wire_position));
+    const struct wire_position *position = &loaded.positions[0].position;
+    assert_true(position->mark == 5 && position->done == INT64_MAX && position->resume == 7);
+    assert_true(span_equals(wire_bytes(position->done_identity),
+                            wire_bytes(told->positions.at[0].position.done_identity)));
+    assert_int_equal(position->resume_identity.length, 1);
     assert_int_equal(loaded.counter_count, 1);
     assert_string_equal(loaded.jails[0], "sshd");
     loaded.counters[0].counter.key.jail = 3; /* by name only */
-    assert_memory_equal(&loaded.counters[0].counter, &told->counters.at[0].counter,
-                        sizeof(struct counter));
+    const struct counter *counter = &loaded.counters[0].counter;
+    const struct counter *counted = &told->counters.at[0].counter;
+    assert_memory_equal(&counter->key, &counted->key, sizeof(counter->key));
+    assert_int_equal(counter->weight, counted->weight);
+    assert_int_equal(counter->failures, counted->failures);
+    assert_int_equal(counter->kept, counted->kept);
+    assert_true(counter->first_us == counted->first_us && counter->last_us == counted->last_us &&
+                counter->began_us == counted->began_us);
     assert_int_equal(loaded.join_count, 1);
-    assert_memory_equal(&loaded.joins[0].join, &told->joins.at[0].join, sizeof(struct join));
+    assert_true(digest_equals(&loaded.joins[0].join.key, &told->joins.at[0].join.key));
+    assert_int_equal(loaded.joins[0].join.counted, 4);
+    assert_true(loaded.joins[0].join.last_us == 99);
     assert_int_equal(loaded.known_count, 1);
-    assert_memory_equal(&loaded.known[0].entry, &told->known.at[0].entry,
-                        sizeof(struct known_entry));
+    assert_memory_equal(&loaded.known[0].entry.key, &told->known.at[0].entry.key,
+                        sizeof(struct known_key));
+    assert_int_equal(loaded.known[0].entry.successes, UINT32_MAX);
+    assert_true(loaded.known[0].entry.first_us == 1 && loaded.known[0].entry.last_us == 2);
     assert_int_equal(loaded.ban_count, 1);
     assert_string_equal(loaded.jails[1], "by-hand");
     assert_string_equal(loaded.scope, "mail-login");
     loaded.bans[0].ban.key.jail = JAIL_BY_HAND;
-    assert_memory_equal(&loaded.bans[0].ban, &told->bans.at[0].ban, sizeof(struct ban));
+    const struct ban *ban = &loaded.bans[0].ban;
+    const struct ban *made = &told->bans.at[0].ban;
+    assert_memory_equal(&ban->key, &made->key, sizeof(ban->key));
+    assert_true(ban->number == UINT64_MAX && ban->since_us == 1 &&
+                ban->until_us == UNTIL_PERMANENT);
+    assert_true(ban->failures == 3 && ban->returns == 2 && ban->after_ban == 9 &&
+                ban->after_kept == 5);
+    assert_string_equal(ban->reason, made->reason);
     assert_int_equal(loaded.past_count, 1);
     assert_int_equal(loaded.past[0].past.returns, 3);
     assert_true(loaded.past[0].past.ended_us == 77);

@@ -1,0 +1,189 @@
+/* The book of bans: returns and what they grow to are the decider's; here is what is remembered, one
+ * scope shared by several jails, ends, sweeps, dirty keys and a full past.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "bans/bans.h"
+#include "base/clock.h"
+#include "base/hash.h"
+
+enum { JAILS = 3, MOST = 64 };
+#define BEGIN_US (INT64_C(1790000000) * SECOND_US)
+
+static struct projection *projection;
+static struct bans *bans;
+static struct prefix id;
+
+static int begin(void **state) {
+    (void)state;
+    projection = projection_new(1000);
+    bans = bans_new(MOST, JAILS, projection);
+    return prefix_parse(SPAN("203.0.113.9"), &id);
+}
+
+static int finish(void **state) {
+    (void)state;
+    bans = bans_free(bans);
+    projection = projection_free(projection);
+    return 0;
+}
+
+static struct ban *add(uint16_t jail, uint16_t scope, int64_t until_us) {
+    struct ban ban = {.key = ledger_key_of(jail, &id), .scope = scope, .since_us = BEGIN_US,
+                      .until_us = until_us, .returns = jail};
+    return bans_add(bans, &ban, false);
+}
+
+static int64_t wanted(uint16_t scope) {
+    const struct element *element = projection_find(projection, scope, &id);
+    return element ? element->wanted_us : 0;
+}
+
+static void the_latest_end_of_a_scope_is_wanted(void **state) {
+    (void)state;
+    add(0, 1, BEGIN_US + 10);
+    add(1, 1, BEGIN_US + 30);
+    add(2, 2, BEGIN_US + 90);
+    struct ban *by_hand = add(JAIL_BY_HAND, 1, BEGIN_US + 20);
+    assert_true(wanted(1) == BEGIN_US + 30 && wanted(2) == BEGIN_US + 90);
+    bans_end(bans, bans_find(bans, 1, &id, BEGIN_US), BEGIN_US);
+    assert_true(wanted(1) == BEGIN_US + 20);
+    bans_end(bans, by_hand, BEGIN_US);
+    assert_true(wanted(1) == BEGIN_US + 10);
+    bans_end(bans, bans_find(bans, 0, &id, BEGIN_US), BEGIN_US);
+    assert_true(wanted(1) == 0 && wanted(2) == BEGIN_US + 90);
+    assert_int_equal(bans_count(bans), 1);
+}
+
+static void a_permanent_ban_outlasts_all(void **state) {
+    (void)state;
+    add(0, 1, BEGIN_US + 10);
+    struct ban *ever = add(JAIL_BY_HAND, 1, UNTIL_PERMANENT);
+    add(1, 1, INT64_MAX);
+    assert_true(wanted(1) == UNTIL_PERMANENT);
+    assert_false(ban_is_over(ever, INT64_MAX));
+    bans_sweep(bans, INT64_MAX - 1, NULL, NULL);
+    assert_non_null(bans_find(bans, JAIL_BY_HAND, &id, INT64_MAX - 1));
+    assert_null(bans_find(bans, 0, &id, INT64_MAX - 1));
+}
+
+static void prolonging_keeps_the_number_of_bans(void **state) {
+    (void)state;
+    struct ban *first = add(0, 1, BEGIN_US + 10);
+    assert_true(first->number != 0);
+    struct ban *second = add(0, 1, BEGIN_US + 50);
+    assert_ptr_equal(first, second);
+    assert_int_equal(bans_count(bans), 1);
+    assert_true(wanted(1) == BEGIN_US + 50);
+}
+
+static void count_ended(void *context, const struct ban *ban) {
+    *(int *)context += ban->key.jail == 2;
+}
+
+static void what_is_over_becomes_the_past(void **state) {
+    (void)state;
+    int ended = 0;
+    add(2, 1, BEGIN_US + 10);
+    assert_null(bans_past(bans, 2, &id));
+    assert_non_null(bans_find(bans, 2, &id, BEGIN_US + 9));
+    assert_null(bans_find(bans, 2, &id, BEGIN_US + 10)); /* over, though nobody has swept */
+    struct ledger_key key = ledger_key_of(2, &id);
+    assert_non_null(bans_record(bans, &key)); /* and still to be stored */
+    bans_sweep(bans, BEGIN_US + 1000, count_ended, &ended);
+    assert_int_equal(ended, 1);
+    assert_null(bans_record(bans, &key));
+    const struct past *past = bans_past(bans, 2, &id);
+    assert_non_null(past);
+    assert_true(past->ended_us == BEGIN_US + 10); /* its own end, not the sweep's */
+    assert_int_equal(past->returns, 2);
+    bans_sweep(bans, BEGIN_US + 10 + RETURN_US, NULL, NULL);
+    assert_non_null(bans_past(bans, 2, &id));
+    bans_sweep(bans, BEGIN_US + 11 + RETURN_US, NULL, NULL);
+    assert_null(bans_past(bans, 2, &id));
+}
+
+static void settling_moves_only_what_is_over(void **state) {
+    (void)state;
+    add(1, 1, BEGIN_US + 10);
+    bans_settle(bans, 1, &id, BEGIN_US + 9);
+    assert_int_equal(bans_count(bans), 1);
+    bans_settle(bans, 0, &id, BEGIN_US + 99);
+    assert_int_equal(bans_count(bans), 1);
+    bans_settle(bans, 1, &id, BEGIN_US + 10);
+    assert_int_equal(bans_count(bans), 0);
+    assert_true(bans_past(bans, 1, &id)->ended_us == BEGIN_US + 10);
+}
+
+static void a_lifted_ban_ended_when_it_was_lifted(void **state) {
+    (void)state;
+    bans_end(bans, add(1, 1, UNTIL_PERMANENT), BEGIN_US + 5);
+    assert_true(bans_past(bans, 1, &id)->ended_us == BEGIN_US + 5);
+    assert_true(wanted(1) == 0);
+}
+
+static void a_full_book_says_so_and_a_full_past_forgets_the_oldest(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 20 * MOST; i++) {
+        id.address.at[14] = (uint8_t)(i >> 8);
+        id.address.at[15] = (uint8_t)i;
+        assert_non_null(add(0, 1, BEGIN_US + i + 1));
+        bans_sweep(bans, BEGIN_US + i + 1, NULL, NULL);
+        assert_non_null(bans_past(bans, 0, &id)); /* the newest is always there */
+    }
+    for (uint32_t i = 0; i < MOST; i++) {
+        id.address.at[15] = (uint8_t)i;
+        assert_non_null(add(1, 1, UNTIL_PERMANENT));
+    }
+    id.address.at[15] = MOST;
+    assert_null(add(1, 1, UNTIL_PERMANENT));
+    assert_int_equal(bans_count(bans), MOST);
+}
+
+static void dirty_keys_tell_of_every_change(void **state) {
+    (void)state;
+    struct ledger_key key;
+    assert_false(bans_take_dirty(bans, &key));
+    struct ban *ban = add(1, 1, BEGIN_US + 10);
+    assert_true(bans_take_dirty(bans, &key) && key.jail == 1);
+    assert_false(bans_take_dirty(bans, &key));
+    ban->after_ban++;
+    bans_mark(bans, ban);
+    bans_mark(bans, ban);
+    assert_true(bans_take_dirty(bans, &key));
+    assert_false(bans_take_dirty(bans, &key));
+    bans_end(bans, ban, BEGIN_US);
+    assert_true(bans_take_dirty(bans, &key));
+    assert_null(bans_record(bans, &key)); /* its row is to be deleted */
+    assert_true(bans_take_dirty_past(bans, &key));
+    assert_non_null(bans_past(bans, key.jail, &key.id));
+    assert_false(bans_take_dirty_past(bans, &key));
+    /* What comes from the store is not told back to it. */
+    struct ban stored = {.key = ledger_key_of(0, &id), .scope = 1, .until_us = UNTIL_PERMANENT};
+    assert_true(bans_restore(bans, &stored));
+    assert_false(bans_take_dirty(bans, &key));
+    assert_true(wanted(1) == UNTIL_PERMANENT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        TEST(the_latest_end_of_a_scope_is_wanted),
+        TEST(a_permanent_ban_outlasts_all),
+        TEST(prolonging_keeps_the_number_of_bans),
+        TEST(what_is_over_becomes_the_past),
+        TEST(settling_moves_only_what_is_over),
+        TEST(a_lifted_ban_ended_when_it_was_lifted),
+        TEST(a_full_book_says_so_and_a_full_past_forgets_the_oldest),
+        TEST(dirty_keys_tell_of_every_change),
+    };
+    hash_open();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
