@@ -27,7 +27,9 @@ PROGRAMS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container",
 def missing():
     """Why the suite cannot run here, or None."""
     programs = [f"{package} (for {name})" for name, package in PROGRAMS.items() if not shutil.which(name)]
-    return f"needs the packages {', '.join(programs)}" if programs else namespaces.missing_right()
+    if programs:
+        return f"needs the packages {', '.join(programs)}"
+    return namespaces.missing_right() or trees.missing_overlay()
 
 
 # --- the machines ----------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 import sys
 import time
 
@@ -195,6 +196,19 @@ def make(release, layer, cgroup):
         subprocess.run(["umount", "-l", making / "root"], check=False, capture_output=True)
         shutil.rmtree(making)
         print(f"# made the {layer} layer of {release} in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def missing_overlay():
+    """Why no overlay can be stacked where the trees are kept, or None: a container that itself lies on an overlay
+    cannot, and then no machine can be laid out there."""
+    TREES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=TREES, prefix="probe-") as folder:
+        for name in ("lower", "upper", "work", "root"):
+            os.mkdir(f"{folder}/{name}")
+        options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"
+        tried = subprocess.run(["unshare", "--mount", "--propagation=private", "mount", "-t", "overlay", "overlay", "-o",
+                                options, f"{folder}/root"], capture_output=True, check=False)
+    return None if tried.returncode == 0 else f"may not stack an overlay in {TREES} (a container?)"
 
 
 @contextlib.contextmanager

@@ -760,10 +760,15 @@ static void a_kill_leaves_both_or_neither(void **state) {
             commit_for_ever(ends[1]);
         }
         close(ends[1]);
-        uint32_t least = 1 + chance(4);
-        for (uint32_t i = 0; i < least; i++)
+        /* Anywhere in a commit: how long one takes is measured first. */
+        int64_t cycle_us = 0;
+        for (uint32_t i = 0; i < 3; i++) {
+            int64_t from_us = clock_monotonic_us();
             assert_int_equal(read(ends[0], &told, sizeof(told)), sizeof(told));
-        for (volatile uint32_t spin = chance(3000000); spin > 0; spin--)
+            cycle_us = clock_monotonic_us() - from_us;
+        }
+        int64_t kill_us = clock_monotonic_us() + chance((uint32_t)cycle_us * 3 / 2 + 1);
+        while (clock_monotonic_us() < kill_us)
             ;
         assert_int_equal(kill(child, SIGKILL), 0);
         (void)status_of(child);
