@@ -56,10 +56,6 @@ void js_set_number(js *object, const char *key, int64_t value) {
     js_set(object, key, json_integer(value));
 }
 
-void js_set_real(js *object, const char *key, double value) {
-    js_set(object, key, json_real(value));
-}
-
 void js_set_flag(js *object, const char *key, bool value) {
     js_set(object, key, json_boolean(value));
 }

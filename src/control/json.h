@@ -18,7 +18,6 @@ void js_set(js *object, const char *key, js *value);               /* takes valu
 void js_set_text(js *object, const char *key, struct span text);   /* bad UTF-8 is replaced */
 void js_set_string(js *object, const char *key, const char *text); /* NULL: null */
 void js_set_number(js *object, const char *key, int64_t value);
-void js_set_real(js *object, const char *key, double value);
 void js_set_flag(js *object, const char *key, bool value);
 void js_set_time(js *object, const char *key, int64_t at_us); /* RFC 3339; 0: null */
 void js_append(js *array, js *value);                         /* takes value */

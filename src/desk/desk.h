@@ -31,7 +31,7 @@ enum { RECONCILE_MOST = 50000 };
 enum { EVIDENCE_QUEUE_MAX = 8192, HISTORY_QUEUE_MAX = 16384 };
 
 struct desk_source {
-    bool is_there, is_sighting, is_dirty, is_acked;
+    bool is_there, is_sighting, is_dirty;
     char path[257];
     struct wire_position position; /* as applied in memory */
     uint64_t committed;            /* ordinal, durable */
@@ -62,7 +62,7 @@ struct desk {
     ROWS(row_position) stored; /* positions by path, until hauberkd has numbered the sources */
     bool sources_are_known, sensor_is_there, positions_are_sent;
 
-    bool enforcer_is_there, scopes_are_sent, own_is_known, is_restored, is_ready;
+    bool enforcer_is_there, scopes_are_sent, own_is_known, is_ready;
     struct prefix *own_coming; /* being received */
     uint32_t own_coming_count;
     int64_t last_drift_us;     /* when somebody last changed our table */
@@ -74,7 +74,6 @@ struct desk {
     struct store_batch *batch; /* the next one: history and evidence wait here */
     struct watch *commit_timer, *sweep_timer;
     bool is_dirty;
-    bool shows_store_error;
     char store_error[200];     /* "" when the store works */
     int64_t store_error_since_us;
     struct pending_answer *answers;      /* for the next commit */
