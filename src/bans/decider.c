@@ -7,10 +7,19 @@
 #include <fnmatch.h>
 #include <stdio.h>
 
+#include "bans/weighing.h"
 #include "base/clock.h"
 #include "base/duration.h"
 
-enum { KNOWN_MOST = 200000, JOINS_MOST = 50000, KEPT_AFTER_BAN = 5, KEPT_EXTRA = 5 };
+enum {
+    KNOWN_MOST = 200000,
+    JOINS_MOST = 50000,
+    BURSTS_MOST = 50000,
+    KEPT_AFTER_BAN = 5,
+    KEPT_EXTRA = 5,
+    SUSPICIOUS_FAILURES = 5,
+    OWN_BAN_SECONDS = 600 /* at most */
+};
 #define OLDEST_EVENT_US (7 * DAY_US)
 #define NEWEST_EVENT_US (60 * SECOND_US)
 #define MEMORY_FAILURES_US DAY_US
@@ -27,6 +36,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->ledger = ledger_new(config->ledger_most);
     decider->known = known_new(KNOWN_MOST);
     decider->joins = joins_new(JOINS_MOST);
+    decider->bursts = bursts_new(BURSTS_MOST);
     decider->projection = projection_new(config->bans_most);
     decider->bans = bans_new(config->bans_most, (uint16_t)config->jail_count,
                              decider->projection);
@@ -41,6 +51,7 @@ struct decider *decider_free(struct decider *decider) {
     bans_free(decider->bans);
     projection_free(decider->projection);
     joins_free(decider->joins);
+    bursts_free(decider->bursts);
     known_free(decider->known);
     ledger_free(decider->ledger);
     free(decider->jail_counts);
@@ -116,34 +127,61 @@ struct prefix decider_id(const struct decider *decider, const struct config_jail
 
 /* ---- bans ---- */
 
-static void describe_reason(const struct decider *decider, const struct config_jail *jail,
-                            const struct counter *counter, char into[BAN_REASON_MAX]) {
-    char span[DURATION_TEXT_MAX];
-    char find[DURATION_TEXT_MAX];
-    const char *service = jail->counts_returns
-                              ? ""
-                              : decider->config->filters[jail->filter].service;
-    const char *what = jail->counts_returns                ? "bans again"
-                       : strcmp(service, "sshd") == 0      ? "wrong SSH passwords"
-                       : strcmp(service, "dovecot") == 0   ? "wrong mail passwords"
-                       : strncmp(service, "postfix", 7) == 0 ? "wrong SMTP passwords"
-                                                           : "failures";
-    snprintf(into, BAN_REASON_MAX, "%u %s in %s; the limit is %lld in %s (jail %s)",
-             counter->failures, what,
-             duration_format((counter->last_us - counter->began_us) / SECOND_US, span),
-             (long long)jail->max_retry, duration_format(jail->find_seconds, find), jail->name);
+/* Which of a jail's limits was reached. */
+enum ban_cause { CAUSE_LIMIT, CAUSE_OWN_LIMIT, CAUSE_SLOW };
+
+static const char *name_failures(const struct decider *decider, const struct config_jail *jail) {
+    if (jail->counts == COUNTS_RETURNS)
+        return "bans again";
+    if (jail->counts == COUNTS_ACCOUNTS)
+        return "addresses that do not exist";
+    const char *service = decider->config->filters[jail->filter].service;
+    return strcmp(service, "sshd") == 0          ? "wrong SSH passwords"
+           : strcmp(service, "dovecot") == 0     ? "wrong mail passwords"
+           : strncmp(service, "postfix", 7) == 0 ? "wrong SMTP passwords"
+                                                 : "failures";
 }
 
-static int64_t ban_length(const struct config_jail *jail, uint32_t returns) {
-    if (jail->ban_seconds < 0)
-        return -1;
-    int64_t seconds = jail->ban_seconds;
-    for (uint32_t i = 0; jail->ban_grows && i < returns && seconds < jail->ban_most_seconds; i++)
+static void describe_limit(const struct config_jail *jail, enum ban_cause cause,
+                           struct text *text) {
+    char find[DURATION_TEXT_MAX];
+    duration_format(cause == CAUSE_SLOW ? jail->slow_find_seconds : jail->find_seconds, find);
+    if (cause == CAUSE_LIMIT)
+        text_add_format(text, "the limit is %lld in %s", (long long)jail->max_retry, find);
+    else if (cause == CAUSE_OWN_LIMIT)
+        text_add_format(text, "the limit of accounts that log in from here is %lld in %s",
+                        (long long)jail->max_retry * OWN_FACTOR, find);
+    else
+        text_add_format(text, "the slow limit is %lld in %s", (long long)jail->slow_max_retry,
+                        find);
+}
+
+static void describe_reason(const struct decider *decider, const struct config_jail *jail,
+                            const struct counter *counter, enum ban_cause cause,
+                            char into[BAN_REASON_MAX]) {
+    char span[DURATION_TEXT_MAX];
+    cleanup_text struct text text = {0};
+    text_add_format(&text, "%u %s in %s", counter->failures, name_failures(decider, jail),
+                    duration_format((counter->last_us - counter->began_us) / SECOND_US, span));
+    if (cause == CAUSE_SLOW && counter_accounts(counter) == COUNTER_ACCOUNTS)
+        text_add_format(&text, " on %d accounts or more", COUNTER_ACCOUNTS);
+    text_add_string(&text, "; ");
+    describe_limit(jail, cause, &text);
+    text_add_format(&text, " (jail %s)", jail->name);
+    safe_copy(into, BAN_REASON_MAX, text_span(&text));
+}
+
+/* Doubled for each return, up to bantime.maxtime. */
+static int64_t ban_length(const struct config_jail *jail, enum ban_cause cause, uint32_t returns) {
+    int64_t seconds = cause == CAUSE_SLOW ? jail->slow_ban_seconds : jail->ban_seconds;
+    int64_t most = jail->ban_most_seconds;
+    if (cause == CAUSE_OWN_LIMIT)
+        return seconds < 0 || seconds > OWN_BAN_SECONDS ? OWN_BAN_SECONDS : seconds;
+    if (seconds < 0 || !jail->ban_grows || seconds >= most)
+        return seconds;
+    for (uint32_t i = 0; i < returns && seconds < most; i++)
         seconds *= 2;
-    if (jail->ban_grows && seconds > jail->ban_most_seconds && jail->ban_most_seconds > 0 &&
-        jail->ban_most_seconds >= jail->ban_seconds)
-        seconds = jail->ban_most_seconds;
-    return seconds;
+    return seconds > most ? most : seconds;
 }
 
 static uint32_t count_returns(const struct decider *decider, uint16_t jail,
@@ -155,17 +193,27 @@ static uint32_t count_returns(const struct decider *decider, uint16_t jail,
 static void count_return_elsewhere(struct decider *decider, const struct prefix *id,
                                    int64_t now_us);
 
+/* Postfix's bans leave port 25 open for a host whose mail was accepted: a wrong password there does
+ * not make its newsletters unwelcome. */
+static uint16_t choose_scope(const struct decider *decider, const struct config_jail *jail,
+                             const struct prefix *id, int64_t now_us) {
+    return known_delivers(decider->known, id, now_us) ? jail->mail_scope_if_delivered
+                                                      : jail->scope;
+}
+
 static void make_ban(struct decider *decider, uint16_t number, const struct counter *counter,
-                     int64_t now_us) {
+                     enum ban_cause cause, int64_t now_us) {
     const struct config_jail *jail = &decider->config->jails[number];
-    struct ban ban = {.key = counter->key, .scope = jail->scope, .since_us = now_us,
+    struct ban ban = {.key = ledger_key_of(number, &counter->key.id), .since_us = now_us,
                       .failures = counter->failures};
-    struct decision decision = {.first_us = counter->began_us, .newest_us = counter->last_us};
+    struct decision decision = {.first_us = counter->began_us, .newest_us = counter->last_us,
+                                .is_own = cause == CAUSE_OWN_LIMIT};
+    ban.scope = choose_scope(decider, jail, &ban.key.id, now_us);
     bans_settle(decider->bans, number, &ban.key.id, now_us);
     ban.returns = count_returns(decider, number, &ban.key.id, now_us);
-    int64_t seconds = ban_length(jail, ban.returns);
+    int64_t seconds = ban_length(jail, cause, ban.returns);
     ban.until_us = seconds < 0 ? UNTIL_PERMANENT : now_us + seconds * SECOND_US;
-    describe_reason(decider, jail, counter, ban.reason);
+    describe_reason(decider, jail, counter, cause, ban.reason);
     decision.cuts = !known_has_prefix(decider->known, &ban.key.id, now_us, NULL);
     decision.is_return = ban.returns > 0;
     decision.ban = bans_add(decider->bans, &ban, decision.cuts);
@@ -175,18 +223,37 @@ static void make_ban(struct decider *decider, uint16_t number, const struct coun
     decider->jail_counts[number].bans++;
     if (decider->calls.on_ban)
         decider->calls.on_ban(decider->context, &decision);
-    if (ban.returns > 0 && !jail->counts_returns)
+    if (ban.returns > 0 && jail->counts != COUNTS_RETURNS && !decision.is_own)
         count_return_elsewhere(decider, &ban.key.id, now_us);
 }
 
-static void judge(struct decider *decider, uint16_t number, const struct counter *counter,
+/* True: there is a ban, and the counter is gone. */
+static bool judge(struct decider *decider, uint16_t number, const struct counter *counter,
                   int64_t now_us) {
     const struct config_jail *jail = &decider->config->jails[number];
-    int64_t find_us = jail->find_seconds * SECOND_US;
-    if ((int64_t)counter->weight < jail->max_retry * WEIGHT_ONE ||
-        now_us - counter->last_us > find_us)
-        return;
-    make_ban(decider, number, counter, now_us);
+    int64_t limit = jail->max_retry * WEIGHT_ONE;
+    bool is_over = counter->weight >= limit;
+    bool is_own_over = counter->own_weight >= limit * OWN_FACTOR;
+    if ((!is_over && !is_own_over) || now_us - counter->last_us > jail->find_seconds * SECOND_US)
+        return false;
+    make_ban(decider, number, counter, is_over ? CAUSE_LIMIT : CAUSE_OWN_LIMIT, now_us);
+    return true;
+}
+
+/* Who tries slowly, to stay below every limit, tries many accounts, or guesses their names. */
+static bool is_slow_attack(const struct config_jail *jail, const struct counter *counter) {
+    return jail->slow_max_retry > 0 && counter->weight >= jail->slow_max_retry * WEIGHT_ONE &&
+           (counter_accounts(counter) >= COUNTER_ACCOUNTS ||
+            counter->unknown * 2 >= counter->failures);
+}
+
+static void judge_slow(struct decider *decider, uint16_t number, const struct counter *counter,
+                       int64_t now_us) {
+    const struct config_jail *jail = &decider->config->jails[number];
+    if (is_slow_attack(jail, counter) &&
+        now_us - counter->last_us <= jail->slow_find_seconds * SECOND_US &&
+        !known_has_prefix(decider->known, &counter->key.id, now_us, NULL))
+        make_ban(decider, number, counter, CAUSE_SLOW, now_us);
 }
 
 /* A ban that follows an earlier one of the same jail within 30 days is itself an event: recidive. */
@@ -194,14 +261,15 @@ static void count_return_elsewhere(struct decider *decider, const struct prefix 
                                    int64_t now_us) {
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
         const struct config_jail *jail = &decider->config->jails[j];
-        if (!jail->is_enabled || !jail->counts_returns ||
+        if (!jail->is_enabled || jail->counts != COUNTS_RETURNS ||
             bans_find(decider->bans, (uint16_t)j, id, now_us) ||
             decider_is_exempt(decider, (uint16_t)j, id))
             continue;
+        struct ledger_key key = ledger_key_of((uint16_t)j, id);
+        static const struct failure one = {.weight = WEIGHT_ONE};
         const struct counter *counter =
-            ledger_count(decider->ledger, (uint16_t)j, id, now_us, WEIGHT_ONE,
-                         jail->find_seconds * SECOND_US);
-        judge(decider, (uint16_t)j, counter, now_us);
+            ledger_count(decider->ledger, &key, now_us, &one, jail->find_seconds * SECOND_US);
+        (void)judge(decider, (uint16_t)j, counter, now_us);
     }
 }
 
@@ -230,28 +298,54 @@ static void failure_while_banned(struct decider *decider, uint16_t source, uint1
     }
 }
 
-static uint32_t weigh(struct decider *decider, const struct config_filter *filter,
-                      const struct wire_event *event, int64_t at_us) {
-    uint32_t attempts = joins_weigh(decider->joins, span_of(filter->service),
-                                    wire_bytes(event->session), &event->address, at_us,
-                                    event->attempts);
-    if (attempts > 1 && known_has_account(decider->known, &event->address,
-                                          wire_bytes(event->account), at_us))
-        attempts = 1;
-    return attempts;
-}
-
 static bool is_pardoned(const struct decider *decider, uint16_t jail, const struct prefix *id,
                         int64_t at_us);
 
+static void keep_counted(struct decider *decider, uint16_t source, uint16_t number,
+                         struct counter *counter, const struct failure *failure, int64_t at_us,
+                         const struct wire_event *event) {
+    int64_t most = decider->config->jails[number].max_retry + KEPT_EXTRA;
+    enum verdict verdict = failure->weight       ? VERDICT_COUNTED
+                           : failure->own_weight ? VERDICT_OWN
+                                                 : VERDICT_FOLDED;
+    if (verdict == VERDICT_OWN)
+        most *= OWN_FACTOR;
+    if (counter->kept >= most) {
+        decider->evidence_shed++;
+        return;
+    }
+    counter->kept++;
+    keep_evidence(decider, source, number, verdict, &counter->key.id, at_us, event);
+}
+
+static void count_failure(struct decider *decider, uint16_t source, uint16_t number,
+                          const struct prefix *id, const struct wire_event *event,
+                          const struct measured *measured, int64_t at_us, int64_t now_us) {
+    const struct config_jail *jail = &decider->config->jails[number];
+    struct ledger_key key = ledger_key_of(number, id);
+    struct failure failure = weigh_in_jail(decider, jail, measured, &event->address, at_us);
+    struct counter *counter =
+        ledger_count(decider->ledger, &key, at_us, &failure, jail->find_seconds * SECOND_US);
+    keep_counted(decider, source, number, counter, &failure, at_us, event);
+    if (judge(decider, number, counter, now_us) || !jail->is_humane)
+        return;
+    bool is_counted = failure.weight > 0 && jail->counts == COUNTS_FAILURES;
+    failure.weight = is_counted ? WEIGHT_ONE : 0;
+    failure.own_weight = 0;
+    key.window = WINDOW_LONG;
+    counter = ledger_count(decider->ledger, &key, at_us, &failure,
+                           jail->slow_find_seconds * SECOND_US);
+    judge_slow(decider, number, counter, now_us);
+}
+
 static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t number,
-                            const struct wire_event *event, uint32_t attempts, bool is_memory,
+                            const struct wire_event *event, const struct measured *measured,
                             int64_t at_us, int64_t now_us) {
     const struct config_jail *jail = &decider->config->jails[number];
     struct prefix host = prefix_of(&event->address);
     struct prefix id = decider_id(decider, jail, &event->address, now_us);
     decider->jail_counts[number].failures++;
-    if (is_memory) {
+    if (!measured) {
         keep_evidence(decider, source, number, VERDICT_MEMORY, &id, at_us, event);
         return;
     }
@@ -268,25 +362,16 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
         failure_while_banned(decider, source, number, ban, at_us, event);
         return;
     }
-    if (attempts == 0) {
+    if (measured->attempts == 0)
         keep_evidence(decider, source, number, VERDICT_JOINED, &id, at_us, event);
-        return;
-    }
-    struct counter *counter = ledger_count(decider->ledger, number, &id, at_us,
-                                           attempts * WEIGHT_ONE, jail->find_seconds * SECOND_US);
-    if ((int64_t)counter->kept < jail->max_retry + KEPT_EXTRA) {
-        counter->kept++;
-        keep_evidence(decider, source, number, VERDICT_COUNTED, &id, at_us, event);
-    } else {
-        decider->evidence_shed++;
-    }
-    judge(decider, number, counter, now_us);
+    else
+        count_failure(decider, source, number, &id, event, measured, at_us, now_us);
 }
 
 static bool jail_reads(const struct decider *decider, uint32_t number, uint16_t source,
                        uint16_t filter) {
     const struct config_jail *jail = &decider->config->jails[number];
-    return jail->is_enabled && !jail->counts_returns && jail->filter == filter &&
+    return jail->is_enabled && jail->counts != COUNTS_RETURNS && jail->filter == filter &&
            (decider->reads_all || decider->jails_of_source[source] >> number & 1);
 }
 
@@ -296,12 +381,39 @@ static int64_t clamp_time(int64_t at_us, int64_t now_us) {
     return at_us > now_us + NEWEST_EVENT_US ? now_us + NEWEST_EVENT_US : at_us;
 }
 
+/* Tells of the first reason found; a login is one thing, however many jails look at it. */
+static void suspect(struct decider *decider, uint16_t source, const struct wire_event *event,
+                    int64_t at_us, int64_t now_us) {
+    if (!decider->calls.on_suspicion ||
+        known_has_account(decider->known, &event->address, wire_bytes(event->account), at_us))
+        return;
+    for (uint32_t j = 0; j < decider->config->jail_count; j++) {
+        const struct config_jail *jail = &decider->config->jails[j];
+        if (!jail->is_enabled)
+            continue;
+        struct suspicion suspicion = {.jail = (uint16_t)j, .at_us = at_us, .event = event};
+        suspicion.id = decider_id(decider, jail, &event->address, now_us);
+        struct ledger_key key = ledger_key_of((uint16_t)j, &suspicion.id);
+        key.window = WINDOW_LONG;
+        const struct counter *counter =
+            jail_reads(decider, j, source, event->filter) ? ledger_find(decider->ledger, &key) : NULL;
+        suspicion.failures = counter ? counter->noted : 0;
+        suspicion.is_banned = bans_find(decider->bans, (uint16_t)j, &suspicion.id, now_us) != NULL;
+        if (suspicion.is_banned || suspicion.failures >= SUSPICIOUS_FAILURES) {
+            decider->calls.on_suspicion(decider->context, &suspicion);
+            return;
+        }
+    }
+}
+
 static void success(struct decider *decider, uint16_t source, const struct wire_event *event,
-                    int64_t now_us) {
+                    bool is_memory, int64_t now_us) {
     struct prefix id = prefix_of(&event->address);
     if (event->at_us < now_us - KNOWN_LIFE_US)
         return;
     int64_t at_us = event->at_us < now_us ? event->at_us : now_us;
+    if (!is_memory)
+        suspect(decider, source, event, at_us, now_us);
     known_add(decider->known, &event->address, wire_bytes(event->account), at_us);
     uint32_t back = joins_take_back(decider->joins,
                                     span_of(decider->config->filters[event->filter].service),
@@ -323,7 +435,13 @@ void decider_event(struct decider *decider, uint16_t source, const struct wire_e
     if (!event->has_address || event->kind == EVENT_SKIPPED || event->filter >= decider->config->filter_count)
         return;
     if (event->kind == EVENT_SUCCESS) {
-        success(decider, source, event, now_us);
+        success(decider, source, event, is_memory, now_us);
+        return;
+    }
+    if (event->kind == EVENT_DELIVERED) {
+        if (event->at_us >= now_us - KNOWN_LIFE_US)
+            known_add_delivery(decider->known, &event->address,
+                               event->at_us < now_us ? event->at_us : now_us);
         return;
     }
     if (is_memory && event->at_us < now_us - MEMORY_FAILURES_US)
@@ -331,13 +449,13 @@ void decider_event(struct decider *decider, uint16_t source, const struct wire_e
     int64_t at_us = clamp_time(event->at_us, now_us);
     if (at_us > decider->log_time_us)
         decider->log_time_us = at_us;
-    uint32_t attempts = is_memory ? 0
-                                  : weigh(decider, &decider->config->filters[event->filter],
-                                          event, at_us);
+    struct measured measured = {0};
+    if (!is_memory)
+        measured = weigh_event(decider, event, at_us);
     for (uint32_t j = 0; j < decider->config->jail_count; j++)
         if (jail_reads(decider, j, source, event->filter))
-            failure_in_jail(decider, source, (uint16_t)j, event, attempts, is_memory, at_us,
-                            now_us);
+            failure_in_jail(decider, source, (uint16_t)j, event, is_memory ? NULL : &measured,
+                            at_us, now_us);
 }
 
 /* ---- a person's will ---- */
@@ -413,9 +531,10 @@ uint32_t decider_unban(struct decider *decider, const struct prefix *prefix, int
     return lifted;
 }
 
-static int64_t find_time(void *context, uint16_t jail) {
+static int64_t find_time(void *context, const struct ledger_key *key) {
     const struct decider *decider = context;
-    return decider->config->jails[jail].find_seconds * SECOND_US;
+    const struct config_jail *jail = &decider->config->jails[key->jail];
+    return (key->window == WINDOW_LONG ? jail->slow_find_seconds : jail->find_seconds) * SECOND_US;
 }
 
 void decider_sweep(struct decider *decider, int64_t now_us) {
@@ -424,4 +543,5 @@ void decider_sweep(struct decider *decider, int64_t now_us) {
     /* By log time: a log that is read late must find its own counts. */
     ledger_sweep(decider->ledger, decider->log_time_us, find_time, decider);
     joins_sweep(decider->joins, decider->log_time_us);
+    bursts_sweep(decider->bursts, decider->log_time_us);
 }

@@ -7,6 +7,7 @@
 
 #include "bans/bans.h"
 #include "config/config.h"
+#include "ledger/bursts.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
 #include "wire/wire.h"
@@ -20,6 +21,8 @@ enum verdict {
     VERDICT_MEMORY,    /* written before hauberk first looked: would have counted */
     VERDICT_PARDONED,  /* written before a person's unban */
     VERDICT_SUCCESS,
+    VERDICT_FOLDED, /* part of a mistake that was counted; an account that was */
+    VERDICT_OWN,    /* counted against the wider limit of accounts that log in from there */
     VERDICTS
 };
 
@@ -39,11 +42,25 @@ struct decision {
     const struct ban *ban;
     int64_t first_us, newest_us; /* of the failures that made it */
     bool is_return, cuts;
+    bool is_own; /* by the limit of accounts that log in from there */
 };
 
+/* A login that its owner should know of: after five failures or more from the same address within
+ * a day, or from a banned one, by an account that had not logged in from there for 30 days. */
+struct suspicion {
+    uint16_t jail;
+    struct prefix id;
+    uint32_t failures;
+    bool is_banned;
+    int64_t at_us;
+    const struct wire_event *event;
+};
+
+/* Each may be NULL. */
 struct decider_calls {
-    void (*on_evidence)(void *context, const struct evidence *evidence); /* may be NULL */
-    void (*on_ban)(void *context, const struct decision *decision);      /* may be NULL */
+    void (*on_evidence)(void *context, const struct evidence *evidence);
+    void (*on_ban)(void *context, const struct decision *decision);
+    void (*on_suspicion)(void *context, const struct suspicion *suspicion);
 };
 
 struct decider {
@@ -51,6 +68,7 @@ struct decider {
     struct ledger *ledger;
     struct known *known;
     struct joins *joins;
+    struct bursts *bursts;
     struct projection *projection;
     struct bans *bans;
     struct decider_calls calls;

@@ -17,6 +17,8 @@ static void print_event(const js *event) {
         [VERDICT_MEMORY] = "before our time",
         [VERDICT_PARDONED] = "pardoned",
         [VERDICT_SUCCESS] = "logged in",
+        [VERDICT_FOLDED] = "same mistake",
+        [VERDICT_OWN] = "own user",
     };
     char at[CLOCK_TEXT_MAX];
     int64_t verdict = js_number(event, "verdict", 0);

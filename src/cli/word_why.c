@@ -65,6 +65,8 @@ static const char *how_it_counted(const js *evidence) {
     } notes[] = {{"joined", "  (the same attempt, told twice)"},
                  {"after_ban", "  (while banned)"},
                  {"exempt", "  (not counted: never banned)"},
+                 {"folded", "  (part of the mistake above)"},
+                 {"own", "  (has logged in from here: wider limit)"},
                  {"memory", "  (before hauberk first looked)"},
                  {"pardoned", "  (before it was let in again)"}};
     for (size_t i = 0; i < ELEMENTS_OF(notes); i++)

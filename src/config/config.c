@@ -119,18 +119,19 @@ static int name_config_section(void *context, const struct ini *ini, unsigned fo
 /* --- values --------------------------------------------------------------------------------- */
 
 /* Whether the owner's [DEFAULT] goes before what this shipped jail says. */
-static bool reaches(const struct setting *setting, bool counts_returns) {
-    return setting->reach == REACHES_ALL || (setting->reach == REACHES_FAILURES && !counts_returns);
+static bool reaches(const struct setting *setting, enum config_counts counts) {
+    return setting->reach == REACHES_ALL ||
+           (setting->reach == REACHES_FAILURES && counts != COUNTS_RETURNS);
 }
 
 static const struct ini_value *effective(const struct config_reading *reading, const char *section,
-                                         const struct setting *setting, bool counts_returns) {
+                                         const struct setting *setting, enum config_counts counts) {
     const struct ini_value *own = ini_value(reading->ini, section, setting->key);
     const struct ini_value *common = ini_value(reading->ini, DEFAULT_SECTION, setting->key);
     bool common_goes_first = own && own->folder == FOLDER_DATA && common &&
-                             common->folder == FOLDER_CONFIG && reaches(setting, counts_returns);
+                             common->folder == FOLDER_CONFIG && reaches(setting, counts);
     /* Numbers in the owner's [DEFAULT] are about failures. */
-    bool is_out_of_reach = setting->reach == REACHES_FAILURES && counts_returns;
+    bool is_out_of_reach = setting->reach == REACHES_FAILURES && counts == COUNTS_RETURNS;
     if (own && !common_goes_first)
         return own;
     if (common && !is_out_of_reach)
@@ -249,7 +250,7 @@ static int read_jail_settings(struct config_reading *reading, const char *sectio
         const struct setting *setting = &jail_settings[i];
         struct setting_value value;
         const struct ini_value *from =
-            effective(reading, section, setting, jail->counts_returns);
+            effective(reading, section, setting, jail->counts);
         int error = read_setting(reading, section, setting, from, &value, &all[i]);
         if (error < 0)
             return error;
@@ -268,7 +269,7 @@ static void finish_jail(struct config_reading *reading, struct config_jail *jail
     if (jail->ban_most_seconds < jail->ban_seconds)
         jail->ban_most_seconds = jail->ban_seconds;
     jail->mail_scope_if_delivered = jail->scope == SCOPE_MAIL ? SCOPE_MAIL_LOGIN : jail->scope;
-    if (!jail->counts_returns)
+    if (jail->counts != COUNTS_RETURNS)
         return;
     note_unused(reading, jail);
     jail->log_paths = (struct config_patterns){0};
@@ -420,7 +421,7 @@ static int read_filters(struct config_reading *reading) {
     struct config *config = reading->config;
     for (uint32_t i = 0; i < config->jail_count; i++) {
         const struct config_jail *jail = &config->jails[i];
-        if (!jail->is_enabled || jail->counts_returns)
+        if (!jail->is_enabled || jail->counts == COUNTS_RETURNS)
             continue;
         if (jail->log_paths.count == 0)
             return explain_no_log(reading, i);

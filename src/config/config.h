@@ -50,6 +50,9 @@ struct config_filter {
     uint32_t max_lines;
 };
 
+/* What a jail counts: failures; bans again of any jail (recidive); different accounts that failed. */
+enum config_counts { COUNTS_FAILURES, COUNTS_RETURNS, COUNTS_ACCOUNTS };
+
 enum config_backend { BACKEND_AUTO, BACKEND_FILE, BACKEND_JOURNAL };
 
 struct config_jail {
@@ -64,7 +67,10 @@ struct config_jail {
     int64_t find_seconds, ban_seconds;      /* ban: -1 permanent */
     int64_t ban_most_seconds;               /* growth per return stops here */
     bool ban_grows;                         /* doubled per return within 30 days */
-    bool counts_returns;                    /* recidive: counts returns of all jails, no filter */
+    enum config_counts counts;              /* COUNTS_RETURNS: no filter, no log */
+    bool is_humane;                         /* DESIGN 5 "Humane counting" */
+    int64_t slow_max_retry;                 /* of the slow window; 0: it is off */
+    int64_t slow_find_seconds, slow_ban_seconds;
     uint8_t prefix_v6;                      /* 64: ids of IPv6 addresses are /64; 33-128 */
     struct prefix *ignore;                  /* ignoreip of this jail */
     uint32_t ignore_count;

@@ -169,12 +169,16 @@ static int read_duration(struct reading *reading) {
 }
 
 static int read_counts(struct reading *reading) {
+    static const char *const words[] = {
+        [COUNTS_FAILURES] = "failures", [COUNTS_RETURNS] = "returns", [COUNTS_ACCOUNTS] = "accounts"};
     char what[SHOWN_MAX];
-    if (!span_is(reading->whole, "failures") && !span_is(reading->whole, "returns"))
-        return value_error(reading, 0, "is failures or returns, not '%s'",
-                           shown(reading->whole, what));
-    reading->value->number = span_is(reading->whole, "returns");
-    return 0;
+    for (size_t i = 0; i < ELEMENTS_OF(words); i++)
+        if (span_is(reading->whole, words[i])) {
+            reading->value->number = (int64_t)i;
+            return 0;
+        }
+    return value_error(reading, 0, "is failures, returns or accounts, not '%s'",
+                       shown(reading->whole, what));
 }
 
 static int read_backend(struct reading *reading) {

@@ -49,7 +49,7 @@ static void collect_positions(struct desk *desk, struct store_batch *batch) {
 static void collect_ledger(struct desk *desk, struct store_batch *batch) {
     struct ledger_key key;
     while (ledger_take_dirty(desk->decider->ledger, &key)) {
-        const struct counter *counter = ledger_find(desk->decider->ledger, key.jail, &key.id);
+        const struct counter *counter = ledger_find(desk->decider->ledger, &key);
         struct row_counter *row = rows_add(&batch->counters);
         row->jail = jail_name(desk, key.jail);
         row->is_gone = !counter;
@@ -65,6 +65,15 @@ static void collect_ledger(struct desk *desk, struct store_batch *batch) {
         row->join.key = session;
         if (join)
             row->join = *join;
+    }
+    struct digest burst_key;
+    while (bursts_take_dirty(desk->decider->bursts, &burst_key)) {
+        const struct burst *burst = bursts_find(desk->decider->bursts, &burst_key);
+        struct row_burst *row = rows_add(&batch->bursts);
+        row->is_gone = !burst;
+        row->burst.key = burst_key;
+        if (burst)
+            row->burst = *burst;
     }
     struct known_key known;
     while (known_take_dirty(desk->decider->known, &known)) {
@@ -276,7 +285,23 @@ static void ban_was_made(void *context, const struct decision *decision) {
     }
 }
 
-const struct decider_calls desk_decider_calls = {keep_evidence, ban_was_made};
+static void login_is_suspicious(void *context, const struct suspicion *suspicion) {
+    struct desk *desk = context;
+    char address[PREFIX_TEXT_MAX];
+    char text[BAN_REASON_MAX];
+    prefix_format(&suspicion->id, address);
+    if (suspicion->is_banned)
+        snprintf(text, sizeof(text), "a login from this banned address");
+    else
+        snprintf(text, sizeof(text), "a login after %u failures within a day",
+                 suspicion->failures);
+    log_warning("suspicious login from %s: %s; see `hauberk why %s`", address, text, address);
+    desk_note(desk, "suspicious", decider_jail_name(desk->decider, suspicion->jail),
+              &suspicion->id, 0, text);
+}
+
+const struct decider_calls desk_decider_calls = {
+    .on_evidence = keep_evidence, .on_ban = ban_was_made, .on_suspicion = login_is_suspicious};
 
 /* ---- loading ---- */
 
@@ -313,6 +338,11 @@ static void load_join(void *context, const struct row_join *row) {
     (void)joins_restore(desk->decider->joins, &row->join);
 }
 
+static void load_burst(void *context, const struct row_burst *row) {
+    struct desk *desk = context;
+    (void)bursts_restore(desk->decider->bursts, &row->burst);
+}
+
 static void load_known(void *context, const struct row_known *row) {
     struct desk *desk = context;
     (void)known_restore(desk->decider->known, &row->entry);
@@ -323,6 +353,13 @@ static int find_scope(const struct config *config, const char *name) {
         if (strcmp(config->scopes[i].name, name) == 0)
             return i;
     return -1;
+}
+
+/* A ban by hand keeps its ports, and so does one that left port 25 open. */
+static int choose_scope(const struct config *config, int jail, int stored_scope) {
+    if (jail == JAIL_BY_HAND || stored_scope == config->jails[jail].mail_scope_if_delivered)
+        return stored_scope;
+    return config->jails[jail].scope;
 }
 
 /* A jail that is gone or off has no bans; one whose ports changed closes the new ones. */
@@ -338,8 +375,7 @@ static void load_ban(void *context, const struct row_ban *row) {
         return;
     }
     ban.key.jail = (uint16_t)jail;
-    int scope = jail == JAIL_BY_HAND ? find_scope(desk->config, row->scope)
-                                     : desk->config->jails[jail].scope;
+    int scope = choose_scope(desk->config, jail, stored_scope);
     ban.scope = (uint16_t)(scope < 0 ? SCOPE_ALL : scope);
     if (stored_scope >= 0 && stored_scope != ban.scope)
         projection_drop_unknown(desk->decider->projection, (uint16_t)stored_scope, &ban.key.id);
@@ -358,9 +394,14 @@ static void load_past(void *context, const struct row_past *row) {
 }
 
 int desk_open_store(struct desk *desk, struct why *reterr_why) {
-    static const struct store_readers readers = {load_position, load_counter, load_join,
-                                                 load_known,    load_ban,     load_past,
-                                                 load_unban};
+    static const struct store_readers readers = {.position = load_position,
+                                                 .counter = load_counter,
+                                                 .burst = load_burst,
+                                                 .join = load_join,
+                                                 .known = load_known,
+                                                 .ban = load_ban,
+                                                 .past = load_past,
+                                                 .unban = load_unban};
     bool was_damaged = false;
     int error = store_open(desk->state_folder, &desk->store, &was_damaged, reterr_why);
     if (error < 0)

@@ -77,7 +77,7 @@ static js *status_jails(const struct desk *desk) {
         const struct config_jail *jail = &desk->config->jails[j];
         js *one = js_object();
         js *logs = js_array();
-        bool is_read = jail->counts_returns;
+        bool is_read = jail->counts == COUNTS_RETURNS;
         for (uint16_t i = 0; i < SOURCES_MAX; i++)
             if (desk->sources[i].is_there && desk->decider->jails_of_source[i] >> j & 1) {
                 js_append_string(logs, desk->sources[i].path);
@@ -330,7 +330,8 @@ static js *evidence_row(const struct row_evidence *evidence) {
         [VERDICT_COUNTED] = "counted",     [VERDICT_JOINED] = "joined",
         [VERDICT_AFTER_BAN] = "after_ban", [VERDICT_EXEMPT] = "exempt",
         [VERDICT_MEMORY] = "memory",       [VERDICT_PARDONED] = "pardoned",
-        [VERDICT_SUCCESS] = "success"};
+        [VERDICT_SUCCESS] = "success",     [VERDICT_FOLDED] = "folded",
+        [VERDICT_OWN] = "own"};
     char text[PREFIX_TEXT_MAX];
     js *row = js_object();
     js_set_time(row, "at", evidence->at_us);

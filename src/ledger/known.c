@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/keys.h"
 #include "base/table.h"
+#include "ledger/account.h"
 
 struct known {
     struct table *table;
@@ -37,12 +38,11 @@ uint32_t known_count_addresses(const struct known *known) {
 static struct known_key key_of(const struct address *address, enum known_kind kind,
                                struct span account) {
     struct known_key key = {*address, 0, kind};
-    if (kind == KNOWN_PAIR) {
-        struct digest digest = digest_of(account);
-        memcpy(&key.account, digest.at, sizeof(key.account));
-    } else if (kind == KNOWN_NET64) {
+    if (kind == KNOWN_PAIR)
+        key.account = account_identity(account);
+    bool is_by_net = kind != KNOWN_ADDRESS && !address_is_v4(address);
+    if (is_by_net)
         key.address = prefix_cut(address, 64).address;
-    }
     return key;
 }
 
@@ -106,6 +106,11 @@ void known_add(struct known *known, const struct address *address, struct span a
     }
 }
 
+void known_add_delivery(struct known *known, const struct address *address, int64_t at_us) {
+    struct known_key key = key_of(address, KNOWN_DELIVERER, SPAN(""));
+    add(known, &key, at_us);
+}
+
 static bool is_fresh(const struct known_entry *entry, int64_t now_us) {
     return entry && now_us - entry->last_us <= KNOWN_LIFE_US;
 }
@@ -114,6 +119,11 @@ bool known_has_account(const struct known *known, const struct address *address,
                        struct span account, int64_t now_us) {
     struct known_key key = key_of(address, KNOWN_PAIR, account);
     return account.length > 0 && is_fresh(table_find(known->table, &key), now_us);
+}
+
+bool known_delivers(const struct known *known, const struct prefix *id, int64_t now_us) {
+    struct known_key key = key_of(&id->address, KNOWN_DELIVERER, SPAN(""));
+    return is_fresh(table_find(known->table, &key), now_us);
 }
 
 bool known_has_prefix(const struct known *known, const struct prefix *prefix, int64_t now_us,

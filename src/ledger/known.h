@@ -1,8 +1,9 @@
 /* Who has logged in from where: the memory that spares one's own users. Keeps, for 30 days after
- * the last success, each (address, account) pair, each address, and each IPv6 /64.
+ * the last success, each (address, account) pair, each address, and each IPv6 /64; and each host
+ * whose mail was accepted and delivered.
  *
- * Accounts are remembered as 8 bytes of digest, the same on every machine and day, so the memory
- * can be stored and holds no names. Bounded; when full the longest unused goes.
+ * A phone changes the lower half of its IPv6 address daily, so pairs are kept by /64 there. Accounts
+ * are remembered as ledger/account.h has them. Bounded; when full the longest unused goes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -14,7 +15,7 @@
 
 #define KNOWN_LIFE_US (30 * INT64_C(86400) * 1000000)
 
-enum known_kind { KNOWN_PAIR, KNOWN_ADDRESS, KNOWN_NET64 };
+enum known_kind { KNOWN_PAIR, KNOWN_ADDRESS, KNOWN_NET64, KNOWN_DELIVERER };
 
 /* 32 bytes without padding. */
 struct known_key {
@@ -39,6 +40,10 @@ uint32_t known_count_addresses(const struct known *known);
 /* A login that succeeded. Older ones than the last known are fine. */
 void known_add(struct known *known, const struct address *address, struct span account,
                int64_t at_us);
+
+/* Mail from there was delivered. */
+void known_add_delivery(struct known *known, const struct address *address, int64_t at_us);
+bool known_delivers(const struct known *known, const struct prefix *id, int64_t now_us);
 
 bool known_has_account(const struct known *known, const struct address *address,
                        struct span account, int64_t now_us);

@@ -52,10 +52,16 @@ static void drop(struct ledger *ledger, struct counter *counter) {
     table_remove(ledger->table, counter);
 }
 
-static bool is_less_worth(const struct counter *a, const struct counter *b, int64_t now_us,
-                          int64_t find_us) {
-    bool a_is_over = now_us - a->last_us > find_us;
-    bool b_is_over = now_us - b->last_us > find_us;
+/* find_us is of that window; what another window holds is taken to be running. */
+static bool is_over(const struct counter *counter, uint8_t window, int64_t now_us,
+                    int64_t find_us) {
+    return counter->key.window == window && now_us - counter->last_us > find_us;
+}
+
+static bool is_less_worth(const struct counter *a, const struct counter *b, uint8_t window,
+                          int64_t now_us, int64_t find_us) {
+    bool a_is_over = is_over(a, window, now_us, find_us);
+    bool b_is_over = is_over(b, window, now_us, find_us);
     if (a_is_over != b_is_over)
         return a_is_over;
     if (a->weight != b->weight)
@@ -65,12 +71,12 @@ static bool is_less_worth(const struct counter *a, const struct counter *b, int6
 
 /* Records lie in the order of their making, so eight neighbours are no draw; strides of a random
  * length are. */
-static void evict_one(struct ledger *ledger, int64_t now_us, int64_t find_us) {
+static void evict_one(struct ledger *ledger, uint8_t window, int64_t now_us, int64_t find_us) {
     struct counter *worst = NULL;
     for (int i = 0; i < DRAWN; i++) {
         uint32_t place = (uint32_t)(random_u64() % table_most(ledger->table));
         struct counter *one = table_next(ledger->table, &place);
-        if (one && (!worst || is_less_worth(one, worst, now_us, find_us)))
+        if (one && (!worst || is_less_worth(one, worst, window, now_us, find_us)))
             worst = one;
     }
     if (!worst) {
@@ -82,10 +88,10 @@ static void evict_one(struct ledger *ledger, int64_t now_us, int64_t find_us) {
 }
 
 static void begin(struct counter *counter, int64_t at_us) {
-    counter->weight = 0;
-    counter->failures = 0;
-    counter->kept = 0;
-    counter->first_us = counter->last_us = counter->began_us = at_us;
+    struct ledger_key key = counter->key;
+    bool is_dirty = counter->is_dirty; /* its key is in the list already */
+    *counter = (struct counter){.key = key, .is_dirty = is_dirty, .first_us = at_us,
+                                .last_us = at_us, .began_us = at_us};
 }
 
 static uint32_t rescaled(uint32_t weight, int64_t span_us, int64_t find_us) {
@@ -97,49 +103,83 @@ static uint32_t rescaled(uint32_t weight, int64_t span_us, int64_t find_us) {
     return whole * WEIGHT_ONE;
 }
 
-struct counter *ledger_count(struct ledger *ledger, uint16_t jail, const struct prefix *id,
-                             int64_t at_us, uint32_t weight, int64_t find_us) {
-    struct ledger_key key = ledger_key_of(jail, id);
+static void note_account(struct counter *counter, uint64_t account) {
+    for (int i = 0; account && i < COUNTER_ACCOUNTS; i++) {
+        if (counter->accounts[i] == account)
+            return;
+        if (counter->accounts[i] == 0) {
+            counter->accounts[i] = account;
+            return;
+        }
+    }
+}
+
+uint32_t counter_accounts(const struct counter *counter) {
+    uint32_t count = 0;
+    while (count < COUNTER_ACCOUNTS && counter->accounts[count])
+        count++;
+    return count;
+}
+
+struct counter *ledger_count(struct ledger *ledger, const struct ledger_key *key, int64_t at_us,
+                             const struct failure *failure, int64_t find_us) {
     bool is_new = false;
-    struct counter *counter = table_add(ledger->table, &key, &is_new);
+    struct counter *counter = table_add(ledger->table, key, &is_new);
     if (!counter) {
-        evict_one(ledger, at_us, find_us);
-        counter = table_add(ledger->table, &key, &is_new);
+        evict_one(ledger, key->window, at_us, find_us);
+        counter = table_add(ledger->table, key, &is_new);
         must(counter);
     }
     if (is_new || at_us - counter->last_us > find_us)
         begin(counter, at_us);
     if (at_us - counter->first_us > find_us) {
-        counter->weight = rescaled(counter->weight, at_us - counter->first_us, find_us);
+        int64_t span_us = at_us - counter->first_us;
+        counter->weight = rescaled(counter->weight, span_us, find_us);
+        counter->own_weight = rescaled(counter->own_weight, span_us, find_us);
         counter->first_us = at_us - find_us;
     }
-    counter->weight += weight;
-    counter->failures++;
+    bool is_counted = failure->weight + failure->own_weight > 0;
+    counter->weight += failure->weight;
+    counter->own_weight += failure->own_weight;
+    counter->noted++;
+    counter->failures += is_counted;
+    counter->unknown += is_counted && failure->is_unknown;
+    note_account(counter, failure->account);
     if (at_us > counter->last_us)
         counter->last_us = at_us;
     mark(ledger, counter);
     return counter;
 }
 
-struct counter *ledger_find(struct ledger *ledger, uint16_t jail, const struct prefix *id) {
-    struct ledger_key key = ledger_key_of(jail, id);
-    return table_find(ledger->table, &key);
+struct counter *ledger_find(struct ledger *ledger, const struct ledger_key *key) {
+    return table_find(ledger->table, key);
 }
 
-void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix *id,
-                      uint32_t weight) {
-    struct counter *counter = ledger_find(ledger, jail, id);
+static void take_back(struct ledger *ledger, const struct ledger_key *key, uint32_t weight) {
+    struct counter *counter = ledger_find(ledger, key);
     if (!counter)
         return;
     counter->weight -= weight < counter->weight ? weight : counter->weight;
     counter->failures -= counter->failures > 0;
+    counter->noted -= counter->noted > 0;
     mark(ledger, counter);
 }
 
+void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix *id,
+                      uint32_t weight) {
+    struct ledger_key key = ledger_key_of(jail, id);
+    take_back(ledger, &key, weight);
+    key.window = WINDOW_LONG;
+    take_back(ledger, &key, WEIGHT_ONE);
+}
+
 void ledger_forget(struct ledger *ledger, uint16_t jail, const struct prefix *id) {
-    struct counter *counter = ledger_find(ledger, jail, id);
-    if (counter)
-        drop(ledger, counter);
+    struct ledger_key key = ledger_key_of(jail, id);
+    for (key.window = WINDOW_SHORT; key.window <= WINDOW_LONG; key.window++) {
+        struct counter *counter = ledger_find(ledger, &key);
+        if (counter)
+            drop(ledger, counter);
+    }
 }
 
 void ledger_forget_prefix(struct ledger *ledger, const struct prefix *prefix, int jail) {
@@ -160,10 +200,10 @@ bool ledger_restore(struct ledger *ledger, const struct counter *counter) {
 }
 
 void ledger_sweep(struct ledger *ledger, int64_t now_us,
-                  int64_t (*find_us)(void *context, uint16_t jail), void *context) {
+                  int64_t (*find_us)(void *context, const struct ledger_key *key), void *context) {
     uint32_t place = 0;
     for (struct counter *one; (one = table_next(ledger->table, &place));)
-        if (now_us - one->last_us > find_us(context, one->key.jail))
+        if (now_us - one->last_us > find_us(context, &one->key))
             drop(ledger, one);
 }
 

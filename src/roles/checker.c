@@ -27,7 +27,7 @@ static bool send_globs(const struct config *config) {
     uint32_t count = 0;
     for (uint32_t j = 0; j < config->jail_count; j++) {
         const struct config_jail *jail = &config->jails[j];
-        if (!jail->is_enabled || jail->counts_returns)
+        if (!jail->is_enabled || jail->counts == COUNTS_RETURNS)
             continue;
         for (uint32_t i = 0; i < jail->log_paths.count; i++) {
             struct span path = span_of(jail->log_paths.at[i].text);

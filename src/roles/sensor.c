@@ -222,7 +222,7 @@ static int inotify_ready(void *context, int fd, uint32_t events) {
 /* ---- hauberkd ---- */
 
 static bool source_wants(const struct config_jail *jail, const char *path, uint32_t filter) {
-    if (!jail->is_enabled || jail->counts_returns || jail->filter != filter)
+    if (!jail->is_enabled || jail->counts == COUNTS_RETURNS || jail->filter != filter)
         return false;
     for (uint32_t i = 0; i < jail->log_paths.count; i++)
         if (fnmatch(jail->log_paths.at[i].text, path, FNM_PATHNAME) == 0)

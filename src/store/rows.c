@@ -9,11 +9,20 @@
 static const char schema[] = {
 #include "schema.h"
 };
+static const char to_version_2[] = {
+#include "schema_2.h"
+};
+
+enum { SCHEMA_VERSION = 2 };
+/* Each from the version that is its place to the next. */
+static const char *const migrations[SCHEMA_VERSION] = {[1] = to_version_2};
 
 static const char *const texts[STATEMENTS] = {
     [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?)",
-    [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?)",
-    [DROP_COUNTER] = "DELETE FROM counter WHERE jail=? AND address=? AND length=?",
+    [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [DROP_COUNTER] = "DELETE FROM counter WHERE jail=? AND address=? AND length=? AND window=?",
+    [PUT_BURST] = "INSERT OR REPLACE INTO burst VALUES (?,?,?,?,?)",
+    [DROP_BURST] = "DELETE FROM burst WHERE key=?",
     [PUT_SESSION] = "INSERT OR REPLACE INTO session VALUES (?,?,?)",
     [DROP_SESSION] = "DELETE FROM session WHERE key=?",
     [PUT_KNOWN] = "INSERT OR REPLACE INTO known VALUES (?,?,?,?,?,?)",
@@ -78,10 +87,15 @@ static int put_counter(const struct statements *s, const struct row_counter *row
     const struct counter *counter = &row->counter;
     bind_text(&b, row->jail);
     bind_prefix(&b, &counter->key.id);
+    bind_number(&b, counter->key.window);
     if (!row->is_gone) {
         bind_number(&b, counter->weight);
+        bind_number(&b, counter->own_weight);
         bind_number(&b, counter->failures);
+        bind_number(&b, counter->noted);
+        bind_number(&b, counter->unknown);
         bind_number(&b, counter->kept);
+        bind_blob(&b, counter->accounts, sizeof(counter->accounts));
         bind_number(&b, counter->first_us);
         bind_number(&b, counter->last_us);
         bind_number(&b, counter->began_us);
@@ -95,6 +109,18 @@ static int put_session(const struct statements *s, const struct row_join *row) {
     if (!row->is_gone) {
         bind_number(&b, row->join.counted);
         bind_number(&b, row->join.last_us);
+    }
+    return step(&b);
+}
+
+static int put_burst(const struct statements *s, const struct row_burst *row) {
+    struct binder b = begin(s, row->is_gone ? DROP_BURST : PUT_BURST);
+    bind_blob(&b, row->burst.key.at, sizeof(row->burst.key.at));
+    if (!row->is_gone) {
+        bind_number(&b, row->burst.bursts);
+        bind_number(&b, row->burst.failures);
+        bind_number(&b, row->burst.began_us);
+        bind_number(&b, row->burst.last_us);
     }
     return step(&b);
 }
@@ -175,6 +201,7 @@ static int put_history(const struct statements *s, const struct row_history *row
 static int put_batch(const struct statements *statements, const struct store_batch *batch) {
     int result = SQLITE_OK;
     PUT_ALL(counters, put_counter)
+    PUT_ALL(bursts, put_burst)
     PUT_ALL(joins, put_session)
     PUT_ALL(known, put_known)
     PUT_ALL(bans, put_ban)
@@ -209,13 +236,15 @@ int rows_prepare_schema(sqlite3 *db) {
     int end = sqlite3_finalize(statement);
     if (result != SQLITE_OK || end != SQLITE_OK)
         return result != SQLITE_OK ? result : end;
-    if (version > 1)
+    if (version > SCHEMA_VERSION)
         return SQLITE_MISMATCH; /* made by a newer hauberk: never touch it */
-    if (version == 1)
+    if (version == SCHEMA_VERSION)
         return SQLITE_OK;
     result = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (result == SQLITE_OK)
+    if (result == SQLITE_OK && version == 0)
         result = sqlite3_exec(db, schema, NULL, NULL, NULL);
+    for (; result == SQLITE_OK && version > 0 && version < SCHEMA_VERSION; version++)
+        result = sqlite3_exec(db, migrations[version], NULL, NULL, NULL);
     if (result == SQLITE_OK)
         return sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
@@ -287,14 +316,30 @@ static void load_position(sqlite3_stmt *s, const struct store_readers *readers, 
 
 static void load_counter(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
     struct row_counter row = {.jail = read_text(s, 0)};
-    row.counter.key.id = read_prefix(s, 1);
-    row.counter.weight = read_u32(s, 3);
-    row.counter.failures = read_u32(s, 4);
-    row.counter.kept = read_u32(s, 5);
-    row.counter.first_us = sqlite3_column_int64(s, 6);
-    row.counter.last_us = sqlite3_column_int64(s, 7);
-    row.counter.began_us = sqlite3_column_int64(s, 8);
+    struct counter *counter = &row.counter;
+    counter->key.id = read_prefix(s, 1);
+    counter->key.window = sqlite3_column_int(s, 3) == WINDOW_LONG ? WINDOW_LONG : WINDOW_SHORT;
+    counter->weight = read_u32(s, 4);
+    counter->own_weight = read_u32(s, 5);
+    counter->failures = read_u32(s, 6);
+    counter->noted = read_u32(s, 7);
+    counter->unknown = read_u32(s, 8);
+    counter->kept = read_u32(s, 9);
+    read_blob(s, 10, counter->accounts, sizeof(counter->accounts), NULL);
+    counter->first_us = sqlite3_column_int64(s, 11);
+    counter->last_us = sqlite3_column_int64(s, 12);
+    counter->began_us = sqlite3_column_int64(s, 13);
     readers->counter(context, &row);
+}
+
+static void load_burst(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
+    struct row_burst row = {0};
+    read_blob(s, 0, row.burst.key.at, sizeof(row.burst.key.at), NULL);
+    row.burst.bursts = read_u32(s, 1);
+    row.burst.failures = read_u32(s, 2);
+    row.burst.began_us = sqlite3_column_int64(s, 3);
+    row.burst.last_us = sqlite3_column_int64(s, 4);
+    readers->burst(context, &row);
 }
 
 static void load_session(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
@@ -365,6 +410,7 @@ int rows_load(sqlite3 *db, const struct store_readers *readers, void *context) {
     } tables[] = {
         {"SELECT * FROM position", load_position}, {"SELECT * FROM known", load_known},
         {"SELECT * FROM counter", load_counter},   {"SELECT * FROM session", load_session},
+        {"SELECT * FROM burst", load_burst},
         {"SELECT * FROM past", load_past},         {"SELECT * FROM ban", load_ban},
         {"SELECT at,jail,address,length FROM history WHERE kind='unban'"
          " ORDER BY at DESC LIMIT 256",

@@ -1,16 +1,21 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
 -- What hauberk keeps (src/store/store.h). Times are microseconds UTC, addresses 16 bytes with IPv4
--- mapped, lengths count bits of the family. Schema version 1.
+-- mapped, lengths count bits of the family. Schema version 2.
 CREATE TABLE position (
     source TEXT PRIMARY KEY,
     mark INTEGER NOT NULL, done INTEGER NOT NULL, resume INTEGER NOT NULL,
     done_identity BLOB NOT NULL, resume_identity BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE counter (
-    jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL,
-    weight INTEGER NOT NULL, failures INTEGER NOT NULL, kept INTEGER NOT NULL,
+    jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL, window INTEGER NOT NULL,
+    weight INTEGER NOT NULL, own_weight INTEGER NOT NULL, failures INTEGER NOT NULL,
+    noted INTEGER NOT NULL, unknown INTEGER NOT NULL, kept INTEGER NOT NULL, accounts BLOB NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, began INTEGER NOT NULL,
-    PRIMARY KEY (jail, address, length)
+    PRIMARY KEY (jail, address, length, window)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE burst (
+    key BLOB PRIMARY KEY, bursts INTEGER NOT NULL, failures INTEGER NOT NULL,
+    began INTEGER NOT NULL, last INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE session (
     key BLOB PRIMARY KEY, counted INTEGER NOT NULL, last INTEGER NOT NULL
@@ -50,4 +55,4 @@ CREATE TABLE history (
 ) STRICT;
 CREATE INDEX history_address ON history (address, at);
 CREATE INDEX history_at ON history (at);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -62,6 +62,7 @@ struct store_batch *store_batch_free(struct store_batch *batch) {
     free(batch->positions.at);
     free(batch->counters.at);
     free(batch->joins.at);
+    free(batch->bursts.at);
     free(batch->known.at);
     free(batch->bans.at);
     free(batch->past.at);

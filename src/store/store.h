@@ -12,6 +12,7 @@
 #pragma once
 
 #include "bans/bans.h"
+#include "ledger/bursts.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
 #include "wire/wire.h"
@@ -32,6 +33,11 @@ struct row_counter {
 struct row_join {
     bool is_gone;
     struct join join;
+};
+
+struct row_burst {
+    bool is_gone;
+    struct burst burst;
 };
 
 struct row_known {
@@ -85,6 +91,7 @@ struct store_batch {
     ROWS(row_position) positions;
     ROWS(row_counter) counters;
     ROWS(row_join) joins;
+    ROWS(row_burst) bursts;
     ROWS(row_known) known;
     ROWS(row_ban) bans;
     ROWS(row_past) past;
@@ -118,6 +125,7 @@ struct store *store_close(struct store *store);
 struct store_readers {
     void (*position)(void *context, const struct row_position *row);
     void (*counter)(void *context, const struct row_counter *row);
+    void (*burst)(void *context, const struct row_burst *row);
     void (*join)(void *context, const struct row_join *row);
     void (*known)(void *context, const struct row_known *row);
     void (*ban)(void *context, const struct row_ban *row);

@@ -10,7 +10,10 @@
  *   early DURATION FILTER TEXT  a line whose time is yet to come
  *   memory FILTER TEXT       a line that stood in the log before hauberk first saw it
  *   failure FILTER ACCOUNT ADDRESS   a fact, without a line
+ *   unknown FILTER ACCOUNT ADDRESS   a failure on an account that does not exist
  *   success FILTER ACCOUNT ADDRESS
+ *   delivered FILTER ADDRESS         mail from there was delivered
+ *   repeat N DURATION DEED   a deed so many times, so far apart; `#` in it is 1, 2, 3 …
  *   own ADDRESS              this machine's own address, as the enforcer tells it
  *   ban PREFIX [DURATION]    by hand; `hand-cut PREFIX DURATION` with --cut
  *   unban PREFIX [JAIL]
@@ -20,6 +23,8 @@
  *   expect count JAIL ADDRESS NUMBER   failures counted so far
  *   expect evidence VERDICT NUMBER     lines kept with that verdict (counted, joined, …)
  *   expect reason TEXT       in the reason of the last ban
+ *   expect bans NUMBER       made so far
+ *   expect suspicions NUMBER logins told to the owner so far
  *   expect refused           the last order of a person
  *   expect lifted [NUMBER]   by the last unban; without a number: nothing is banned any more
  *
@@ -43,7 +48,7 @@ enum { AUTH_LOG, MAIL_LOG, LOGS };
 
 static const char *const log_paths[LOGS] = {"/var/log/auth.log", "/var/log/mail.log"};
 static const char *const verdicts[VERDICTS] = {"counted", "joined", "after-ban", "exempt",
-                                               "memory", "pardoned", "success"};
+                                               "memory", "pardoned", "success", "folded", "own"};
 
 static struct play {
     const char *name;
@@ -65,7 +70,7 @@ static struct play {
     uint32_t kept[VERDICTS];
     char reason[BAN_REASON_MAX];
     bool was_refused;
-    uint32_t lifted;
+    uint32_t lifted, bans, suspicions;
 } play;
 
 static void fail(const char *format, ...) prints(1, 2);
@@ -142,10 +147,17 @@ static void keep_evidence(void *context, const struct evidence *evidence) {
 static void note_ban(void *context, const struct decision *decision) {
     (void)context;
     memcpy(play.reason, decision->ban->reason, sizeof(play.reason));
+    play.bans++;
+}
+
+static void note_suspicion(void *context, const struct suspicion *suspicion) {
+    (void)context;
+    (void)suspicion;
+    play.suspicions++;
 }
 
 static bool begin(void) {
-    static const struct decider_calls calls = {keep_evidence, note_ban};
+    static const struct decider_calls calls = {keep_evidence, note_ban, note_suspicion};
     char path[128];
     char text[900];
     struct why why = {0};
@@ -229,10 +241,11 @@ static void say_log(struct span rest, int64_t at_us, bool is_memory) {
     pump();
 }
 
-static void say_fact(struct span rest, uint8_t kind) {
+static void say_fact(struct span rest, uint8_t kind, bool is_unknown) {
     int filter = filter_named(span_word(&rest));
-    struct wire_event event = {.kind = kind, .has_address = 1, .at_us = play.now_us};
-    struct span account = span_word(&rest);
+    struct wire_event event = {.kind = kind, .has_address = 1, .at_us = play.now_us,
+                               .no_such_account = is_unknown};
+    struct span account = kind == EVENT_DELIVERED ? SPAN("") : span_word(&rest);
     if (filter < 0 || address_parse(span_trim(rest), &event.address) < 0) {
         fail("no address");
         return;
@@ -305,7 +318,8 @@ static void expect_count(struct span rest) {
         return;
     }
     struct prefix id = decider_id(play.decider, &play.config->jails[jail], &address, play.now_us);
-    const struct counter *counter = ledger_find(play.decider->ledger, (uint16_t)jail, &id);
+    struct ledger_key key = ledger_key_of((uint16_t)jail, &id);
+    const struct counter *counter = ledger_find(play.decider->ledger, &key);
     if ((counter ? counter->failures : 0) != number)
         fail("%u are counted", counter ? counter->failures : 0);
 }
@@ -321,6 +335,12 @@ static void expect_evidence(struct span rest) {
             return;
         }
     fail("no verdict %.*s", SPAN_FORMAT(name));
+}
+
+static void expect_number(struct span rest, uint32_t is, const char *what) {
+    int64_t number = 0;
+    if (span_to_integer(rest, 0, 1000000, &number) < 0 || is != number)
+        fail("%u %s", is, what);
 }
 
 static void expect_lifted(struct span rest) {
@@ -356,6 +376,10 @@ static void expect(struct span rest) {
         expect_count(rest);
     else if (span_is(what, "evidence"))
         expect_evidence(rest);
+    else if (span_is(what, "bans"))
+        expect_number(rest, play.bans, "bans were made");
+    else if (span_is(what, "suspicions"))
+        expect_number(rest, play.suspicions, "logins were suspicious");
     else if (span_is(what, "lifted"))
         expect_lifted(rest);
     else if (span_is(what, "refused")) {
@@ -419,6 +443,25 @@ static void own(struct span rest) {
         decider_set_own(play.decider, &prefix, 1);
 }
 
+static void do_line(struct span line);
+
+static void repeat(struct span rest) {
+    int64_t times = 0;
+    if (span_to_integer(span_word(&rest), 1, 100000, &times) < 0)
+        fail("repeat N DURATION DEED");
+    int64_t gap_us = read_duration(span_word(&rest)) * SECOND_US;
+    for (int64_t i = 1; i <= times && !play.has_failed; i++) {
+        cleanup_text struct text deed = {0};
+        for (size_t at = 0; at < rest.length; at++)
+            if (rest.at[at] == '#')
+                text_add_format(&deed, "%lld", (long long)i);
+            else
+                text_add_char(&deed, rest.at[at]);
+        do_line(span_trim(text_span(&deed)));
+        pass_time(play.now_us + gap_us);
+    }
+}
+
 static void do_line(struct span line) {
     struct span rest = line;
     struct span word = span_word(&rest);
@@ -438,9 +481,15 @@ static void do_line(struct span line) {
         int64_t ahead_us = read_duration(span_word(&rest)) * SECOND_US;
         say_log(rest, play.now_us + ahead_us, false);
     } else if (span_is(word, "failure"))
-        say_fact(rest, EVENT_FAILURE);
+        say_fact(rest, EVENT_FAILURE, false);
     else if (span_is(word, "success"))
-        say_fact(rest, EVENT_SUCCESS);
+        say_fact(rest, EVENT_SUCCESS, false);
+    else if (span_is(word, "unknown"))
+        say_fact(rest, EVENT_FAILURE, true);
+    else if (span_is(word, "delivered"))
+        say_fact(rest, EVENT_DELIVERED, false);
+    else if (span_is(word, "repeat"))
+        repeat(rest);
     else if (span_is(word, "own"))
         own(rest);
     else if (span_is(word, "ban"))

@@ -77,7 +77,7 @@ def tell_story(world, story, disturb):
 
 def make_world():
     world = World(BUILD)
-    world.configure(CONFIGURATION.format(folder=world.folder))
+    world.configure(CONFIGURATION.format(folder=world.folder), humane=True)
     world.add_attacker("198.51.100.66")
     return world
 

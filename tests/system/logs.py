@@ -12,7 +12,9 @@ class Story:
 
     def __init__(self, seed, start=None):
         self.random = random.Random(seed)
-        self.now = start or datetime.datetime.now(datetime.timezone.utc)
+        # Times to come would be clamped to now, which is another moment in each run.
+        past = datetime.timedelta(minutes=4)
+        self.now = start or datetime.datetime.now(datetime.timezone.utc) - past
         self.lines = []  # (which log, text)
         self.pending = []  # lines of sessions still to be told
 
@@ -46,8 +48,13 @@ class Story:
                 still.append(lines)
         self.pending = still
 
-    def ssh_failure(self, address, user="root"):
+    def account(self):
+        """Often the same one, so that mistakes fold."""
+        return self.random.choice(["info", "info", "info", "alice", "office", "sales"])
+
+    def ssh_failure(self, address):
         """Two lines of one process; the failure's own line carries a name where the address was."""
+        user = self.account()
         pid, port = self.random.randrange(1000, 4000000), self.random.randrange(1024, 65535)
         program = f"sshd[{pid}]"
         if self.random.random() < 0.5:
@@ -61,19 +68,20 @@ class Story:
 
     def mail_failures(self, address, attempts):
         """auth_verbose lines of one IMAP session, and the line that sums them up."""
+        account = self.account()
         session = "".join(self.random.choice("abcdefghijkmnpqrstuvwxyz") for _ in range(16))
         lines = [("mail", "dovecot", f"auth-worker(4711): conn unix:auth-worker (pid=453,uid=103): auth-worker<{i}>: "
-                  f"pam(info@example.org,{address},<{session}>): pam_authenticate() failed: "
+                  f"pam({account}@example.org,{address},<{session}>): pam_authenticate() failed: "
                   "Authentication failure (Password mismatch?)") for i in range(attempts)]
         lines.append(("mail", "dovecot", f"imap-login: Disconnected: Aborted login by logging out (auth failed, {attempts} "
-                      f"attempts in 9 secs): user=<info@example.org>, method=PLAIN, rip={address}, lip=192.0.2.1, "
+                      f"attempts in 9 secs): user=<{account}@example.org>, method=PLAIN, rip={address}, lip=192.0.2.1, "
                       f"TLS, session=<{session}>"))
         self.pending.append(lines)
 
     def smtp_failure(self, address):
         self.say("mail", f"postfix/submission/smtpd[{self.random.randrange(1000, 60000)}]",
                  f"warning: unknown[{address}]: SASL LOGIN authentication failed: (reason unavailable), "
-                 "sasl_username=info@example.org")
+                 f"sasl_username={self.account()}@example.org")
 
     def attack(self, lines):
         """Noise with attackers in it until there are so many lines."""

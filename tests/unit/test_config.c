@@ -180,7 +180,7 @@ static const struct {
                                    "'0' does not", 0, 0},
     {"[sshd]\nbackend = sysemd\n", CONF ":2: backend in [sshd] is auto, file or journal, not "
                                         "'sysemd'; did you mean 'systemd'?", 0, 0},
-    {"[sshd]\ncounts = all\n", CONF ":2: counts in [sshd] is failures or returns, not 'all'", 0,
+    {"[sshd]\ncounts = all\n", CONF ":2: counts in [sshd] is failures, returns or accounts, not 'all'", 0,
      0},
     {"[sshd]\nprefix-v6 = 32\n",
      CONF ":2: prefix-v6 in [sshd] is a number of bits from 33 to 128, not '32'", 0, 0},
@@ -398,7 +398,7 @@ static void nothing_written_is_good(void **state) {
         assert_int_equal(jail->find_seconds, wanted[i].find);
         assert_int_equal(jail->ban_seconds, wanted[i].ban);
         assert_int_equal(jail->ban_most_seconds, 28 * 86400);
-        assert_int_equal(jail->counts_returns, wanted[i].returns);
+        assert_int_equal(jail->counts == COUNTS_RETURNS, wanted[i].returns);
         assert_int_equal(jail->prefix_v6, 64);
         assert_int_equal(jail->ignore_count, 0);
         assert_int_equal(jail->log_paths.count, wanted[i].returns ? 0 : 1);
@@ -495,7 +495,7 @@ static void disabled_jails_need_no_filter(void **state) {
     struct config *config = read_with("[sshd]\nenabled = no\nfilter = not-there\n"
                                       "[jail mine]\ncounts = returns\nenabled = yes\n");
     assert_false(find_jail(config, "sshd")->is_enabled);
-    assert_true(find_jail(config, "mine")->counts_returns);
+    assert_true(find_jail(config, "mine")->counts == COUNTS_RETURNS);
     assert_int_equal(config->filter_count, 2);
     config_free(config);
 }

@@ -36,6 +36,18 @@ static struct prefix host(uint32_t number) {
     return prefix_of(&address);
 }
 
+static struct counter *count(struct ledger *ledger, uint16_t jail, const struct prefix *id,
+                             int64_t at_us, uint32_t weight, int64_t find_us) {
+    struct ledger_key key = ledger_key_of(jail, id);
+    struct failure failure = {.weight = weight};
+    return ledger_count(ledger, &key, at_us, &failure, find_us);
+}
+
+static struct counter *find(struct ledger *ledger, uint16_t jail, const struct prefix *id) {
+    struct ledger_key key = ledger_key_of(jail, id);
+    return ledger_find(ledger, &key);
+}
+
 /* ---- the rate ---- */
 
 struct ticket {
@@ -85,7 +97,7 @@ static void the_rate_is_fail2bans(void **state) {
             int64_t first = ticket.first;
             add_failure(&ticket, at, attempts, FIND_US / SECOND_US);
             rescaled += ticket.is_there && ticket.first != first;
-            const struct counter *counter = ledger_count(ledger, 0, &id, at * SECOND_US,
+            const struct counter *counter = count(ledger, 0, &id, at * SECOND_US,
                                                          attempts * WEIGHT_ONE, FIND_US);
             if (counter->weight != ticket.retry * WEIGHT_ONE ||
                 counter->first_us != ticket.first * SECOND_US ||
@@ -102,11 +114,11 @@ static void an_event_out_of_order_counts_and_moves_no_time(void **state) {
     (void)state;
     struct ledger *ledger = ledger_new(10);
     struct prefix id = host(1);
-    ledger_count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+    count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
     static const int64_t before_us[] = {1, SECOND_US, FIND_US, FIND_US + 1, 7 * DAY_US};
     for (size_t i = 0; i < ELEMENTS_OF(before_us); i++) {
         const struct counter *counter =
-            ledger_count(ledger, 0, &id, BEGIN_US - before_us[i], WEIGHT_ONE, FIND_US);
+            count(ledger, 0, &id, BEGIN_US - before_us[i], WEIGHT_ONE, FIND_US);
         assert_int_equal(counter->failures, i + 2);
         assert_int_equal(counter->weight, (i + 2) * WEIGHT_ONE);
         assert_true(counter->first_us == BEGIN_US && counter->last_us == BEGIN_US);
@@ -119,9 +131,9 @@ static void a_record_begins_anew_after_findtime(void **state) {
     for (int64_t beyond = 0; beyond < 2; beyond++) {
         struct ledger *ledger = ledger_new(10);
         struct prefix id = host(1);
-        ledger_count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+        count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
         const struct counter *counter =
-            ledger_count(ledger, 0, &id, BEGIN_US + FIND_US + beyond, WEIGHT_ONE, FIND_US);
+            count(ledger, 0, &id, BEGIN_US + FIND_US + beyond, WEIGHT_ONE, FIND_US);
         assert_int_equal(counter->failures, beyond ? 1 : 2);
         ledger_free(ledger);
     }
@@ -131,14 +143,14 @@ static void jails_count_apart(void **state) {
     (void)state;
     struct ledger *ledger = ledger_new(10);
     struct prefix id = host(1);
-    ledger_count(ledger, 1, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
-    ledger_count(ledger, 2, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
-    assert_int_equal(ledger_find(ledger, 1, &id)->failures, 1);
+    count(ledger, 1, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+    count(ledger, 2, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+    assert_int_equal(find(ledger, 1, &id)->failures, 1);
     ledger_forget_prefix(ledger, &id, 2);
-    assert_non_null(ledger_find(ledger, 1, &id));
-    assert_null(ledger_find(ledger, 2, &id));
+    assert_non_null(find(ledger, 1, &id));
+    assert_null(find(ledger, 2, &id));
     ledger_forget_prefix(ledger, &id, -1);
-    assert_null(ledger_find(ledger, 1, &id));
+    assert_null(find(ledger, 1, &id));
     ledger_free(ledger);
 }
 
@@ -151,27 +163,27 @@ static void the_heavy_ones_outlive_a_flood(void **state) {
     for (uint32_t i = 0; i < HEAVY; i++) {
         struct prefix id = host(i);
         for (int k = 0; k < 2; k++)
-            ledger_count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+            count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
     }
     for (uint32_t i = 0; i < FLOOD; i++) {
         struct prefix id = host(1000 + i);
-        ledger_count(ledger, 0, &id, BEGIN_US + i * 1000, WEIGHT_ONE, FIND_US);
+        count(ledger, 0, &id, BEGIN_US + i * 1000, WEIGHT_ONE, FIND_US);
         assert_true(ledger_size(ledger) <= MOST);
     }
     for (uint32_t i = 0; i < HEAVY; i++) {
         struct prefix id = host(i);
-        assert_non_null(ledger_find(ledger, 0, &id));
+        assert_non_null(find(ledger, 0, &id));
     }
     assert_int_equal(ledger_evicted(ledger), FLOOD + HEAVY - MOST);
     /* What has run out goes before what is light: heavy as they were, they are the first now. */
     for (uint32_t i = 0; i < FLOOD; i++) {
         struct prefix id = host(1000000 + i);
-        ledger_count(ledger, 0, &id, BEGIN_US + 2 * FIND_US + i * 1000, WEIGHT_ONE, FIND_US);
+        count(ledger, 0, &id, BEGIN_US + 2 * FIND_US + i * 1000, WEIGHT_ONE, FIND_US);
     }
     uint32_t left = 0;
     for (uint32_t i = 0; i < HEAVY; i++) {
         struct prefix id = host(i);
-        left += ledger_find(ledger, 0, &id) != NULL;
+        left += find(ledger, 0, &id) != NULL;
     }
     assert_int_equal(left, 0);
     ledger_free(ledger);
@@ -194,19 +206,19 @@ static void dirty_keys_name_every_change(void **state) {
             else if (chance(10) == 0)
                 ledger_take_back(ledger, 0, &id, WEIGHT_ONE);
             else
-                ledger_count(ledger, 0, &id, BEGIN_US + round * SECOND_US, WEIGHT_ONE, FIND_US);
+                count(ledger, 0, &id, BEGIN_US + round * SECOND_US, WEIGHT_ONE, FIND_US);
         }
         struct ledger_key key;
         while (ledger_take_dirty(ledger, &key)) {
             uint32_t number = key.id.address.at[14] * 256u + key.id.address.at[15];
-            const struct counter *counter = ledger_find(ledger, key.jail, &key.id);
+            const struct counter *counter = ledger_find(ledger, &key);
             is_stored[number] = counter != NULL;
             if (counter)
                 stored[number] = *counter;
         }
         for (uint32_t i = 0; i < IDS; i++) {
             struct prefix id = host(i);
-            const struct counter *counter = ledger_find(ledger, 0, &id);
+            const struct counter *counter = find(ledger, 0, &id);
             assert_int_equal(counter != NULL, is_stored[i]);
             if (counter)
                 assert_true(counter->weight == stored[i].weight &&
@@ -219,22 +231,22 @@ static void dirty_keys_name_every_change(void **state) {
     ledger_free(ledger);
 }
 
-static int64_t find_time(void *context, uint16_t jail) {
+static int64_t find_time(void *context, const struct ledger_key *key) {
     (void)context;
-    return jail ? 10 * FIND_US : FIND_US;
+    return key->jail ? 10 * FIND_US : FIND_US;
 }
 
 static void a_sweep_drops_what_has_run_out(void **state) {
     (void)state;
     struct ledger *ledger = ledger_new(10);
     struct prefix id = host(1);
-    ledger_count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
-    ledger_count(ledger, 1, &id, BEGIN_US, WEIGHT_ONE, 10 * FIND_US);
+    count(ledger, 0, &id, BEGIN_US, WEIGHT_ONE, FIND_US);
+    count(ledger, 1, &id, BEGIN_US, WEIGHT_ONE, 10 * FIND_US);
     ledger_sweep(ledger, BEGIN_US + FIND_US, find_time, NULL);
     assert_int_equal(ledger_size(ledger), 2);
     ledger_sweep(ledger, BEGIN_US + FIND_US + 1, find_time, NULL);
     assert_int_equal(ledger_size(ledger), 1);
-    assert_non_null(ledger_find(ledger, 1, &id));
+    assert_non_null(find(ledger, 1, &id));
     ledger_free(ledger);
 }
 

@@ -256,13 +256,14 @@ static struct loaded {
     struct row_position positions[8];
     struct row_counter counters[8];
     struct row_join joins[8];
+    struct row_burst bursts[8];
     struct row_known known[8];
     struct row_ban bans[8];
     struct row_past past[8];
     struct row_history unbans[300];
     char jails[8][32], scope[32];
-    uint32_t position_count, counter_count, join_count, known_count, ban_count, past_count,
-        unban_count;
+    uint32_t position_count, counter_count, join_count, burst_count, known_count, ban_count,
+        past_count, unban_count;
 } loaded;
 
 static void load_position(void *context, const struct row_position *row) {
@@ -277,6 +278,10 @@ static void load_counter(void *context, const struct row_counter *row) {
 static void load_join(void *context, const struct row_join *row) {
     (void)context;
     loaded.joins[loaded.join_count++ % 8] = *row;
+}
+static void load_burst(void *context, const struct row_burst *row) {
+    (void)context;
+    loaded.bursts[loaded.burst_count++ % 8] = *row;
 }
 static void load_known(void *context, const struct row_known *row) {
     (void)context;
@@ -297,14 +302,70 @@ static void load_unban(void *context, const struct row_history *row) {
     loaded.unbans[loaded.unban_count++ % 300] = *row;
 }
 
-static const struct store_readers readers = {load_position, load_counter, load_join, load_known,
-                                             load_ban,      load_past,    load_unban};
+static const struct store_readers readers = {load_position, load_counter, load_burst, load_join,
+                                             load_known,    load_ban,     load_past,  load_unban};
 
 static void load(struct store *store) {
     struct why why = {0};
     memset(&loaded, 0, sizeof(loaded));
     if (store_load(store, &readers, NULL, &why) < 0)
         fail_msg("%s", why.text);
+}
+
+/* ---- earlier schemas ---- */
+
+static const char version_1[] =
+    "CREATE TABLE position (source TEXT PRIMARY KEY, mark INTEGER NOT NULL, done INTEGER NOT NULL,"
+    " resume INTEGER NOT NULL, done_identity BLOB NOT NULL, resume_identity BLOB NOT NULL) STRICT,"
+    " WITHOUT ROWID;"
+    "CREATE TABLE counter (jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL,"
+    " weight INTEGER NOT NULL, failures INTEGER NOT NULL, kept INTEGER NOT NULL,"
+    " first INTEGER NOT NULL, last INTEGER NOT NULL, began INTEGER NOT NULL,"
+    " PRIMARY KEY (jail, address, length)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE session (key BLOB PRIMARY KEY, counted INTEGER NOT NULL, last INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE known (address BLOB NOT NULL, account INTEGER NOT NULL, kind INTEGER NOT NULL,"
+    " first INTEGER NOT NULL, last INTEGER NOT NULL, successes INTEGER NOT NULL,"
+    " PRIMARY KEY (address, account, kind)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE ban (jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, scope TEXT NOT NULL, since INTEGER NOT NULL,"
+    " until INTEGER NOT NULL, failures INTEGER NOT NULL, returns INTEGER NOT NULL,"
+    " after_ban INTEGER NOT NULL, after_kept INTEGER NOT NULL, reason TEXT NOT NULL,"
+    " PRIMARY KEY (jail, address, length)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE past (jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL,"
+    " returns INTEGER NOT NULL, ended INTEGER NOT NULL, PRIMARY KEY (jail, address, length))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE evidence (id INTEGER PRIMARY KEY, source TEXT NOT NULL,"
+    " ordinal INTEGER NOT NULL, jail TEXT NOT NULL, at INTEGER NOT NULL, address BLOB NOT NULL,"
+    " account TEXT NOT NULL, verdict INTEGER NOT NULL, unknown INTEGER NOT NULL,"
+    " text TEXT NOT NULL, UNIQUE (source, ordinal, jail)) STRICT;"
+    "CREATE TABLE history (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL,"
+    " jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL, until INTEGER NOT NULL,"
+    " text TEXT NOT NULL) STRICT;"
+    "INSERT INTO counter VALUES ('sshd', x'00000000000000000000ffffcb007109', 32, 20, 2, 2, 5, 6,"
+    " 5);"
+    "INSERT INTO position VALUES ('/var/log/auth.log', 1, 20, 10, x'01', x'02');"
+    "PRAGMA user_version = 1;";
+
+static void an_earlier_schema_is_brought_up_to_date(void **state) {
+    (void)state;
+    char path[128];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof(path), "%s/hauberk.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    for (int opening = 0; opening < 2; opening++) { /* once to change it, once as it is then */
+        struct store *store = open_store();
+        load(store);
+        assert_int_equal(loaded.position_count, 1);
+        assert_int_equal(loaded.counter_count, 1);
+        assert_int_equal(loaded.counters[0].counter.weight, 20);
+        assert_int_equal(loaded.counters[0].counter.failures, 2);
+        assert_int_equal(loaded.counters[0].counter.key.window, WINDOW_SHORT);
+        assert_true(loaded.counters[0].counter.last_us == 6);
+        store_close(store);
+    }
 }
 
 /* ---- rows ---- */
@@ -323,9 +384,14 @@ static struct store_batch *batch_of_everything(void) {
     wire_set_bytes(position->position.resume_identity, ((struct span){identity, 1}));
     *rows_add(&batch->counters) =
         (struct row_counter){.jail = "sshd",
-                             .counter = {.key = {prefix_from("2001:db8:1:2::/64"), 0, 3},
+                             .counter = {.key = {prefix_from("2001:db8:1:2::/64"), WINDOW_LONG, 3},
+                                         .own_weight = 7, .noted = 12, .unknown = 3,
+                                         .accounts = {1, UINT64_MAX, 0},
                                          .weight = 15, .failures = 2, .kept = 1,
                                          .first_us = -1, .last_us = 2, .began_us = INT64_MIN}};
+    *rows_add(&batch->bursts) = (struct row_burst){
+        .burst = {.key = digest_of(SPAN("y")), .bursts = 2, .failures = 5, .began_us = 7,
+                  .last_us = 8}};
     *rows_add(&batch->joins) = (struct row_join){
         .join = {.key = digest_of(SPAN("x")), .counted = 4, .last_us = 99}};
     *rows_add(&batch->known) = (struct row_known){
@@ -373,8 +439,18 @@ static void every_row_comes_back(void **state) {
     assert_int_equal(counter->weight, counted->weight);
     assert_int_equal(counter->failures, counted->failures);
     assert_int_equal(counter->kept, counted->kept);
+    assert_int_equal(counter->own_weight, counted->own_weight);
+    assert_int_equal(counter->noted, counted->noted);
+    assert_int_equal(counter->unknown, counted->unknown);
+    assert_memory_equal(counter->accounts, counted->accounts, sizeof(counter->accounts));
     assert_true(counter->first_us == counted->first_us && counter->last_us == counted->last_us &&
                 counter->began_us == counted->began_us);
+    assert_int_equal(loaded.burst_count, 1);
+    const struct burst *burst = &loaded.bursts[0].burst;
+    assert_true(digest_equals(&burst->key, &told->bursts.at[0].burst.key));
+    assert_int_equal(burst->bursts, 2);
+    assert_int_equal(burst->failures, 5);
+    assert_true(burst->began_us == 7 && burst->last_us == 8);
     assert_int_equal(loaded.join_count, 1);
     assert_true(digest_equals(&loaded.joins[0].join.key, &told->joins.at[0].join.key));
     assert_int_equal(loaded.joins[0].join.counted, 4);
@@ -405,11 +481,12 @@ static void every_row_comes_back(void **state) {
 
     /* Gone again, all that can go. */
     told->counters.at[0].is_gone = told->joins.at[0].is_gone = true;
+    told->bursts.at[0].is_gone = true;
     told->known.at[0].is_gone = told->bans.at[0].is_gone = told->past.at[0].is_gone = true;
     told->history.count = 0;
     commit_and_wait(store, told);
     load(store);
-    assert_int_equal(loaded.counter_count + loaded.join_count + loaded.known_count +
+    assert_int_equal(loaded.counter_count + loaded.join_count + loaded.burst_count + loaded.known_count +
                          loaded.ban_count + loaded.past_count, 0);
     assert_int_equal(loaded.position_count, 1);
     store_close(store);
@@ -799,6 +876,7 @@ static void what_is_queued_is_finished_at_the_end(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
+        TEST(an_earlier_schema_is_brought_up_to_date),
         TEST(every_row_comes_back),
         TEST(evidence_is_found_by_prefix_and_by_account),
         TEST(a_hanging_disk_delays_nobody),

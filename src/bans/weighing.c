@@ -1,0 +1,57 @@
+/* Weighing: see weighing.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bans/weighing.h"
+
+#include "base/clock.h"
+#include "ledger/account.h"
+
+struct measured weigh_event(struct decider *decider, const struct wire_event *event,
+                            int64_t at_us) {
+    struct span service = span_of(decider->config->filters[event->filter].service);
+    struct span account = wire_bytes(event->account);
+    struct measured measured = {
+        .attempts = joins_weigh(decider->joins, service, wire_bytes(event->session),
+                                &event->address, at_us, event->attempts),
+        .account = account_identity(account),
+        .is_unknown = event->no_such_account,
+        .is_own = known_has_account(decider->known, &event->address, account, at_us)};
+    if (measured.attempts > 1 && measured.is_own)
+        measured.attempts = 1;
+    /* A line that sums up a connection has nothing to fold: the lines it sums up had. */
+    if (measured.attempts > 0 && event->attempts == 0)
+        measured.is_folded = bursts_fold(decider->bursts, service, &event->address,
+                                         measured.account, at_us);
+    return measured;
+}
+
+static struct failure weigh_account(struct decider *decider, const struct config_jail *jail,
+                                    const struct measured *measured,
+                                    const struct address *address, int64_t at_us) {
+    struct failure failure = {.account = measured->account, .is_unknown = measured->is_unknown};
+    struct prefix host = prefix_of(address);
+    if (!bursts_is_first(decider->bursts, span_of(jail->name), address, measured->account, at_us,
+                         jail->find_seconds * SECOND_US))
+        return failure;
+    bool is_own = jail->is_humane && known_delivers(decider->known, &host, at_us);
+    *(is_own ? &failure.own_weight : &failure.weight) = WEIGHT_ONE;
+    return failure;
+}
+
+struct failure weigh_in_jail(struct decider *decider, const struct config_jail *jail,
+                             const struct measured *measured, const struct address *address,
+                             int64_t at_us) {
+    if (jail->counts == COUNTS_ACCOUNTS)
+        return weigh_account(decider, jail, measured, address, at_us);
+    struct failure failure = {.account = measured->account, .is_unknown = measured->is_unknown};
+    if (!jail->is_humane)
+        failure.weight = measured->attempts * WEIGHT_ONE;
+    else if (measured->is_folded)
+        return failure;
+    else if (measured->is_own)
+        failure.own_weight = measured->attempts * WEIGHT_ONE;
+    else
+        failure.weight =
+            measured->attempts * (measured->is_unknown ? (uint32_t)UNKNOWN_WEIGHT : WEIGHT_ONE);
+    return failure;
+}

@@ -1,0 +1,134 @@
+/* Bursts: see bursts.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ledger/bursts.h"
+
+#include "base/keys.h"
+#include "base/table.h"
+
+enum { MOST_BURSTS = 255 };
+
+/* How many failures the first, second and any later burst holds. */
+static const uint32_t room_of_burst[] = {5, 2, 1};
+enum { ROOM_WITHOUT_NAME = 2 };
+
+struct bursts {
+    struct table *table;
+    struct key_list dirty;
+};
+
+struct bursts *bursts_new(uint32_t most) {
+    struct bursts *bursts = calloc(1, sizeof(*bursts));
+    must(bursts);
+    bursts->table = table_new(sizeof(struct burst), sizeof(struct digest), most);
+    bursts->dirty.key_size = sizeof(struct digest);
+    return bursts;
+}
+
+struct bursts *bursts_free(struct bursts *bursts) {
+    if (!bursts)
+        return NULL;
+    table_free(bursts->table);
+    key_list_free(&bursts->dirty);
+    free(bursts);
+    return NULL;
+}
+
+static void mark(struct bursts *bursts, struct burst *burst) {
+    if (burst->is_dirty)
+        return;
+    burst->is_dirty = true;
+    key_list_add(&bursts->dirty, &burst->key);
+}
+
+void bursts_sweep(struct bursts *bursts, int64_t log_time_us) {
+    uint32_t place = 0;
+    for (struct burst *one; (one = table_next(bursts->table, &place));)
+        if (log_time_us - one->last_us > BURST_MEMORY_US) {
+            mark(bursts, one);
+            table_remove(bursts->table, one);
+        }
+}
+
+/* NULL: a flood of accounts; what it brings is counted in full. */
+static struct burst *find_or_add(struct bursts *bursts, struct span what,
+                                 const struct address *address, uint64_t account, int64_t at_us,
+                                 int64_t life_us, bool *ret_is_new) {
+    struct digest_state state;
+    digest_begin(&state);
+    digest_add(&state, what);
+    digest_add(&state, (struct span){(const char *)address->at, sizeof(address->at)});
+    digest_add(&state, (struct span){(const char *)&account, sizeof(account)});
+    struct digest key = digest_end(&state);
+    struct burst *burst = table_add(bursts->table, &key, ret_is_new);
+    if (!burst) {
+        bursts_sweep(bursts, at_us);
+        burst = table_add(bursts->table, &key, ret_is_new);
+    }
+    if (burst && !*ret_is_new && at_us - burst->last_us > life_us) {
+        *ret_is_new = true;
+        burst->bursts = burst->failures = 0;
+        burst->began_us = burst->last_us = 0;
+    }
+    if (burst)
+        mark(bursts, burst);
+    return burst;
+}
+
+static uint32_t room_of(const struct burst *burst, uint64_t account) {
+    size_t place = burst->bursts <= ELEMENTS_OF(room_of_burst) ? burst->bursts - 1
+                                                               : ELEMENTS_OF(room_of_burst) - 1;
+    uint32_t room = room_of_burst[place];
+    return account == 0 && room > ROOM_WITHOUT_NAME ? ROOM_WITHOUT_NAME : room;
+}
+
+bool bursts_fold(struct bursts *bursts, struct span service, const struct address *address,
+                 uint64_t account, int64_t at_us) {
+    bool is_new = false;
+    struct burst *burst =
+        find_or_add(bursts, service, address, account, at_us, BURST_MEMORY_US, &is_new);
+    if (!burst)
+        return false;
+    int64_t apart_us = at_us > burst->began_us ? at_us - burst->began_us : burst->began_us - at_us;
+    if (at_us > burst->last_us)
+        burst->last_us = at_us;
+    if (is_new || apart_us > BURST_US) {
+        burst->began_us = at_us > burst->began_us ? at_us : burst->began_us;
+        burst->bursts += burst->bursts < MOST_BURSTS;
+        burst->failures = 1;
+        return false;
+    }
+    return ++burst->failures <= room_of(burst, account);
+}
+
+bool bursts_is_first(struct bursts *bursts, struct span what, const struct address *address,
+                     uint64_t account, int64_t at_us, int64_t life_us) {
+    bool is_new = false;
+    struct burst *burst = find_or_add(bursts, what, address, account, at_us, life_us, &is_new);
+    if (burst && at_us > burst->last_us)
+        burst->last_us = at_us;
+    return !burst || is_new;
+}
+
+bool bursts_restore(struct bursts *bursts, const struct burst *burst) {
+    bool is_new;
+    struct burst *place = table_add(bursts->table, &burst->key, &is_new);
+    if (!place)
+        return false;
+    *place = *burst;
+    place->is_dirty = false;
+    return true;
+}
+
+bool bursts_take_dirty(struct bursts *bursts, struct digest *ret_key) {
+    if (!key_list_take(&bursts->dirty, ret_key))
+        return false;
+    struct burst *burst = table_find(bursts->table, ret_key);
+    if (burst)
+        burst->is_dirty = false;
+    return true;
+}
+
+const struct burst *bursts_find(const struct bursts *bursts, const struct digest *key) {
+    return table_find(bursts->table, key);
+}

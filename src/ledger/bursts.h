@@ -1,0 +1,48 @@
+/* One human mistake counts once.
+ *
+ * A mail program with a wrong password does not fail once: it tries PLAIN and then LOGIN, on five
+ * connections, within a breath. So failures of one address on one account within three seconds are
+ * one. The patience wears off, because guessing programs are fast, too: the first burst may hold
+ * five failures, the next one two, later ones one, until ten quiet minutes have passed. Without an
+ * account's name (Postfix before 3.9 logs none) a burst holds two.
+ *
+ * The same memory answers whether an address has tried that account lately at all, for jails that
+ * count accounts instead of failures.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/hash.h"
+
+#define BURST_US (3 * INT64_C(1000000))
+#define BURST_MEMORY_US (600 * INT64_C(1000000))
+
+struct burst {
+    struct digest key; /* of service, address and account */
+    uint32_t bursts;   /* so far, at most 255 */
+    uint32_t failures; /* in the present one */
+    bool is_dirty;
+    int64_t began_us, last_us;
+};
+
+struct bursts;
+
+struct bursts *bursts_new(uint32_t most);
+struct bursts *bursts_free(struct bursts *bursts);
+
+/* True: this failure belongs to a mistake that was counted. `account`: ledger/account.h. */
+bool bursts_fold(struct bursts *bursts, struct span service, const struct address *address,
+                 uint64_t account, int64_t at_us);
+
+/* True: this address has not tried that account within life_us. `what` keeps askers apart. */
+bool bursts_is_first(struct bursts *bursts, struct span what, const struct address *address,
+                     uint64_t account, int64_t at_us, int64_t life_us);
+
+bool bursts_restore(struct bursts *bursts, const struct burst *burst);
+void bursts_sweep(struct bursts *bursts, int64_t log_time_us);
+bool bursts_take_dirty(struct bursts *bursts, struct digest *ret_key);
+const struct burst *bursts_find(const struct bursts *bursts, const struct digest *key);
