@@ -5,10 +5,9 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <stdio.h>
 
+#include "bans/reason.h"
 #include "base/clock.h"
-#include "base/duration.h"
 
 enum { KNOWN_MOST = 200000, JOINS_MOST = 50000, KEPT_AFTER_BAN = 5, KEPT_EXTRA = 5 };
 #define OLDEST_EVENT_US (7 * DAY_US)
@@ -116,24 +115,6 @@ struct prefix decider_id(const struct decider *decider, const struct config_jail
 
 /* ---- bans ---- */
 
-static void describe_reason(const struct decider *decider, const struct config_jail *jail,
-                            const struct counter *counter, char into[BAN_REASON_MAX]) {
-    char span[DURATION_TEXT_MAX];
-    char find[DURATION_TEXT_MAX];
-    const char *service = jail->counts_returns
-                              ? ""
-                              : decider->config->filters[jail->filter].service;
-    const char *what = jail->counts_returns                ? "bans again"
-                       : strcmp(service, "sshd") == 0      ? "wrong SSH passwords"
-                       : strcmp(service, "dovecot") == 0   ? "wrong mail passwords"
-                       : strncmp(service, "postfix", 7) == 0 ? "wrong SMTP passwords"
-                                                           : "failures";
-    snprintf(into, BAN_REASON_MAX, "%u %s in %s; the limit is %lld in %s (jail %s)",
-             counter->failures, what,
-             duration_format((counter->last_us - counter->began_us) / SECOND_US, span),
-             (long long)jail->max_retry, duration_format(jail->find_seconds, find), jail->name);
-}
-
 static int64_t ban_length(const struct config_jail *jail, uint32_t returns) {
     if (jail->ban_seconds < 0)
         return -1;
@@ -165,7 +146,7 @@ static void make_ban(struct decider *decider, uint16_t number, const struct coun
     ban.returns = count_returns(decider, number, &ban.key.id, now_us);
     int64_t seconds = ban_length(jail, ban.returns);
     ban.until_us = seconds < 0 ? UNTIL_PERMANENT : now_us + seconds * SECOND_US;
-    describe_reason(decider, jail, counter, ban.reason);
+    reason_describe(decider->config, jail, counter, ban.reason);
     decision.cuts = !known_has_prefix(decider->known, &ban.key.id, now_us, NULL);
     decision.is_return = ban.returns > 0;
     decision.ban = bans_add(decider->bans, &ban, decision.cuts);
@@ -198,9 +179,9 @@ static void count_return_elsewhere(struct decider *decider, const struct prefix 
             bans_find(decider->bans, (uint16_t)j, id, now_us) ||
             decider_is_exempt(decider, (uint16_t)j, id))
             continue;
-        const struct counter *counter =
-            ledger_count(decider->ledger, (uint16_t)j, id, now_us, WEIGHT_ONE,
-                         jail->find_seconds * SECOND_US);
+        struct counter *counter = ledger_count(decider->ledger, (uint16_t)j, id, now_us,
+                                               WEIGHT_ONE, jail->find_seconds * SECOND_US);
+        ledger_describe(decider->ledger, counter, 1, PROTOCOL_UNTOLD);
         judge(decider, (uint16_t)j, counter, now_us);
     }
 }
@@ -230,11 +211,20 @@ static void failure_while_banned(struct decider *decider, uint16_t source, uint1
     }
 }
 
-static uint32_t weigh(struct decider *decider, const struct config_filter *filter,
-                      const struct wire_event *event, int64_t at_us) {
-    uint32_t attempts = joins_weigh(decider->joins, span_of(filter->service),
-                                    wire_bytes(event->session), &event->address, at_us,
-                                    event->attempts);
+static struct join_line join_line_of(const struct decider *decider,
+                                     const struct wire_event *event, int64_t at_us) {
+    return (struct join_line){.service = span_of(decider->config->filters[event->filter].service),
+                              .session = wire_bytes(event->session),
+                              .account = wire_bytes(event->account),
+                              .address = event->address,
+                              .database = event->database,
+                              .attempts = event->attempts,
+                              .at_us = at_us};
+}
+
+static uint32_t weigh(struct decider *decider, const struct wire_event *event, int64_t at_us) {
+    struct join_line line = join_line_of(decider, event, at_us);
+    uint32_t attempts = joins_weigh(decider->joins, &line);
     if (attempts > 1 && known_has_account(decider->known, &event->address,
                                           wire_bytes(event->account), at_us))
         attempts = 1;
@@ -268,12 +258,16 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
         failure_while_banned(decider, source, number, ban, at_us, event);
         return;
     }
-    if (attempts == 0) {
+    if (attempts == 0) { /* counted before; but the end of a connection names the protocol */
+        struct counter *told = ledger_find(decider->ledger, number, &id);
+        if (told)
+            ledger_describe(decider->ledger, told, 0, event->protocol);
         keep_evidence(decider, source, number, VERDICT_JOINED, &id, at_us, event);
         return;
     }
     struct counter *counter = ledger_count(decider->ledger, number, &id, at_us,
                                            attempts * WEIGHT_ONE, jail->find_seconds * SECOND_US);
+    ledger_describe(decider->ledger, counter, attempts, event->protocol);
     if ((int64_t)counter->kept < jail->max_retry + KEPT_EXTRA) {
         counter->kept++;
         keep_evidence(decider, source, number, VERDICT_COUNTED, &id, at_us, event);
@@ -303,9 +297,8 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
         return;
     int64_t at_us = event->at_us < now_us ? event->at_us : now_us;
     known_add(decider->known, &event->address, wire_bytes(event->account), at_us);
-    uint32_t back = joins_take_back(decider->joins,
-                                    span_of(decider->config->filters[event->filter].service),
-                                    wire_bytes(event->session), &event->address, at_us);
+    struct join_line line = join_line_of(decider, event, at_us);
+    uint32_t back = joins_take_back(decider->joins, &line);
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
         if (!jail_reads(decider, j, source, event->filter))
             continue;
@@ -331,9 +324,7 @@ void decider_event(struct decider *decider, uint16_t source, const struct wire_e
     int64_t at_us = clamp_time(event->at_us, now_us);
     if (at_us > decider->log_time_us)
         decider->log_time_us = at_us;
-    uint32_t attempts = is_memory ? 0
-                                  : weigh(decider, &decider->config->filters[event->filter],
-                                          event, at_us);
+    uint32_t attempts = is_memory ? 0 : weigh(decider, event, at_us);
     for (uint32_t j = 0; j < decider->config->jail_count; j++)
         if (jail_reads(decider, j, source, event->filter))
             failure_in_jail(decider, source, (uint16_t)j, event, attempts, is_memory, at_us,

@@ -87,7 +87,7 @@ static void send_facts(struct desk *desk, uint64_t client, const struct prefix *
     js *facts = js_object();
     bool is_known = known_has_prefix(desk->decider->known, prefix, now_us, &known);
     js_set_flag(facts, "known", is_known);
-    if (is_known && prefix_is_host(prefix)) {
+    if (is_known) {
         js_set_time(facts, "known_since", known.first_us);
         js_set_time(facts, "known_last", known.last_us);
         js_set_number(facts, "successes", known.successes);

@@ -83,8 +83,8 @@ static void evict_one(struct ledger *ledger, int64_t now_us, int64_t find_us) {
 
 static void begin(struct counter *counter, int64_t at_us) {
     counter->weight = 0;
-    counter->failures = 0;
-    counter->kept = 0;
+    counter->failures = counter->attempts = 0;
+    counter->kept = counter->protocols = 0;
     counter->first_us = counter->last_us = counter->began_us = at_us;
 }
 
@@ -121,6 +121,13 @@ struct counter *ledger_count(struct ledger *ledger, uint16_t jail, const struct 
     return counter;
 }
 
+void ledger_describe(struct ledger *ledger, struct counter *counter, uint32_t attempts,
+                     uint8_t protocol) {
+    counter->attempts += attempts;
+    counter->protocols |= UINT32_C(1) << protocol;
+    mark(ledger, counter);
+}
+
 struct counter *ledger_find(struct ledger *ledger, uint16_t jail, const struct prefix *id) {
     struct ledger_key key = ledger_key_of(jail, id);
     return table_find(ledger->table, &key);
@@ -133,6 +140,7 @@ void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix 
         return;
     counter->weight -= weight < counter->weight ? weight : counter->weight;
     counter->failures -= counter->failures > 0;
+    counter->attempts -= counter->attempts > 0;
     mark(ledger, counter);
 }
 

@@ -38,7 +38,9 @@ struct counter {
     struct ledger_key key;
     uint32_t weight;   /* tenths, after rescaling */
     uint32_t failures; /* events counted since the record began */
+    uint32_t attempts; /* what these events tell of: a line may sum up several */
     uint32_t kept;     /* lines of evidence kept for it */
+    uint32_t protocols; /* by which they came: bit n for enum protocol's n */
     bool is_dirty;
     int64_t first_us, last_us; /* of the rate */
     int64_t began_us;          /* of the record */
@@ -49,11 +51,15 @@ struct ledger;
 struct ledger *ledger_new(uint32_t most);
 struct ledger *ledger_free(struct ledger *ledger);
 uint32_t ledger_size(const struct ledger *ledger);
-uint64_t ledger_evicted(const struct ledger *ledger);
+uint64_t ledger_evicted(const struct ledger *ledger); /* records that went for lack of room */
 
 /* Counts one event and returns its record, good until the next call. find_us is the jail's. */
 struct counter *ledger_count(struct ledger *ledger, uint16_t jail, const struct prefix *id,
                              int64_t at_us, uint32_t weight, int64_t find_us);
+
+/* What is known of the events beyond their weight: how many attempts, and by which protocol. */
+void ledger_describe(struct ledger *ledger, struct counter *counter, uint32_t attempts,
+                     uint8_t protocol);
 
 /* One event of that weight was none after all. */
 void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix *id,

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
 -- What hauberk keeps (src/store/store.h). Times are microseconds UTC, addresses 16 bytes with IPv4
--- mapped, lengths count bits of the family. Schema version 1.
+-- mapped, lengths count bits of the family. Schema version 2.
 CREATE TABLE position (
     source TEXT PRIMARY KEY,
     mark INTEGER NOT NULL, done INTEGER NOT NULL, resume INTEGER NOT NULL,
@@ -10,10 +10,12 @@ CREATE TABLE counter (
     jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL,
     weight INTEGER NOT NULL, failures INTEGER NOT NULL, kept INTEGER NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, began INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, protocols INTEGER NOT NULL,
     PRIMARY KEY (jail, address, length)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE session (
-    key BLOB PRIMARY KEY, counted INTEGER NOT NULL, last INTEGER NOT NULL
+    key BLOB PRIMARY KEY, counted INTEGER NOT NULL, last INTEGER NOT NULL,
+    databases INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE known (
     address BLOB NOT NULL, account INTEGER NOT NULL, kind INTEGER NOT NULL,
@@ -50,4 +52,4 @@ CREATE TABLE history (
 ) STRICT;
 CREATE INDEX history_address ON history (address, at);
 CREATE INDEX history_at ON history (at);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -325,9 +325,10 @@ static struct store_batch *batch_of_everything(void) {
         (struct row_counter){.jail = "sshd",
                              .counter = {.key = {prefix_from("2001:db8:1:2::/64"), 0, 3},
                                          .weight = 15, .failures = 2, .kept = 1,
-                                         .first_us = -1, .last_us = 2, .began_us = INT64_MIN}};
+                                         .first_us = -1, .last_us = 2, .began_us = INT64_MIN,
+                                         .attempts = 9, .protocols = UINT32_MAX}};
     *rows_add(&batch->joins) = (struct row_join){
-        .join = {.key = digest_of(SPAN("x")), .counted = 4, .last_us = 99}};
+        .join = {.key = digest_of(SPAN("x")), .counted = 4, .last_us = 99, .databases = 6}};
     *rows_add(&batch->known) = (struct row_known){
         .entry = {.key = {prefix_from("198.51.100.7").address, UINT64_MAX, KNOWN_PAIR},
                   .first_us = 1, .last_us = 2, .successes = UINT32_MAX}};
@@ -375,10 +376,13 @@ static void every_row_comes_back(void **state) {
     assert_int_equal(counter->kept, counted->kept);
     assert_true(counter->first_us == counted->first_us && counter->last_us == counted->last_us &&
                 counter->began_us == counted->began_us);
+    assert_int_equal(counter->attempts, counted->attempts);
+    assert_int_equal(counter->protocols, counted->protocols);
     assert_int_equal(loaded.join_count, 1);
     assert_true(digest_equals(&loaded.joins[0].join.key, &told->joins.at[0].join.key));
     assert_int_equal(loaded.joins[0].join.counted, 4);
     assert_true(loaded.joins[0].join.last_us == 99);
+    assert_int_equal(loaded.joins[0].join.databases, 6);
     assert_int_equal(loaded.known_count, 1);
     assert_memory_equal(&loaded.known[0].entry.key, &told->known.at[0].entry.key,
                         sizeof(struct known_key));
@@ -723,6 +727,35 @@ static void a_newer_schema_is_left_alone(void **state) {
     assert_int_equal(count_set_aside(), 0);
 }
 
+static void an_older_schema_is_brought_up(void **state) {
+    (void)state;
+    char path[128];
+    sqlite3 *db = NULL;
+    struct store *store = open_store();
+    load(store);
+    commit_and_wait(store, batch_of_everything());
+    store_close(store);
+    snprintf(path, sizeof(path), "%s/hauberk.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "ALTER TABLE counter DROP COLUMN attempts;"
+                                  "ALTER TABLE counter DROP COLUMN protocols;"
+                                  "ALTER TABLE session DROP COLUMN databases;"
+                                  "PRAGMA user_version = 1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    store = open_store();
+    load(store);
+    assert_int_equal(loaded.counter_count, 1);
+    assert_int_equal(loaded.counters[0].counter.attempts, loaded.counters[0].counter.failures);
+    assert_int_equal(loaded.counters[0].counter.protocols, 0);
+    assert_int_equal(loaded.join_count, 1);
+    assert_int_equal(loaded.joins[0].join.databases, 0);
+    commit_and_wait(store, batch_of_everything());
+    store_close(store);
+}
+
 /* ---- killed ---- */
 
 /* Commits as fast as it can: position, counter and history tell the same number. */
@@ -808,6 +841,7 @@ int main(void) {
         TEST(a_file_that_is_no_database_is_set_aside),
         TEST(a_damaged_page_is_found_at_the_start),
         TEST(a_newer_schema_is_left_alone),
+        TEST(an_older_schema_is_brought_up),
         TEST(a_kill_leaves_both_or_neither),
         TEST(what_is_queued_is_finished_at_the_end),
     };
