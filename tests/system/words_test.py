@@ -322,3 +322,59 @@ def test_live_is_for_the_group_and_nobody_else():
         answer = run("ip", "netns", "exec", world.guard, *stranger,
                      str(world.build / "src" / "hauberk"), *world.folders, "live", check=False)
         assert answer.returncode == 1 and "member of group hauberk" in answer.stderr, answer.stderr
+
+
+def test_replay_is_one_page():
+    """Of fixed lines: an attacker who comes back, a user who errs too often, a guess that succeeds."""
+    def ssh(day, clock, address, what="Failed password", user="root"):
+        return f"2026-11-{day:02}T{clock}+00:00 mx sshd[{address.rpartition('.')[2]}]: {what} for " \
+               f"{user} from {address} port 40022 ssh2\n"
+    lines = [ssh(1, f"10:00:{i:02}", "203.0.113.5") for i in range(3)]
+    lines += [ssh(2, f"10:00:{i:02}", "203.0.113.5") for i in range(4)]
+    lines += [ssh(3, "09:00:00", "198.51.100.7", "Accepted password", "alice")]
+    lines += [ssh(3, f"09:10:{i:02}", "198.51.100.7", user="alice") for i in range(3)]
+    lines += [ssh(4, f"12:00:{i:02}", "203.0.113.6") for i in range(3)]
+    lines += [ssh(4, "12:00:09", "203.0.113.6", "Accepted password")]
+    with make_world() as world:
+        log = world.folder / "log" / "auth.log"
+        log.write_text("".join(lines))
+        answer = run(str(world.build / "src" / "hauberk"), *world.folders, "replay", str(log),
+                     check=False, env=dict(os.environ, TZ="UTC"))
+        reason = "3 wrong SSH passwords in 2 s; the limit is 3 in 10 m (jail sshd)"
+        wanted = f"""\
+15 lines of 1 file, logins from  1 Nov 10:00 to  4 Nov 12:00; read in T s, nothing enforced.
+
+jail               failures     logins     bans
+dovecot                   0          0        0
+postfix-sasl              0          0        0
+recidive                  0          0        0
+sshd                     13          2        4
+
+! Your own users who would have been banned (1):
+   3 Nov 09:10:02  198.51.100.7             {reason}; 1 login had succeeded before
+
+! Suspicious: logins after the failures (1):
+   4 Nov 12:00:02  203.0.113.6              {reason}; 1 login succeeded
+
+Banned most, of 3 addresses:
+  203.0.113.5                 2 bans     6 failures   last: {reason}
+  198.51.100.7                1 ban      3 failures   last: {reason}
+  203.0.113.6                 1 ban      3 failures   last: {reason}
+"""
+        said = re.sub(r"[0-9.]+ s, nothing", "T s, nothing", answer.stdout)
+        assert said == wanted, f"\n{said}\nis not\n{wanted}"
+        assert answer.returncode == 3
+        every = run(str(world.build / "src" / "hauberk"), *world.folders, "replay", "--bans",
+                    str(log), check=False, env=dict(os.environ, TZ="UTC")).stdout.splitlines()
+        assert every[0] == f"   1 Nov 10:00:02  203.0.113.5              {reason}", every[0]
+        assert len([line for line in every if line.startswith("   ")]) == 4 + 2
+        told = json.loads(run(str(world.build / "src" / "hauberk"), *world.folders, "replay",
+                              "--json", str(log), check=False).stdout)
+        assert [(b["address"], b["collateral"], b["suspicious"]) for b in told["bans"]] == [
+            ("203.0.113.5", 0, 0), ("203.0.113.5", 0, 0), ("198.51.100.7", 1, 0),
+            ("203.0.113.6", 0, 1)]
+        assert told["first"] == "2026-11-01T10:00:00Z" and told["last"] == "2026-11-04T12:00:09Z"
+        log.write_text("")
+        answer = run(str(world.build / "src" / "hauberk"), *world.folders, "replay", str(log),
+                     check=False)
+        assert answer.returncode == 0 and "Nobody would have been banned.\n" in answer.stdout
