@@ -5,11 +5,10 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <stdio.h>
 
+#include "bans/reason.h"
 #include "bans/weighing.h"
 #include "base/clock.h"
-#include "base/duration.h"
 
 enum {
     KNOWN_MOST = 200000,
@@ -127,50 +126,6 @@ struct prefix decider_id(const struct decider *decider, const struct config_jail
 
 /* ---- bans ---- */
 
-/* Which of a jail's limits was reached. */
-enum ban_cause { CAUSE_LIMIT, CAUSE_OWN_LIMIT, CAUSE_SLOW };
-
-static const char *name_failures(const struct decider *decider, const struct config_jail *jail) {
-    if (jail->counts == COUNTS_RETURNS)
-        return "bans again";
-    if (jail->counts == COUNTS_ACCOUNTS)
-        return "addresses that do not exist";
-    const char *service = decider->config->filters[jail->filter].service;
-    return strcmp(service, "sshd") == 0          ? "wrong SSH passwords"
-           : strcmp(service, "dovecot") == 0     ? "wrong mail passwords"
-           : strncmp(service, "postfix", 7) == 0 ? "wrong SMTP passwords"
-                                                 : "failures";
-}
-
-static void describe_limit(const struct config_jail *jail, enum ban_cause cause,
-                           struct text *text) {
-    char find[DURATION_TEXT_MAX];
-    duration_format(cause == CAUSE_SLOW ? jail->slow_find_seconds : jail->find_seconds, find);
-    if (cause == CAUSE_LIMIT)
-        text_add_format(text, "the limit is %lld in %s", (long long)jail->max_retry, find);
-    else if (cause == CAUSE_OWN_LIMIT)
-        text_add_format(text, "the limit of accounts that log in from here is %lld in %s",
-                        (long long)jail->max_retry * OWN_FACTOR, find);
-    else
-        text_add_format(text, "the slow limit is %lld in %s", (long long)jail->slow_max_retry,
-                        find);
-}
-
-static void describe_reason(const struct decider *decider, const struct config_jail *jail,
-                            const struct counter *counter, enum ban_cause cause,
-                            char into[BAN_REASON_MAX]) {
-    char span[DURATION_TEXT_MAX];
-    cleanup_text struct text text = {0};
-    text_add_format(&text, "%u %s in %s", counter->failures, name_failures(decider, jail),
-                    duration_format((counter->last_us - counter->began_us) / SECOND_US, span));
-    if (cause == CAUSE_SLOW && counter_accounts(counter) == COUNTER_ACCOUNTS)
-        text_add_format(&text, " on %d accounts or more", COUNTER_ACCOUNTS);
-    text_add_string(&text, "; ");
-    describe_limit(jail, cause, &text);
-    text_add_format(&text, " (jail %s)", jail->name);
-    safe_copy(into, BAN_REASON_MAX, text_span(&text));
-}
-
 /* Doubled for each return, up to bantime.maxtime. */
 static int64_t ban_length(const struct config_jail *jail, enum ban_cause cause, uint32_t returns) {
     int64_t seconds = cause == CAUSE_SLOW ? jail->slow_ban_seconds : jail->ban_seconds;
@@ -213,7 +168,7 @@ static void make_ban(struct decider *decider, uint16_t number, const struct coun
     ban.returns = count_returns(decider, number, &ban.key.id, now_us);
     int64_t seconds = ban_length(jail, cause, ban.returns);
     ban.until_us = seconds < 0 ? UNTIL_PERMANENT : now_us + seconds * SECOND_US;
-    describe_reason(decider, jail, counter, cause, ban.reason);
+    reason_describe(decider->config, jail, counter, cause, ban.reason);
     decision.cuts = !known_has_prefix(decider->known, &ban.key.id, now_us, NULL);
     decision.is_return = ban.returns > 0;
     decision.ban = bans_add(decider->bans, &ban, decision.cuts);
@@ -266,7 +221,7 @@ static void count_return_elsewhere(struct decider *decider, const struct prefix 
             decider_is_exempt(decider, (uint16_t)j, id))
             continue;
         struct ledger_key key = ledger_key_of((uint16_t)j, id);
-        static const struct failure one = {.weight = WEIGHT_ONE};
+        static const struct failure one = {.weight = WEIGHT_ONE, .attempts = 1};
         const struct counter *counter =
             ledger_count(decider->ledger, &key, now_us, &one, jail->find_seconds * SECOND_US);
         (void)judge(decider, (uint16_t)j, counter, now_us);
@@ -362,10 +317,15 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
         failure_while_banned(decider, source, number, ban, at_us, event);
         return;
     }
-    if (measured->attempts == 0)
+    if (measured->attempts == 0) { /* counted before; but the end of a connection names the protocol */
+        struct ledger_key key = ledger_key_of(number, &id);
+        struct counter *told = ledger_find(decider->ledger, &key);
+        if (told)
+            ledger_describe(decider->ledger, told, event->protocol);
         keep_evidence(decider, source, number, VERDICT_JOINED, &id, at_us, event);
-    else
+    } else {
         count_failure(decider, source, number, &id, event, measured, at_us, now_us);
+    }
 }
 
 static bool jail_reads(const struct decider *decider, uint32_t number, uint16_t source,
@@ -415,9 +375,8 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
     if (!is_memory)
         suspect(decider, source, event, at_us, now_us);
     known_add(decider->known, &event->address, wire_bytes(event->account), at_us);
-    uint32_t back = joins_take_back(decider->joins,
-                                    span_of(decider->config->filters[event->filter].service),
-                                    wire_bytes(event->session), &event->address, at_us);
+    struct join_line line = weigh_join_line(decider, event, at_us);
+    uint32_t back = joins_take_back(decider->joins, &line);
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
         if (!jail_reads(decider, j, source, event->filter))
             continue;

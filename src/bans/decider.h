@@ -75,7 +75,7 @@ struct decider {
     void *context;
     bool observes;             /* decides and tells, orders nothing */
     bool reads_all;            /* replay: every jail reads every source */
-    struct prefix *own;        /* from the enforcer, and spared logins */
+    struct prefix *own;        /* this machine's, as the enforcer tells them */
     uint32_t own_count, own_room;
     uint64_t jails_of_source[SOURCES_MAX]; /* bit j: jail j reads it */
     struct jail_counts {

@@ -6,21 +6,31 @@
 #include "base/clock.h"
 #include "ledger/account.h"
 
+struct join_line weigh_join_line(const struct decider *decider, const struct wire_event *event,
+                                 int64_t at_us) {
+    return (struct join_line){.service = span_of(decider->config->filters[event->filter].service),
+                              .session = wire_bytes(event->session),
+                              .account = wire_bytes(event->account),
+                              .address = event->address,
+                              .database = event->database,
+                              .attempts = event->attempts,
+                              .at_us = at_us};
+}
+
 struct measured weigh_event(struct decider *decider, const struct wire_event *event,
                             int64_t at_us) {
-    struct span service = span_of(decider->config->filters[event->filter].service);
-    struct span account = wire_bytes(event->account);
+    struct join_line line = weigh_join_line(decider, event, at_us);
     struct measured measured = {
-        .attempts = joins_weigh(decider->joins, service, wire_bytes(event->session),
-                                &event->address, at_us, event->attempts),
-        .account = account_identity(account),
+        .attempts = joins_weigh(decider->joins, &line),
+        .account = account_identity(line.account),
+        .protocol = event->protocol,
         .is_unknown = event->no_such_account,
-        .is_own = known_has_account(decider->known, &event->address, account, at_us)};
+        .is_own = known_has_account(decider->known, &event->address, line.account, at_us)};
     if (measured.attempts > 1 && measured.is_own)
         measured.attempts = 1;
     /* A line that sums up a connection has nothing to fold: the lines it sums up had. */
     if (measured.attempts > 0 && event->attempts == 0)
-        measured.is_folded = bursts_fold(decider->bursts, service, &event->address,
+        measured.is_folded = bursts_fold(decider->bursts, line.service, &event->address,
                                          measured.account, at_us);
     return measured;
 }
@@ -28,7 +38,10 @@ struct measured weigh_event(struct decider *decider, const struct wire_event *ev
 static struct failure weigh_account(struct decider *decider, const struct config_jail *jail,
                                     const struct measured *measured,
                                     const struct address *address, int64_t at_us) {
-    struct failure failure = {.account = measured->account, .is_unknown = measured->is_unknown};
+    struct failure failure = {.attempts = 1,
+                              .account = measured->account,
+                              .protocol = measured->protocol,
+                              .is_unknown = measured->is_unknown};
     struct prefix host = prefix_of(address);
     if (!bursts_is_first(decider->bursts, span_of(jail->name), address, measured->account, at_us,
                          jail->find_seconds * SECOND_US))
@@ -43,7 +56,10 @@ struct failure weigh_in_jail(struct decider *decider, const struct config_jail *
                              int64_t at_us) {
     if (jail->counts == COUNTS_ACCOUNTS)
         return weigh_account(decider, jail, measured, address, at_us);
-    struct failure failure = {.account = measured->account, .is_unknown = measured->is_unknown};
+    struct failure failure = {.attempts = measured->attempts,
+                              .account = measured->account,
+                              .protocol = measured->protocol,
+                              .is_unknown = measured->is_unknown};
     if (!jail->is_humane)
         failure.weight = measured->attempts * WEIGHT_ONE;
     else if (measured->is_folded)

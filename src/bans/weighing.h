@@ -14,12 +14,17 @@ enum { OWN_FACTOR = 5, UNKNOWN_WEIGHT = 15 }; /* tenths: one and a half */
 struct measured {
     uint32_t attempts;
     uint64_t account; /* ledger/account.h */
+    uint8_t protocol; /* enum protocol */
     bool is_folded, is_unknown;
     bool is_own; /* that account has logged in from there within 30 days */
 };
 
 /* Notes the event in joins and bursts: once for each event. */
 struct measured weigh_event(struct decider *decider, const struct wire_event *event, int64_t at_us);
+
+/* What it says of a login. */
+struct join_line weigh_join_line(const struct decider *decider, const struct wire_event *event,
+                                 int64_t at_us);
 
 /* What it weighs in that jail; all zero: it is noted only. */
 struct failure weigh_in_jail(struct decider *decider, const struct config_jail *jail,

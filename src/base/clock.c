@@ -43,12 +43,21 @@ const char *clock_format_utc(int64_t at_us, char into[CLOCK_TEXT_MAX]) {
     return into;
 }
 
-const char *clock_format_local(int64_t at_us, int64_t now_us, char into[CLOCK_TEXT_MAX]) {
+static const char *format_local(int64_t at_us, int64_t now_us, const char *today_format,
+                                const char *other_format, char into[CLOCK_TEXT_MAX]) {
     struct tm parts = local_parts(at_us);
     struct tm today = local_parts(now_us);
     bool is_today = parts.tm_year == today.tm_year && parts.tm_yday == today.tm_yday;
-    strftime(into, CLOCK_TEXT_MAX, is_today ? "%H:%M:%S" : "%e %b %H:%M:%S", &parts);
+    strftime(into, CLOCK_TEXT_MAX, is_today ? today_format : other_format, &parts);
     return into;
+}
+
+const char *clock_format_local(int64_t at_us, int64_t now_us, char into[CLOCK_TEXT_MAX]) {
+    return format_local(at_us, now_us, "%H:%M:%S", "%e %b %H:%M:%S", into);
+}
+
+const char *clock_format_minute(int64_t at_us, int64_t now_us, char into[CLOCK_TEXT_MAX]) {
+    return format_local(at_us, now_us, "%H:%M", "%e %b %H:%M", into);
 }
 
 int64_t clock_days(int year, int month, int day) {

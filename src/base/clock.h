@@ -23,6 +23,9 @@ const char *clock_format_utc(int64_t at_us, char into[CLOCK_TEXT_MAX]);
 /* "12:33:51" today, "20 Nov 12:33:51" on other days, in local time. */
 const char *clock_format_local(int64_t at_us, int64_t now_us, char into[CLOCK_TEXT_MAX]);
 
+/* The same without seconds: "14:32", "20 Nov 14:32". */
+const char *clock_format_minute(int64_t at_us, int64_t now_us, char into[CLOCK_TEXT_MAX]);
+
 /* Days since 1970-01-01 of a Gregorian date; month 1-12, day 1-31, not checked. */
 int64_t clock_days(int year, int month, int day);
 

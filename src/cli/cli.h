@@ -31,6 +31,9 @@ bool cli_take_option(struct cli *cli, const char *name, const char **ret_value);
 /* Reads the configuration with the folders of the command line; NULL after saying why not. */
 struct config *cli_read_config(const struct cli *cli);
 
+/* A connection to hauberkd; EXIT_FAILED after saying why not, or -ENOENT as below. */
+must_use int cli_connect(const struct cli *cli, int *ret_fd);
+
 /* Asks hauberkd; rows go to `each`. Prints the answer's text. Exit code, or -ENOENT when no
  * hauberkd runs (nothing printed then). */
 int cli_ask(const struct cli *cli, const char *word, js *args,

@@ -71,20 +71,23 @@ struct config *cli_read_config(const struct cli *cli) {
     return config;
 }
 
+int cli_connect(const struct cli *cli, int *ret_fd) {
+    int error = client_open(cli->runtime_folder, ret_fd);
+    if (error == -EACCES)
+        return cli_fail(EXIT_FAILED, "you may not talk to hauberkd: become root, or a member of "
+                                     "group hauberk");
+    return error < 0 ? -ENOENT : EXIT_FINE;
+}
+
 int cli_ask(const struct cli *cli, const char *word, js *args,
             bool (*each)(void *context, const js *row), void *context) {
     cleanup_close int fd = -1;
     cleanup_text struct text text = {0};
     struct why why = {0};
-    int error = client_open(cli->runtime_folder, &fd);
-    if (error == -EACCES) {
+    int connected = cli_connect(cli, &fd);
+    if (connected != EXIT_FINE) {
         js_free(args);
-        return cli_fail(EXIT_FAILED, "you may not talk to hauberkd: become root, or a member of "
-                                     "group hauberk");
-    }
-    if (error < 0) {
-        js_free(args);
-        return -ENOENT;
+        return connected;
     }
     int exit_code = client_ask(fd, word, args, strcmp(word, "watch") == 0 ? -1 : 30, each, context,
                                &text, &why);

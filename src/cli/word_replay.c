@@ -13,12 +13,11 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 #include "bans/decider.h"
 #include "base/clock.h"
-#include "base/duration.h"
 #include "cli/cli.h"
+#include "cli/replayed.h"
 #include "match/match.h"
 #include "sandbox/sandbox.h"
 #include "sources/stream.h"
@@ -43,24 +42,13 @@ struct family {
     bool is_over;
 };
 
-struct replayed_ban {
-    struct prefix id;
-    uint16_t jail;
-    uint32_t failures;
-    int64_t at_us, until_us, first_us;
-    uint32_t known_before; /* successes from there when it was banned */
-    bool was_known_first;  /* before its first failure */
-    char reason[BAN_REASON_MAX];
-};
-
 struct replay {
     struct decider *decider;
     struct family families[FAMILIES_MAX];
     uint32_t family_count;
     int64_t now_us, swept_us;
-    uint64_t bytes, failures, successes;
-    struct replayed_ban *bans;
-    size_t ban_count, ban_room;
+    struct replayed found;
+    size_t ban_room;
     int64_t real_now_us;
 };
 
@@ -182,7 +170,7 @@ static int read_block(struct replay *replay, struct family *family) {
         match_feed(family->match, block, family->ordinal, replay->real_now_us, take_event, family);
     family->offset += used;
     family->ordinal += used;
-    replay->bytes += used;
+    replay->found.bytes += used;
     return EXIT_FINE;
 }
 
@@ -212,14 +200,16 @@ static int run(struct replay *replay) {
         const struct wire_event *event = &family->events[family->next++];
         if (event->at_us > replay->now_us)
             replay->now_us = event->at_us;
+        if (replay->found.first_us == 0 || event->at_us < replay->found.first_us)
+            replay->found.first_us = event->at_us;
         if (replay->now_us - replay->swept_us > SWEEP_EVERY_LOG_US) {
             decider_sweep(replay->decider, replay->now_us);
             replay->swept_us = replay->now_us;
         }
         if (event->kind == EVENT_FAILURE)
-            replay->failures++;
+            replay->found.failures++;
         else
-            replay->successes++;
+            replay->found.successes++;
         decider_event(replay->decider, 0, event, false, replay->now_us);
         if (fill(replay, family) != EXIT_FINE)
             return EXIT_FAILED;
@@ -231,129 +221,46 @@ static int run(struct replay *replay) {
 
 static void note_ban(void *context, const struct decision *decision) {
     struct replay *replay = context;
+    struct replayed *found = &replay->found;
     struct known_entry known;
-    if (replay->ban_count == replay->ban_room) {
+    if (found->ban_count == replay->ban_room) {
         replay->ban_room = replay->ban_room ? replay->ban_room * 2 : 64;
-        replay->bans = realloc(replay->bans, replay->ban_room * sizeof(*replay->bans));
-        must(replay->bans);
+        found->bans = realloc(found->bans, replay->ban_room * sizeof(*found->bans));
+        must(found->bans);
     }
-    struct replayed_ban *ban = &replay->bans[replay->ban_count++];
+    struct replayed_ban *ban = &found->bans[found->ban_count++];
     *ban = (struct replayed_ban){.id = decision->ban->key.id,
                                  .jail = decision->ban->key.jail,
                                  .failures = decision->ban->failures,
                                  .at_us = decision->ban->since_us,
-                                 .until_us = decision->ban->until_us,
-                                 .first_us = decision->first_us};
+                                 .until_us = decision->ban->until_us};
     memcpy(ban->reason, decision->ban->reason, sizeof(ban->reason));
-    if (known_has_prefix(replay->decider->known, &ban->id, replay->now_us, &known)) {
-        ban->known_before = known.successes;
-        ban->was_known_first = known.first_us < ban->first_us;
-    }
+    /* Successes before its first failure: one's own users, hit. */
+    if (known_has_prefix(replay->decider->known, &ban->id, replay->now_us, &known) &&
+        known.first_us < decision->first_us)
+        ban->collateral = known.successes;
 }
 
-/* Successes before its first failure are one's own users hit; those after it are the intruder's. */
-static uint32_t collateral_of(const struct replayed_ban *ban) {
-    return ban->was_known_first ? ban->known_before : 0;
-}
-
-static uint32_t suspicious_of(const struct replay *replay, const struct replayed_ban *ban) {
+/* Those after it are the intruder's, and known when all is read. */
+static void find_suspicious(struct replay *replay) {
     struct known_entry known;
-    if (!known_has_prefix(replay->decider->known, &ban->id, replay->now_us, &known))
-        return 0;
-    return known.successes - collateral_of(ban);
+    for (size_t i = 0; i < replay->found.ban_count; i++) {
+        struct replayed_ban *ban = &replay->found.bans[i];
+        if (known_has_prefix(replay->decider->known, &ban->id, replay->now_us, &known) &&
+            known.successes > ban->collateral)
+            ban->suspicious = known.successes - ban->collateral;
+    }
 }
 
-/* ---- telling ---- */
-
-static uint64_t lines_of(const struct replay *replay) {
-    uint64_t lines = 0;
+static void sum_up(struct replay *replay, uint32_t logs, double seconds) {
+    struct replayed *found = &replay->found;
+    find_suspicious(replay);
     for (uint32_t i = 0; i < replay->family_count; i++)
-        lines += match_counts(replay->families[i].match)->lines;
-    return lines;
-}
-
-static double cpu_seconds(void) {
-    struct rusage usage;
-    must(getrusage(RUSAGE_SELF, &usage) == 0);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-/* Written piece by piece: as one JSON value in memory it would be larger than everything else. */
-static void print_json(const struct replay *replay, double seconds) {
-    const struct config *config = replay->decider->config;
-    cleanup_text struct text text = {0};
-    text_add_format(&text,
-                    "{\n  \"lines\": %llu,\n  \"bytes\": %llu,\n"
-                    "  \"events\": {\"failure\": %llu, \"success\": %llu},\n  \"jails\": {",
-                    (unsigned long long)lines_of(replay), (unsigned long long)replay->bytes,
-                    (unsigned long long)replay->failures, (unsigned long long)replay->successes);
-    const char *comma = "";
-    for (uint32_t j = 0; j < config->jail_count; j++) {
-        if (!config->jails[j].is_enabled)
-            continue;
-        text_add_format(&text, "%s\n    ", comma);
-        text_add_json(&text, span_of(config->jails[j].name));
-        text_add_format(&text, ": {\"failures\": %llu, \"successes\": %llu, \"bans\": %llu}",
-                        (unsigned long long)replay->decider->jail_counts[j].failures,
-                        (unsigned long long)replay->decider->jail_counts[j].successes,
-                        (unsigned long long)replay->decider->jail_counts[j].bans);
-        comma = ",";
-    }
-    text_add_string(&text, "\n  },\n  \"bans\": [");
-    for (size_t i = 0; i < replay->ban_count; i++) {
-        const struct replayed_ban *ban = &replay->bans[i];
-        char address[PREFIX_TEXT_MAX];
-        char at[CLOCK_TEXT_MAX];
-        char until[CLOCK_TEXT_MAX];
-        text_add_format(&text, "%s\n    {\"address\": \"%s\", \"prefix\": %u, \"jail\": ",
-                        i ? "," : "", address_format(&ban->id.address, address), ban->id.length);
-        text_add_json(&text, span_of(decider_jail_name(replay->decider, ban->jail)));
-        text_add_format(&text, ", \"at\": \"%s\", \"until\": ", clock_format_utc(ban->at_us, at));
-        if (ban->until_us > 0)
-            text_add_format(&text, "\"%s\"", clock_format_utc(ban->until_us, until));
-        else
-            text_add_string(&text, "null");
-        text_add_format(&text, ", \"failures\": %u, \"reason\": ", ban->failures);
-        text_add_json(&text, span_of(ban->reason));
-        text_add_format(&text, ", \"collateral\": %u, \"suspicious\": %u}", collateral_of(ban),
-                        suspicious_of(replay, ban));
-        fputs(text.at, stdout);
-        text_clear(&text);
-    }
-    text_add_format(&text, "%s],\n  \"seconds\": %.3f,\n  \"cpu_seconds\": %.3f\n}\n",
-                    replay->ban_count ? "\n  " : "", seconds, cpu_seconds());
-    fputs(text.at, stdout);
-}
-
-static void print_bans(const struct replay *replay) {
-    for (size_t i = 0; i < replay->ban_count; i++) {
-        const struct replayed_ban *ban = &replay->bans[i];
-        char address[PREFIX_TEXT_MAX];
-        char at[CLOCK_TEXT_MAX];
-        uint32_t collateral = collateral_of(ban);
-        uint32_t suspicious = suspicious_of(replay, ban);
-        printf("%s  %-24s %s\n", clock_format_local(ban->at_us, 0, at),
-               prefix_format(&ban->id, address), ban->reason);
-        if (collateral)
-            printf("    ! one of yours: %u logins had succeeded from there before\n", collateral);
-        if (suspicious)
-            printf("    ! suspicious: %u logins succeeded from there after its failures\n",
-                   suspicious);
-    }
-}
-
-static void print_text(const struct replay *replay, double seconds) {
-    const struct config *config = replay->decider->config;
-    print_bans(replay);
-    printf("\n%-16s %10s %10s %8s\n", "jail", "failures", "successes", "bans");
-    for (uint32_t j = 0; j < config->jail_count; j++)
-        if (config->jails[j].is_enabled)
-            printf("%-16s %10llu %10llu %8llu\n", config->jails[j].name,
-                   (unsigned long long)replay->decider->jail_counts[j].failures,
-                   (unsigned long long)replay->decider->jail_counts[j].successes,
-                   (unsigned long long)replay->decider->jail_counts[j].bans);
-    printf("%llu lines in %.2f s.\n", (unsigned long long)lines_of(replay), seconds);
+        found->lines += match_counts(replay->families[i].match)->lines;
+    found->decider = replay->decider;
+    found->last_us = replay->now_us;
+    found->logs = logs;
+    found->seconds = seconds;
 }
 
 /* ---- the word ---- */
@@ -413,18 +320,6 @@ static int compile(const struct config *config, struct filter_rules **rules, uin
     return EXIT_FINE;
 }
 
-static int tell(const struct replay *replay, bool wants_json, double seconds) {
-    if (wants_json)
-        print_json(replay, seconds);
-    else
-        print_text(replay, seconds);
-    fflush(stdout);
-    for (size_t i = 0; i < replay->ban_count; i++)
-        if (collateral_of(&replay->bans[i]))
-            return EXIT_LOOK;
-    return EXIT_FINE;
-}
-
 int word_replay(struct cli *cli) {
     static struct replay replay;
     static struct log logs[FILES_MAX];
@@ -434,6 +329,7 @@ int word_replay(struct cli *cli) {
     uint32_t rule_count = 0;
     int64_t started_us = clock_monotonic_us();
     bool as_of_now = cli_take_flag(cli, "--as-of-now");
+    bool wants_bans = cli_take_flag(cli, "--bans");
     if (cli->argument_count == 0 || cli->argument_count > FILES_MAX)
         return cli_fail(EXIT_USAGE, "replay wants one to %d files", FILES_MAX);
     struct config *config = cli_read_config(cli);
@@ -453,5 +349,12 @@ int word_replay(struct cli *cli) {
             EXIT_FINE ||
         run(&replay) != EXIT_FINE)
         return EXIT_FAILED;
-    return tell(&replay, cli->wants_json, (double)(clock_monotonic_us() - started_us) / 1e6);
+    sum_up(&replay, (uint32_t)cli->argument_count,
+           (double)(clock_monotonic_us() - started_us) / 1e6);
+    if (cli->wants_json)
+        replayed_print_json(&replay.found);
+    else
+        replayed_print_page(&replay.found, wants_bans);
+    fflush(stdout);
+    return replayed_hits_own_users(&replay.found) ? EXIT_LOOK : EXIT_FINE;
 }

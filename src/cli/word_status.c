@@ -61,6 +61,10 @@ static void print_status(const js *status) {
     if (store_error)
         printf("! The state cannot be stored since %s: %s. Bans go on; make room on the disk.\n",
                js_string(status, "store_error_since", "?"), store_error);
+    int64_t evicted = js_number(status, "counts_evicted", 0);
+    if (evicted)
+        printf("! %lld counts were forgotten for lack of room; raise ledger-addresses\n",
+               (long long)evicted);
     if (!js_flag(status, "jit", true))
         printf("! The regex compiler is off (no executable memory allowed): matching is slower.\n");
     print_sources(js_get(status, "sources"));

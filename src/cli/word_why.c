@@ -39,14 +39,15 @@ static void print_ban(const char *subject, const js *ban, const struct answer *a
     bool is_enforced = js_flag(ban, "enforced", false);
     printf("%s may not reach %s ", subject, js_string(ban, "ports", "its ports"));
     if (until_us)
-        printf("until %s (%s more).", clock_format_local(until_us, now_us, until),
+        printf("until %s (%s more).", clock_format_minute(until_us, now_us, until),
                duration_format((until_us - now_us) / SECOND_US, left));
     else
         printf("until somebody lifts the ban.");
     int64_t packets = js_number(answer->kernel, "packets", 0);
     const char *why_not = js_string(answer->facts, "why_not", NULL);
     if (is_enforced && js_flag(answer->kernel, "in_kernel", false))
-        printf("  In the kernel: yes, %lld packets refused.\n", (long long)packets);
+        printf("  In the kernel: yes, %lld packet%s refused.\n", (long long)packets,
+               packets == 1 ? "" : "s");
     else
         printf("  In the kernel: no%s%s.\n", why_not ? " - " : "", why_not ? why_not : "");
     printf("Why: %s.\n", js_string(ban, "reason", ""));
@@ -94,17 +95,25 @@ static void print_evidence(const js *evidence, int64_t now_us, bool is_account) 
     }
 }
 
-static void print_known(const js *facts, const js *bans) {
+static const char *times_of(int64_t count, char into[32]) {
+    snprintf(into, 32, count == 1 ? "once" : "%lld times", (long long)count);
+    return into;
+}
+
+static void print_known(const js *facts, const js *bans, int64_t now_us) {
     int64_t returns = 0;
+    char times[32];
     for (size_t i = 0; i < js_count(bans); i++)
         if (js_number(js_at(bans, i), "returns", 0) > returns)
             returns = js_number(js_at(bans, i), "returns", 0);
     if (js_flag(facts, "exempt", false))
         printf("Never banned: it is this machine's own, its gateway, or in `admin`.\n");
+    char last[CLOCK_TEXT_MAX];
+    int64_t successes = js_number(facts, "successes", 0);
     if (js_flag(facts, "known", false))
-        printf("Known here? Yes: %lld logins succeeded from it, the last at %s.",
-               (long long)js_number(facts, "successes", 0),
-               js_string(facts, "known_last", "an unknown time"));
+        printf("Known here? Yes: %lld login%s succeeded from it, the last at %s.",
+               (long long)successes, successes == 1 ? "" : "s",
+               clock_format_local(cli_time(facts, "known_last"), now_us, last));
     else
         printf("Known here? No: no login from this address ever succeeded.");
     if (js_count(bans) == 0)
@@ -112,8 +121,7 @@ static void print_known(const js *facts, const js *bans) {
     else if (returns == 0)
         printf("   Returns: first ban.\n");
     else
-        printf("   Returns: it came back %lld times; each ban is twice as long.\n",
-               (long long)returns);
+        printf("   Returns: it came back %s; each ban is twice as long.\n", times_of(returns, times));
 }
 
 static void print_answer(const char *subject, const struct answer *answer) {
@@ -131,7 +139,7 @@ static void print_answer(const char *subject, const struct answer *answer) {
         printf("(The database does not answer: lines are not shown.)\n");
     if (is_account)
         return;
-    print_known(answer->facts, answer->bans);
+    print_known(answer->facts, answer->bans, now_us);
     if (js_count(answer->bans))
         printf("Let it in now:   hauberk unban %s\n", subject);
 }

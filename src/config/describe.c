@@ -9,6 +9,15 @@
 
 enum { ORIGIN_COLUMN = 48 };
 
+/* A jail that counts returns reads no log: what is set about logs means nothing to it. */
+static bool is_meaningless(const struct setting *setting, const struct config_jail *jail) {
+    static const char *const about_logs[] = {"filter", "logpath", "backend"};
+    for (size_t i = 0; jail && jail->counts == COUNTS_RETURNS && i < ELEMENTS_OF(about_logs); i++)
+        if (strcmp(setting->key, about_logs[i]) == 0)
+            return true;
+    return false;
+}
+
 static void describe_line(struct text *text, const struct setting *setting,
                           const struct config_shown *shown) {
     size_t from = text->length;
@@ -25,20 +34,22 @@ static void describe_line(struct text *text, const struct setting *setting,
     }
 }
 
-static void describe_block(struct text *text, const char *header, const char *name,
+/* jail: NULL for a section that is none. */
+static void describe_block(struct text *text, const struct config_jail *jail,
                            const struct setting *settings, size_t count,
                            const struct config_shown *all) {
-    text_add_format(text, "[%s%s]\n", header, name);
+    text_add_format(text, "[%s%s]\n", jail ? "jail " : "hauberk", jail ? jail->name : "");
     for (size_t i = 0; i < count; i++)
-        describe_line(text, &settings[i], &all[i]);
+        if (!is_meaningless(&settings[i], jail))
+            describe_line(text, &settings[i], &all[i]);
     text_add_char(text, '\n');
 }
 
 static void describe_as_text(const struct config *config, struct text *text) {
-    describe_block(text, "hauberk", "", hauberk_settings, hauberk_setting_count,
+    describe_block(text, NULL, hauberk_settings, hauberk_setting_count,
                    config->inside->hauberk);
     for (uint32_t i = 0; i < config->jail_count; i++)
-        describe_block(text, "jail ", config->jails[i].name, jail_settings, jail_setting_count,
+        describe_block(text, &config->jails[i], jail_settings, jail_setting_count,
                        config->inside->jail_shown[i]);
     for (uint32_t i = 0; i < config->notice_count; i++) {
         char line[1024];
@@ -92,11 +103,16 @@ static void add_paths(struct text *text, const struct config_jail *jail) {
     text_add_char(text, ']');
 }
 
-static void add_settings(struct text *text, const struct setting *settings, size_t count,
+static void add_settings(struct text *text, const struct config_jail *jail,
+                         const struct setting *settings, size_t count,
                          const struct config_shown *all, const void *object) {
+    const char *comma = "";
     text_add_char(text, '{');
     for (size_t i = 0; i < count; i++) {
-        text_add_format(text, "%s\"%s\":{\"value\":", i ? "," : "", settings[i].key);
+        if (is_meaningless(&settings[i], jail))
+            continue;
+        text_add_format(text, "%s\"%s\":{\"value\":", comma, settings[i].key);
+        comma = ",";
         if (settings[i].type == TYPE_PATHS)
             add_paths(text, object);
         else
@@ -112,14 +128,15 @@ static void describe_as_json(const struct config *config, struct text *text) {
     char digest[DIGEST_TEXT_MAX];
     text_add_format(text, "{\"digest\":\"%s\",\"hauberk\":",
                     digest_format(&config->digest, digest));
-    add_settings(text, hauberk_settings, hauberk_setting_count, config->inside->hauberk, config);
+    add_settings(text, NULL, hauberk_settings, hauberk_setting_count, config->inside->hauberk, config);
     text_add_string(text, ",\"jails\":[");
     for (uint32_t i = 0; i < config->jail_count; i++) {
         const struct config_jail *jail = &config->jails[i];
         text_add_string(text, i ? ",{\"name\":" : "{\"name\":");
         text_add_json(text, span_of(jail->name));
         text_add_format(text, ",\"scope\":\"%s\",\"settings\":", config->scopes[jail->scope].name);
-        add_settings(text, jail_settings, jail_setting_count, config->inside->jail_shown[i], jail);
+        add_settings(text, jail, jail_settings, jail_setting_count, config->inside->jail_shown[i],
+                     jail);
         text_add_char(text, '}');
     }
     text_add_string(text, "],\"notices\":[");

@@ -21,7 +21,7 @@ int client_open(const char *runtime_folder, int *ret_fd) {
     return 0;
 }
 
-static int send_question(int fd, const char *word, js *args) {
+int client_send(int fd, const char *word, js *args) {
     cleanup_text struct text text = {0};
     cleanup_js js *question = js_object();
     js_set_string(question, "word", word);
@@ -39,23 +39,37 @@ static int wait_for(int fd, int seconds) {
     return ready < 0 ? -errno : ready == 0 ? -ETIMEDOUT : 0;
 }
 
+int client_take(int fd, js **ret_packet) {
+    static char packet[64 << 10];
+    ssize_t got = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
+    if (got <= 0)
+        return got < 0 && errno == EINTR ? -EAGAIN : got < 0 ? -errno : -ECONNRESET;
+    js *object = js_parse((struct span){packet, (size_t)got});
+    js_make_safe(object); /* what hauberkd says may have been said to it by an attacker */
+    *ret_packet = object;
+    return 0;
+}
+
 int client_ask(int fd, const char *word, js *args, int seconds,
                bool (*each)(void *context, const js *row), void *context, struct text *text,
                struct why *reterr_why) {
-    static char packet[64 << 10];
-    int error = send_question(fd, word, args);
+    int error = client_send(fd, word, args);
     for (;;) {
+        cleanup_js js *object = NULL;
         if (error >= 0)
             error = wait_for(fd, seconds);
-        ssize_t got = error < 0 ? -1 : recv(fd, packet, sizeof(packet), 0);
-        if (error < 0 || got <= 0)
-            return why_set(reterr_why, error < 0 ? error : -ECONNRESET, NULL, 0,
+        if (error >= 0)
+            error = client_take(fd, &object);
+        if (error == -EAGAIN) {
+            error = 0;
+            continue;
+        }
+        if (error < 0)
+            return why_set(reterr_why, error, NULL, 0,
                            error == -ETIMEDOUT
                                ? "hauberkd does not answer within %d s"
                                : "hauberkd closed the connection (is it restarting?)",
                            seconds);
-        cleanup_js js *object = js_parse((struct span){packet, (size_t)got});
-        js_make_safe(object); /* what hauberkd says may have been said to it by an attacker */
         const js *row = js_get(object, "row");
         const js *end = js_get(object, "end");
         if (row && each && !each(context, row))

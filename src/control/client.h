@@ -10,6 +10,12 @@
  * allowed. */
 must_use int client_open(const char *runtime_folder, int *ret_fd);
 
+/* The two halves of client_ask(), for who waits in a loop of its own. */
+must_use int client_send(int fd, const char *word, js *args); /* takes args */
+/* One packet that has come, {"row": …} or {"end": …}, made safe for a terminal; NULL when it makes no
+ * sense. -EAGAIN: none has come; -ECONNRESET: hauberkd has gone. */
+must_use int client_take(int fd, js **ret_packet);
+
 /* Asks; calls `each` for every row (NULL: rows are ignored) until the end comes. Returns the
  * answer's exit (0-3) and its text, or -errno. A row callback that returns false stops early with
  * exit 0. seconds < 0: wait for ever. */

@@ -127,7 +127,15 @@ void js_make_safe(js *value) {
     size_t index;
     if (json_is_string(value) && !is_plain(json_string_value(value))) {
         cleanup_text struct text safe = {0};
-        text_add_safe(&safe, (struct span){json_string_value(value), json_string_length(value)});
+        struct span left = {json_string_value(value), json_string_length(value)};
+        while (left.length > 0) { /* a backslash is of an escape made before: it stays */
+            const char *backslash = memchr(left.at, '\\', left.length);
+            size_t length = backslash ? (size_t)(backslash - left.at) : left.length;
+            text_add_safe(&safe, (struct span){left.at, length});
+            if (backslash)
+                text_add_char(&safe, '\\');
+            left = span_skip(left, length + (backslash ? 1 : 0));
+        }
         must(json_string_setn(value, safe.at ? safe.at : "", safe.length) == 0);
     }
     json_object_foreach(value, key, inner)

@@ -4,7 +4,7 @@
  *   sensor.c    positions out, marks and events in, acknowledgements out
  *   enforcer.c  scopes and orders out, receipts and drift in
  *   keeping.c   what changed, batch by batch, into the store; what was stored, at start
- *   words.c     questions of the command line
+ *   words.c     questions of the command line, with status.c, change.c, why.c (answers.h)
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
  *
  * One event's way through here: desk_events() applies a frame to the decider and marks the

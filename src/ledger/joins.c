@@ -47,56 +47,100 @@ void joins_sweep(struct joins *joins, int64_t log_time_us) {
             drop(joins, one);
 }
 
-static struct digest key_of(struct span service, struct span session,
-                            const struct address *address) {
+/* The session's key; with `of_account` the one of the account in it. */
+static struct digest key_of(const struct join_line *line, bool of_account) {
     struct digest_state state;
     digest_begin(&state);
-    digest_add(&state, service);
-    digest_add(&state, session);
-    digest_add(&state, (struct span){(const char *)address->at, sizeof(address->at)});
+    digest_add(&state, line->service);
+    digest_add(&state, line->session);
+    digest_add(&state, (struct span){(const char *)line->address.at, sizeof(line->address.at)});
+    if (of_account)
+        digest_add(&state, line->account);
     return digest_end(&state);
 }
 
-static struct join *find_or_add(struct joins *joins, const struct digest *key, int64_t at_us) {
+static bool is_over(const struct join *join, int64_t at_us) {
+    return at_us - join->last_us > JOIN_LIFE_US;
+}
+
+static struct join *find_or_add(struct joins *joins, const struct join_line *line,
+                                bool of_account) {
     bool is_new;
-    struct join *join = table_add(joins->table, key, &is_new);
+    struct digest key = key_of(line, of_account);
+    struct join *join = table_add(joins->table, &key, &is_new);
     if (!join) { /* a flood of sessions: what is over goes; else this one is not joined */
-        joins_sweep(joins, at_us);
-        join = table_add(joins->table, key, &is_new);
+        joins_sweep(joins, line->at_us);
+        join = table_add(joins->table, &key, &is_new);
     }
-    if (join && !is_new && at_us - join->last_us > JOIN_LIFE_US)
-        join->counted = 0;
+    if (join && !is_new && is_over(join, line->at_us))
+        join->counted = join->databases = 0;
     return join;
 }
 
-uint32_t joins_weigh(struct joins *joins, struct span service, struct span session,
-                     const struct address *address, int64_t at_us, uint32_t attempts) {
-    uint32_t whole = attempts > JOIN_MOST_ATTEMPTS ? JOIN_MOST_ATTEMPTS : attempts;
-    if (session.length == 0)
-        return attempts ? whole : 1;
-    struct digest key = key_of(service, session, address);
-    struct join *join = find_or_add(joins, &key, at_us);
+static struct join *find_fresh(struct joins *joins, const struct join_line *line,
+                               bool of_account) {
+    struct digest key = key_of(line, of_account);
+    struct join *join = table_find(joins->table, &key);
+    return join && join->counted > 0 && !is_over(join, line->at_us) ? join : NULL;
+}
+
+/* Does another database say no to the attempt that one spoke of before? */
+static bool is_same_attempt(const struct join *join, const struct join_line *line) {
+    if (line->database == 0 || join->databases == 0)
+        return false;
+    int64_t since_us = line->at_us - join->last_us;
+    bool has_spoken = join->databases >> (line->database - 1) & 1;
+    return since_us >= -JOIN_SAME_DATABASE_US &&
+           since_us <= (has_spoken ? JOIN_SAME_DATABASE_US : JOIN_OTHER_DATABASE_US);
+}
+
+/* One attempt on one account: 1, or 0 when it was told before. */
+static uint32_t weigh_attempt(struct joins *joins, const struct join_line *line) {
+    struct join *join = find_or_add(joins, line, true);
     if (!join)
-        return attempts ? whole : 1;
-    uint32_t left = whole > join->counted ? whole - join->counted : 0;
-    uint32_t weight = attempts ? left : 1;
-    join->counted += weight;
-    if (at_us > join->last_us)
-        join->last_us = at_us;
+        return 1;
+    uint32_t bit = line->database ? UINT32_C(1) << (line->database - 1) : 0;
+    bool is_told = is_same_attempt(join, line);
+    if (is_told) {
+        join->databases |= bit;
+    } else {
+        join->counted++;
+        join->databases = bit;
+        join->last_us = line->at_us;
+    }
     mark(joins, join);
+    return is_told ? 0 : 1;
+}
+
+uint32_t joins_weigh(struct joins *joins, const struct join_line *line) {
+    bool sums_up = line->attempts > 0;
+    uint32_t whole = line->attempts > JOIN_MOST_ATTEMPTS ? JOIN_MOST_ATTEMPTS : line->attempts;
+    if (line->session.length == 0)
+        return sums_up ? whole : 1;
+    uint32_t weight = sums_up ? 0 : weigh_attempt(joins, line);
+    struct join *session = find_or_add(joins, line, false);
+    if (!session)
+        return sums_up ? whole : weight;
+    if (sums_up)
+        weight = whole > session->counted ? whole - session->counted : 0;
+    session->counted += weight;
+    if (line->at_us > session->last_us)
+        session->last_us = line->at_us;
+    mark(joins, session);
     return weight;
 }
 
-uint32_t joins_take_back(struct joins *joins, struct span service, struct span session,
-                         const struct address *address, int64_t at_us) {
-    if (session.length == 0)
+uint32_t joins_take_back(struct joins *joins, const struct join_line *line) {
+    struct join *account = line->session.length ? find_fresh(joins, line, true) : NULL;
+    if (!account)
         return 0;
-    struct digest key = key_of(service, session, address);
-    struct join *join = table_find(joins->table, &key);
-    if (!join || join->counted == 0 || at_us - join->last_us > JOIN_LIFE_US)
-        return 0;
-    join->counted--;
-    mark(joins, join);
+    account->counted--;
+    mark(joins, account);
+    struct join *session = find_fresh(joins, line, false);
+    if (session) {
+        session->counted--;
+        mark(joins, session);
+    }
     return 1;
 }
 

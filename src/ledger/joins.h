@@ -6,6 +6,12 @@
  * left, for five minutes of log time after the session's last line (Dovecot ends an idle login after
  * three: "Inactivity (auth failed, 1 attempts in 179 secs)").
  *
+ * Where several password databases are asked in turn, each says no in a line of its own. What
+ * another database says of the same account is the same attempt, for ten seconds (PAM waits for two
+ * before it says no); what the same one says again is the next, unless it comes within the second: it
+ * may be two of a kind, and Dovecot keeps a client waiting for two seconds after a failure. Where it
+ * does not, the line at the end of the connection counts what this leaves out.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
@@ -17,12 +23,25 @@
 
 enum { JOIN_MOST_ATTEMPTS = 5 };
 #define JOIN_LIFE_US (300 * INT64_C(1000000))
+#define JOIN_OTHER_DATABASE_US (10 * INT64_C(1000000))
+#define JOIN_SAME_DATABASE_US INT64_C(1000000) /* inclusive: syslog's stamps are whole seconds */
 
+/* Of a session, or of one account in it. */
 struct join {
-    struct digest key; /* of service, session and address */
+    struct digest key; /* of service, session, address, and the account if there is one */
     uint32_t counted;
+    uint32_t databases; /* that spoke of the account's last attempt: bit n for database n + 1 */
     bool is_dirty;
-    int64_t last_us;
+    int64_t last_us; /* the session's last line; the begin of the account's last attempt */
+};
+
+/* What a line says of a login. */
+struct join_line {
+    struct span service, session, account;
+    struct address address;
+    uint8_t database;  /* 1 to 32, or 0: no database is named */
+    uint16_t attempts; /* how many it sums up; 0: it is one attempt */
+    int64_t at_us;
 };
 
 struct joins;
@@ -30,15 +49,13 @@ struct joins;
 struct joins *joins_new(uint32_t most);
 struct joins *joins_free(struct joins *joins);
 
-/* How many attempts this line adds: one for a line that is one attempt (attempts 0), what is left of
- * min(attempts, 5) for one that sums up. Without a session nothing is joined. */
-uint32_t joins_weigh(struct joins *joins, struct span service, struct span session,
-                     const struct address *address, int64_t at_us, uint32_t attempts);
+/* How many attempts this line adds: for a line that is one attempt one, or none if another told of
+ * it; for one that sums up what is left of min(attempts, 5). Without a session nothing is joined. */
+uint32_t joins_weigh(struct joins *joins, const struct join_line *line);
 
-/* The session ended in a login: where several password databases are asked in turn, each but the
- * last has told of a failure that was none. Takes one attempt back; returns how many that is. */
-uint32_t joins_take_back(struct joins *joins, struct span service, struct span session,
-                         const struct address *address, int64_t at_us);
+/* The session ended in a login of that account: each database but the last had told of a failure
+ * that was none. Takes one attempt on this account back, and none on another; returns how many. */
+uint32_t joins_take_back(struct joins *joins, const struct join_line *line);
 
 bool joins_restore(struct joins *joins, const struct join *join);
 void joins_sweep(struct joins *joins, int64_t log_time_us);

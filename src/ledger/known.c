@@ -126,25 +126,42 @@ bool known_delivers(const struct known *known, const struct prefix *id, int64_t 
     return is_fresh(table_find(known->table, &key), now_us);
 }
 
+/* What is known of the addresses of a prefix as one record: first and last login, all successes. */
+static bool gather(const struct known *known, const struct prefix *prefix, int64_t now_us,
+                   struct known_entry *ret_entry) {
+    struct known_entry all = {.key = {prefix->address, 0, KNOWN_ADDRESS}};
+    uint32_t place = 0;
+    for (const struct known_entry *one; (one = table_next(known->table, &place));) {
+        if (one->key.kind != KNOWN_ADDRESS || !is_fresh(one, now_us) ||
+            !prefix_holds(prefix, &one->key.address))
+            continue;
+        if (!ret_entry)
+            return true;
+        if (all.successes == 0 || one->first_us < all.first_us)
+            all.first_us = one->first_us;
+        if (all.successes == 0 || one->last_us > all.last_us)
+            all.last_us = one->last_us;
+        all.successes += one->successes;
+    }
+    if (all.successes == 0)
+        return false;
+    *ret_entry = all;
+    return true;
+}
+
 bool known_has_prefix(const struct known *known, const struct prefix *prefix, int64_t now_us,
                       struct known_entry *ret_entry) {
     bool is_net64 = !prefix_is_v4(prefix) && prefix->length == 64;
-    if (prefix_is_host(prefix) || is_net64) {
-        struct known_key key =
-            key_of(&prefix->address, is_net64 ? KNOWN_NET64 : KNOWN_ADDRESS, SPAN(""));
-        const struct known_entry *entry = table_find(known->table, &key);
-        if (!is_fresh(entry, now_us))
-            return false;
-        if (ret_entry)
-            *ret_entry = *entry;
-        return true;
-    }
-    uint32_t place = 0; /* an odd prefix is a person's ban: rare enough to walk */
-    for (const struct known_entry *one; (one = table_next(known->table, &place));)
-        if (one->key.kind == KNOWN_ADDRESS && is_fresh(one, now_us) &&
-            prefix_holds(prefix, &one->key.address))
-            return true;
-    return false;
+    if (!prefix_is_host(prefix) && !is_net64)
+        return gather(known, prefix, now_us, ret_entry); /* a person's ban: rare enough to walk */
+    struct known_key key =
+        key_of(&prefix->address, is_net64 ? KNOWN_NET64 : KNOWN_ADDRESS, SPAN(""));
+    const struct known_entry *entry = table_find(known->table, &key);
+    if (!is_fresh(entry, now_us))
+        return false;
+    if (ret_entry)
+        *ret_entry = *entry;
+    return true;
 }
 
 bool known_restore(struct known *known, const struct known_entry *entry) {

@@ -47,8 +47,8 @@ bool known_delivers(const struct known *known, const struct prefix *id, int64_t 
 
 bool known_has_account(const struct known *known, const struct address *address,
                        struct span account, int64_t now_us);
-/* Any address of the prefix: within 30 days. ret_entry (may be NULL): the address's record, for
- * single hosts and /64s. */
+/* Any address of the prefix: within 30 days. ret_entry (may be NULL): of a single host or a /64 its
+ * record; of any other prefix first and last login and the successes of all addresses in it. */
 bool known_has_prefix(const struct known *known, const struct prefix *prefix, int64_t now_us,
                       struct known_entry *ret_entry);
 

@@ -144,11 +144,19 @@ struct counter *ledger_count(struct ledger *ledger, const struct ledger_key *key
     counter->noted++;
     counter->failures += is_counted;
     counter->unknown += is_counted && failure->is_unknown;
+    if (is_counted)
+        counter->attempts += failure->attempts;
+    counter->protocols |= UINT32_C(1) << failure->protocol;
     note_account(counter, failure->account);
     if (at_us > counter->last_us)
         counter->last_us = at_us;
     mark(ledger, counter);
     return counter;
+}
+
+void ledger_describe(struct ledger *ledger, struct counter *counter, uint8_t protocol) {
+    counter->protocols |= UINT32_C(1) << protocol;
+    mark(ledger, counter);
 }
 
 struct counter *ledger_find(struct ledger *ledger, const struct ledger_key *key) {
@@ -162,6 +170,7 @@ static void take_back(struct ledger *ledger, const struct ledger_key *key, uint3
     counter->weight -= weight < counter->weight ? weight : counter->weight;
     counter->failures -= counter->failures > 0;
     counter->noted -= counter->noted > 0;
+    counter->attempts -= counter->attempts > 0;
     mark(ledger, counter);
 }
 

@@ -43,6 +43,8 @@ static inline struct ledger_key ledger_key_of(uint16_t jail, const struct prefix
 /* One event to be counted. */
 struct failure {
     uint32_t weight, own_weight; /* tenths; 0 and 0: noted only */
+    uint32_t attempts;           /* that the line tells of */
+    uint8_t protocol;            /* enum protocol */
     uint64_t account;            /* ledger/account.h; 0: none was named */
     bool is_unknown;             /* that account does not exist */
 };
@@ -51,9 +53,11 @@ struct counter {
     struct ledger_key key;
     uint32_t weight, own_weight; /* tenths, after rescaling */
     uint32_t failures;           /* events counted since the record began */
-    uint32_t noted;              /* the same, with those that weighed nothing */
+    uint32_t attempts;           /* what these events tell of: a line may sum up several */
+    uint32_t noted;              /* events, with those that weighed nothing */
     uint32_t unknown;            /* counted ones on accounts that do not exist */
     uint32_t kept;               /* lines of evidence kept for it */
+    uint32_t protocols;          /* by which they came: bit n for enum protocol's n */
     uint64_t accounts[COUNTER_ACCOUNTS]; /* the first different ones; 0: none yet */
     bool is_dirty;
     int64_t first_us, last_us; /* of the rate */
@@ -65,12 +69,15 @@ struct ledger;
 struct ledger *ledger_new(uint32_t most);
 struct ledger *ledger_free(struct ledger *ledger);
 uint32_t ledger_size(const struct ledger *ledger);
-uint64_t ledger_evicted(const struct ledger *ledger);
+uint64_t ledger_evicted(const struct ledger *ledger); /* records that went for lack of room */
 
 /* Counts one event and returns its record, good until the next call. find_us is the window's. */
 struct counter *ledger_count(struct ledger *ledger, const struct ledger_key *key, int64_t at_us,
                              const struct failure *failure, int64_t find_us);
 uint32_t counter_accounts(const struct counter *counter); /* different ones; 3 means 3 or more */
+
+/* An event that was counted before names the protocol after all. */
+void ledger_describe(struct ledger *ledger, struct counter *counter, uint8_t protocol);
 
 /* One event of that weight was none after all; its long window lets go of one, too. */
 void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix *id,

@@ -241,6 +241,26 @@ static void set_safe(uint16_t *ret_length, char *at, size_t room, struct span by
     *ret_length = (uint16_t)length;
 }
 
+static uint8_t protocol_of(struct span name) {
+    static const char *const names[PROTOCOLS] = {
+        [PROTOCOL_UNTOLD] = "",
+        [PROTOCOL_IMAP] = "imap",
+        [PROTOCOL_POP3] = "pop3",
+        [PROTOCOL_SUBMISSION] = "submission",
+        [PROTOCOL_SIEVE] = "managesieve",
+    };
+    for (uint8_t i = PROTOCOL_IMAP; i < PROTOCOLS; i++)
+        if (span_is(name, names[i]))
+            return i;
+    return PROTOCOL_UNTOLD;
+}
+
+/* Databases have whatever names the administrator or Dovecot's next version gives them, so a number
+ * is made of the name. Two names with one number are taken for one database, which counts more. */
+static uint8_t database_of(struct span name) {
+    return name.length ? (uint8_t)(1 + digest_of(name).at[0] % DATABASES) : 0;
+}
+
 static void fill_event(struct wire_event *event, const struct rule_match *match,
                        struct span line) {
     event->has_address = read_address(match, &event->address);
@@ -249,6 +269,8 @@ static void fill_event(struct wire_event *event, const struct rule_match *match,
     set_safe(&event->session.length, event->session.at, sizeof(event->session.at),
              match->groups[GROUP_SESSION]);
     event->no_such_account = match->groups[GROUP_NO_USER].length > 0;
+    event->protocol = protocol_of(match->groups[GROUP_PROTOCOL]);
+    event->database = database_of(match->groups[GROUP_DATABASE]);
     int64_t attempts = 0;
     if (match->groups[GROUP_ATTEMPTS].length &&
         span_to_integer(match->groups[GROUP_ATTEMPTS], 0, INT64_MAX, &attempts) >= 0)

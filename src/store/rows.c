@@ -13,17 +13,17 @@ static const char to_version_2[] = {
 #include "schema_2.h"
 };
 
+/* What makes version n + 1 of version n; schema.sql is the newest whole. */
 enum { SCHEMA_VERSION = 2 };
-/* Each from the version that is its place to the next. */
-static const char *const migrations[SCHEMA_VERSION] = {[1] = to_version_2};
+static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2};
 
 static const char *const texts[STATEMENTS] = {
     [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?)",
-    [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [DROP_COUNTER] = "DELETE FROM counter WHERE jail=? AND address=? AND length=? AND window=?",
     [PUT_BURST] = "INSERT OR REPLACE INTO burst VALUES (?,?,?,?,?)",
     [DROP_BURST] = "DELETE FROM burst WHERE key=?",
-    [PUT_SESSION] = "INSERT OR REPLACE INTO session VALUES (?,?,?)",
+    [PUT_SESSION] = "INSERT OR REPLACE INTO session VALUES (?,?,?,?)",
     [DROP_SESSION] = "DELETE FROM session WHERE key=?",
     [PUT_KNOWN] = "INSERT OR REPLACE INTO known VALUES (?,?,?,?,?,?)",
     [DROP_KNOWN] = "DELETE FROM known WHERE address=? AND account=? AND kind=?",
@@ -99,6 +99,8 @@ static int put_counter(const struct statements *s, const struct row_counter *row
         bind_number(&b, counter->first_us);
         bind_number(&b, counter->last_us);
         bind_number(&b, counter->began_us);
+        bind_number(&b, counter->attempts);
+        bind_number(&b, counter->protocols);
     }
     return step(&b);
 }
@@ -109,6 +111,7 @@ static int put_session(const struct statements *s, const struct row_join *row) {
     if (!row->is_gone) {
         bind_number(&b, row->join.counted);
         bind_number(&b, row->join.last_us);
+        bind_number(&b, row->join.databases);
     }
     return step(&b);
 }
@@ -236,7 +239,7 @@ int rows_prepare_schema(sqlite3 *db) {
     int end = sqlite3_finalize(statement);
     if (result != SQLITE_OK || end != SQLITE_OK)
         return result != SQLITE_OK ? result : end;
-    if (version > SCHEMA_VERSION)
+    if (version < 0 || version > SCHEMA_VERSION)
         return SQLITE_MISMATCH; /* made by a newer hauberk: never touch it */
     if (version == SCHEMA_VERSION)
         return SQLITE_OK;
@@ -244,7 +247,7 @@ int rows_prepare_schema(sqlite3 *db) {
     if (result == SQLITE_OK && version == 0)
         result = sqlite3_exec(db, schema, NULL, NULL, NULL);
     for (; result == SQLITE_OK && version > 0 && version < SCHEMA_VERSION; version++)
-        result = sqlite3_exec(db, migrations[version], NULL, NULL, NULL);
+        result = sqlite3_exec(db, upgrades[version], NULL, NULL, NULL);
     if (result == SQLITE_OK)
         return sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
@@ -329,6 +332,8 @@ static void load_counter(sqlite3_stmt *s, const struct store_readers *readers, v
     counter->first_us = sqlite3_column_int64(s, 11);
     counter->last_us = sqlite3_column_int64(s, 12);
     counter->began_us = sqlite3_column_int64(s, 13);
+    counter->attempts = read_u32(s, 14);
+    counter->protocols = read_u32(s, 15);
     readers->counter(context, &row);
 }
 
@@ -347,6 +352,7 @@ static void load_session(sqlite3_stmt *s, const struct store_readers *readers, v
     read_blob(s, 0, row.join.key.at, sizeof(row.join.key.at), NULL);
     row.join.counted = read_u32(s, 1);
     row.join.last_us = sqlite3_column_int64(s, 2);
+    row.join.databases = read_u32(s, 3);
     readers->join(context, &row);
 }
 

@@ -7,14 +7,16 @@ CREATE TABLE counter (
     weight INTEGER NOT NULL, own_weight INTEGER NOT NULL, failures INTEGER NOT NULL,
     noted INTEGER NOT NULL, unknown INTEGER NOT NULL, kept INTEGER NOT NULL, accounts BLOB NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL, began INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, protocols INTEGER NOT NULL,
     PRIMARY KEY (jail, address, length, window)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO counter SELECT jail, address, length, 0, weight, 0, failures, failures, 0, kept, x'',
-    first, last, began FROM counter_1;
+    first, last, began, failures, 0 FROM counter_1;
 DROP TABLE counter_1;
 CREATE TABLE burst (
     key BLOB PRIMARY KEY, bursts INTEGER NOT NULL, failures INTEGER NOT NULL,
     began INTEGER NOT NULL, last INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+ALTER TABLE session ADD COLUMN databases INTEGER NOT NULL DEFAULT 0;
 DELETE FROM known WHERE kind = 0;
 PRAGMA user_version = 2;

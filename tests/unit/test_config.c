@@ -668,6 +668,13 @@ static void description_is_a_configuration(void **state) {
     assert_non_null(strstr(first.at, "etc/hauberk.conf:2\n"));
     assert_non_null(strstr(first.at, "data/jails/sshd.conf:7\n"));
     assert_non_null(strstr(first.at, "# built in\n"));
+    /* A jail that reads no log has neither filter nor log. */
+    const char *recidive = strstr(first.at, "[jail recidive]\n");
+    assert_non_null(recidive);
+    const char *end = strstr(recidive, "\n\n");
+    assert_non_null(memmem(recidive, (size_t)(end - recidive), "maxretry = ", 11));
+    assert_null(memmem(recidive, (size_t)(end - recidive), "filter = ", 9));
+    assert_null(memmem(recidive, (size_t)(end - recidive), "logpath = ", 10));
     config_free(config);
 
     /* With ; for # it can be read again and then says the same. */

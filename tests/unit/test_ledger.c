@@ -281,7 +281,19 @@ static void a_success_is_known_for_thirty_days(void **state) {
         if (known_has_prefix(known, &prefix, BEGIN_US, NULL) != cases[i].is_known)
             fail_msg("%s", cases[i].prefix);
     }
-    known_sweep(known, BEGIN_US + KNOWN_LIFE_US + 1);
+    /* Of several addresses: the first and the last login there, and all of them. */
+    struct known_entry entry = {0};
+    struct prefix wide = {0};
+    assert_int_equal(prefix_parse(SPAN("2001:db8::/32"), &wide), 0);
+    assert_int_equal(prefix_parse(SPAN("2001:db8:9::1"), &v6), 0);
+    known_add(known, &v6.address, SPAN("carol"), BEGIN_US - HOUR_US);
+    known_add(known, &v6.address, SPAN("carol"), BEGIN_US + 5);
+    assert_true(known_has_prefix(known, &wide, BEGIN_US, &entry));
+    assert_int_equal(entry.successes, 3);
+    assert_true(entry.first_us == BEGIN_US - HOUR_US && entry.last_us == BEGIN_US + 5);
+    assert_true(known_has_prefix(known, &net, BEGIN_US, &entry));
+    assert_int_equal(entry.successes, 1);
+    known_sweep(known, BEGIN_US + KNOWN_LIFE_US + 6);
     assert_int_equal(known_count_addresses(known), 0);
     assert_false(known_has_prefix(known, &net, BEGIN_US, NULL));
     known_free(known);
@@ -303,51 +315,105 @@ static void a_full_memory_forgets_the_oldest(void **state) {
 
 /* ---- joins ---- */
 
+/* A line of service "a", about one account at one address. */
+static struct join_line line_of(const char *session, const char *account, uint16_t attempts) {
+    return (struct join_line){.service = SPAN("a"), .session = span_of(session),
+                              .account = span_of(account), .address = host(1).address,
+                              .attempts = attempts, .at_us = BEGIN_US};
+}
+
+static uint32_t weigh(struct joins *joins, const char *session, uint16_t attempts) {
+    struct join_line line = line_of(session, "bob", attempts);
+    return joins_weigh(joins, &line);
+}
+
 static void a_sum_counts_only_what_is_left(void **state) {
     (void)state;
     struct joins *joins = joins_new(100);
-    struct prefix id = host(1);
-    struct prefix other = host(2);
-    struct span s = SPAN("session");
-    const struct address *at = &id.address;
-    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 0), 1);
-    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 0), 1);
-    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 3), 1);
-    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 3), 0);
-    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US, 9), 2); /* five at most */
+    assert_int_equal(weigh(joins, "session", 0), 1);
+    assert_int_equal(weigh(joins, "session", 0), 1);
+    assert_int_equal(weigh(joins, "session", 3), 1);
+    assert_int_equal(weigh(joins, "session", 3), 0);
+    assert_int_equal(weigh(joins, "session", 9), 2); /* five at most */
+    /* The sum is of all accounts that were tried. */
+    struct join_line line = line_of("session", "alice", 5);
+    assert_int_equal(joins_weigh(joins, &line), 0);
     /* Another service, address or session, and none at all. */
-    assert_int_equal(joins_weigh(joins, SPAN("b"), s, at, BEGIN_US, 3), 3);
-    assert_int_equal(joins_weigh(joins, SPAN("a"), s, &other.address, BEGIN_US, 3), 3);
-    assert_int_equal(joins_weigh(joins, SPAN("as"), SPAN("ession"), at, BEGIN_US, 3), 3);
-    assert_int_equal(joins_weigh(joins, SPAN("a"), SPAN(""), at, BEGIN_US, 3), 3);
-    assert_int_equal(joins_weigh(joins, SPAN("a"), SPAN(""), at, BEGIN_US, 3), 3);
+    line = line_of("session", "bob", 3);
+    line.service = SPAN("b");
+    assert_int_equal(joins_weigh(joins, &line), 3);
+    line = line_of("session", "bob", 3);
+    line.address = host(2).address;
+    assert_int_equal(joins_weigh(joins, &line), 3);
+    line = line_of("ession", "bob", 3);
+    line.service = SPAN("as");
+    assert_int_equal(joins_weigh(joins, &line), 3);
+    assert_int_equal(weigh(joins, "", 3), 3);
+    assert_int_equal(weigh(joins, "", 3), 3);
     /* Its life over, it counts in full again. */
-    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US + JOIN_LIFE_US, 5), 0);
-    assert_int_equal(joins_weigh(joins, SPAN("a"), s, at, BEGIN_US + 2 * JOIN_LIFE_US + 1, 5), 5);
+    line = line_of("session", "bob", 5);
+    line.at_us = BEGIN_US + JOIN_LIFE_US;
+    assert_int_equal(joins_weigh(joins, &line), 0);
+    line.at_us = BEGIN_US + 2 * JOIN_LIFE_US + 1;
+    assert_int_equal(joins_weigh(joins, &line), 5);
     joins_free(joins);
 }
 
-static void a_login_takes_one_back(void **state) {
+static void a_login_takes_one_back_of_its_account(void **state) {
     (void)state;
     struct joins *joins = joins_new(100);
-    struct prefix id = host(1);
-    struct span s = SPAN("session");
-    assert_int_equal(joins_take_back(joins, SPAN("a"), s, &id.address, BEGIN_US), 0);
-    assert_int_equal(joins_weigh(joins, SPAN("a"), s, &id.address, BEGIN_US, 0), 1);
-    assert_int_equal(joins_take_back(joins, SPAN("a"), s, &id.address, BEGIN_US), 1);
-    assert_int_equal(joins_take_back(joins, SPAN("a"), s, &id.address, BEGIN_US), 0);
+    struct join_line bob = line_of("session", "bob", 0);
+    struct join_line alice = line_of("session", "alice", 0);
+    assert_int_equal(joins_take_back(joins, &bob), 0);
+    assert_int_equal(joins_weigh(joins, &bob), 1);
+    assert_int_equal(joins_take_back(joins, &alice), 0);
+    assert_int_equal(joins_take_back(joins, &bob), 1);
+    assert_int_equal(joins_take_back(joins, &bob), 0);
+    /* What was taken back is not told again, and what was not is. */
+    assert_int_equal(joins_weigh(joins, &bob), 1);
+    assert_int_equal(weigh(joins, "session", 2), 1);
+    joins_free(joins);
+}
+
+static void what_several_databases_say_is_one_attempt(void **state) {
+    (void)state;
+    enum { SQL = 1, PAM = 32, FILE = 7 };
+    static const struct {
+        int64_t after_us;
+        uint8_t database;
+        const char *account;
+        uint32_t weight;
+    } cases[] = {
+        {0, SQL, "bob", 1},
+        {2 * SECOND_US, PAM, "bob", 0},         /* PAM takes its time */
+        {100, FILE, "bob", 0},
+        {100, FILE, "alice", 1},                /* another account is another attempt */
+        {2 * SECOND_US, SQL, "bob", 1},         /* the first one again: a new attempt */
+        {SECOND_US, SQL, "bob", 0},             /* two of a kind, one attempt */
+        {0, 0, "bob", 1},                       /* a line that names no database */
+        {0, 0, "bob", 1},
+        {0, SQL, "bob", 1},
+        {11 * SECOND_US, PAM, "bob", 1},        /* too late to be the same */
+    };
+    struct joins *joins = joins_new(100);
+    int64_t at_us = BEGIN_US;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct join_line line = line_of("session", cases[i].account, 0);
+        line.database = cases[i].database;
+        line.at_us = at_us += cases[i].after_us;
+        if (joins_weigh(joins, &line) != cases[i].weight)
+            fail_msg("case %zu", i);
+    }
     joins_free(joins);
 }
 
 static void a_flood_of_sessions_is_counted_all_the_same(void **state) {
     (void)state;
     struct joins *joins = joins_new(100);
-    struct prefix id = host(1);
     char text[16];
     for (int i = 0; i < 1000; i++) {
         snprintf(text, sizeof(text), "s%d", i);
-        assert_int_equal(joins_weigh(joins, SPAN("a"), span_of(text), &id.address, BEGIN_US, 2),
-                         2);
+        assert_int_equal(weigh(joins, text, i % 2 ? 2 : 0), i % 2 ? 2 : 1);
     }
     joins_free(joins);
 }
@@ -364,7 +430,8 @@ int main(void) {
         cmocka_unit_test(a_success_is_known_for_thirty_days),
         cmocka_unit_test(a_full_memory_forgets_the_oldest),
         cmocka_unit_test(a_sum_counts_only_what_is_left),
-        cmocka_unit_test(a_login_takes_one_back),
+        cmocka_unit_test(a_login_takes_one_back_of_its_account),
+        cmocka_unit_test(what_several_databases_say_is_one_attempt),
         cmocka_unit_test(a_flood_of_sessions_is_counted_all_the_same),
     };
     hash_open();

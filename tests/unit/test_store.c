@@ -362,6 +362,7 @@ static void an_earlier_schema_is_brought_up_to_date(void **state) {
         assert_int_equal(loaded.counter_count, 1);
         assert_int_equal(loaded.counters[0].counter.weight, 20);
         assert_int_equal(loaded.counters[0].counter.failures, 2);
+        assert_int_equal(loaded.counters[0].counter.attempts, 2);
         assert_int_equal(loaded.counters[0].counter.key.window, WINDOW_SHORT);
         assert_true(loaded.counters[0].counter.last_us == 6);
         store_close(store);
@@ -388,12 +389,13 @@ static struct store_batch *batch_of_everything(void) {
                                          .own_weight = 7, .noted = 12, .unknown = 3,
                                          .accounts = {1, UINT64_MAX, 0},
                                          .weight = 15, .failures = 2, .kept = 1,
-                                         .first_us = -1, .last_us = 2, .began_us = INT64_MIN}};
+                                         .first_us = -1, .last_us = 2, .began_us = INT64_MIN,
+                                         .attempts = 9, .protocols = UINT32_MAX}};
     *rows_add(&batch->bursts) = (struct row_burst){
         .burst = {.key = digest_of(SPAN("y")), .bursts = 2, .failures = 5, .began_us = 7,
                   .last_us = 8}};
     *rows_add(&batch->joins) = (struct row_join){
-        .join = {.key = digest_of(SPAN("x")), .counted = 4, .last_us = 99}};
+        .join = {.key = digest_of(SPAN("x")), .counted = 4, .last_us = 99, .databases = 6}};
     *rows_add(&batch->known) = (struct row_known){
         .entry = {.key = {prefix_from("198.51.100.7").address, UINT64_MAX, KNOWN_PAIR},
                   .first_us = 1, .last_us = 2, .successes = UINT32_MAX}};
@@ -445,6 +447,8 @@ static void every_row_comes_back(void **state) {
     assert_memory_equal(counter->accounts, counted->accounts, sizeof(counter->accounts));
     assert_true(counter->first_us == counted->first_us && counter->last_us == counted->last_us &&
                 counter->began_us == counted->began_us);
+    assert_int_equal(counter->attempts, counted->attempts);
+    assert_int_equal(counter->protocols, counted->protocols);
     assert_int_equal(loaded.burst_count, 1);
     const struct burst *burst = &loaded.bursts[0].burst;
     assert_true(digest_equals(&burst->key, &told->bursts.at[0].burst.key));
@@ -455,6 +459,7 @@ static void every_row_comes_back(void **state) {
     assert_true(digest_equals(&loaded.joins[0].join.key, &told->joins.at[0].join.key));
     assert_int_equal(loaded.joins[0].join.counted, 4);
     assert_true(loaded.joins[0].join.last_us == 99);
+    assert_int_equal(loaded.joins[0].join.databases, 6);
     assert_int_equal(loaded.known_count, 1);
     assert_memory_equal(&loaded.known[0].entry.key, &told->known.at[0].entry.key,
                         sizeof(struct known_key));

@@ -1,0 +1,25 @@
+/* Inside the desk: what the answering files share. Each word takes a question and answers it with rows
+ * and one end, now or when the store or the kernel has answered.
+ *
+ *   words.c    bans, watch, and the table of words
+ *   status.c   status
+ *   change.c   ban, unban, pause, reload: what a person changes
+ *   why.c      why
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "desk/desk.h"
+
+void desk_word_status(struct desk *desk, const struct question *question);
+void desk_word_ban(struct desk *desk, const struct question *question);
+void desk_word_unban(struct desk *desk, const struct question *question);
+void desk_word_pause(struct desk *desk, const struct question *question);
+void desk_word_reload(struct desk *desk, const struct question *question);
+void desk_word_why(struct desk *desk, const struct question *question);
+
+/* A ban as a row of an answer; the caller owns it. */
+js *desk_ban_row(const struct desk *desk, const struct ban *ban);
+
+/* Is what we decided in force: NULL, or why it is not. */
+const char *desk_why_not_effective(const struct desk *desk);

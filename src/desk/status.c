@@ -1,0 +1,123 @@
+/* `status`: is it guarding, what does it read, and what is not as it should be.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "desk/answers.h"
+
+#include "wire/build.h"
+
+static js *status_roles(const struct desk *desk) {
+    js *roles = js_array();
+    for (int role = 0; role < ROLES; role++) {
+        const struct role_view *view = &desk->roles[role];
+        if (!view->is_there)
+            continue;
+        js *one = js_object();
+        js_set_string(one, "role", role_names[role]);
+        js_set_number(one, "pid", view->state.pid);
+        js_set_flag(one, "ready", view->state.is_ready);
+        js_set_number(one, "restarts", view->state.restarts);
+        js_set_time(one, "since", view->state.since_us);
+        js_set_text(one, "last_death", wire_bytes(view->state.last_death));
+        js_append(roles, one);
+    }
+    return roles;
+}
+
+/* A jail is active when one of its logs is there, waiting when none is, off when not enabled. */
+static js *status_jails(const struct desk *desk) {
+    js *jails = js_array();
+    for (uint32_t j = 0; j < desk->config->jail_count; j++) {
+        const struct config_jail *jail = &desk->config->jails[j];
+        js *one = js_object();
+        js *logs = js_array();
+        bool is_read = jail->counts == COUNTS_RETURNS;
+        for (uint16_t i = 0; i < SOURCES_MAX; i++)
+            if (desk->sources[i].is_there && desk->decider->jails_of_source[i] >> j & 1) {
+                js_append_string(logs, desk->sources[i].path);
+                is_read = is_read || desk->sources[i].state == SOURCE_READING;
+            }
+        const struct jail_counts *counts = &desk->decider->jail_counts[j];
+        js_set_string(one, "jail", jail->name);
+        js_set_string(one, "state", !jail->is_enabled ? "off" : is_read ? "active" : "waiting");
+        js_set_string(one, "why", jail->is_enabled && !is_read ? "none of its logs is there yet"
+                                                               : NULL);
+        js_set(one, "logs", logs);
+        js_set_number(one, "failures", (int64_t)counts->failures);
+        js_set_number(one, "successes", (int64_t)counts->successes);
+        js_set_number(one, "bans", (int64_t)counts->bans);
+        js_append(jails, one);
+    }
+    return jails;
+}
+
+static js *status_sources(const struct desk *desk) {
+    static const char *const states[SOURCE_STATES] = {"reading", "waiting", "unreadable"};
+    js *sources = js_array();
+    for (uint16_t i = 0; i < SOURCES_MAX; i++) {
+        const struct desk_source *source = &desk->sources[i];
+        if (!source->is_there)
+            continue;
+        js *one = js_object();
+        js_set_string(one, "path", source->path);
+        js_set_string(one, "state", states[source->state]);
+        js_set_number(one, "position", (int64_t)source->position.done);
+        js_set_number(one, "committed", (int64_t)source->committed);
+        js_set_number(one, "mark", (int64_t)source->position.mark);
+        js_set_number(one, "lag", (int64_t)source->lag);
+        js_set_number(one, "lost", (int64_t)source->lost);
+        js_set_number(one, "lines", (int64_t)source->lines);
+        js_set_number(one, "skipped", source->skipped);
+        js_set_flag(one, "jit", source->has_jit);
+        js_set_flag(one, "prefilter", source->has_prefilter);
+        js_append(sources, one);
+    }
+    return sources;
+}
+
+/* Is what we decided in force, and if not, why not. */
+const char *desk_why_not_effective(const struct desk *desk) {
+    if (desk->decider->observes)
+        return "observing: bans nobody, as configured";
+    if (desk->paused_until_us)
+        return "paused by `hauberk pause`";
+    if (desk->waits_until_us)
+        return "our table was changed twice within a minute; waiting ten minutes";
+    if (!desk->enforcer_is_there)
+        return "the enforcer is not there yet";
+    struct projection_counts counts = projection_counts(desk->decider->projection, clock_now_us());
+    if (counts.refused > 0)
+        return "the kernel refused some elements; see the log";
+    return NULL;
+}
+
+void desk_word_status(struct desk *desk, const struct question *question) {
+    struct projection_counts counts = projection_counts(desk->decider->projection, clock_now_us());
+    const char *why_not = desk_why_not_effective(desk);
+    js *row = js_object();
+    js_set_string(row, "version", build_version);
+    js_set_time(row, "since", desk->started_us);
+    js_set_flag(row, "effective", why_not == NULL);
+    js_set_string(row, "why_not", why_not);
+    js_set_flag(row, "observing", desk->decider->observes);
+    js_set_time(row, "paused_until", desk->paused_until_us);
+    js_set_time(row, "waits_until", desk->waits_until_us);
+    js_set_number(row, "bans", bans_count(desk->decider->bans));
+    js_set_number(row, "wanted", counts.wanted);
+    js_set_number(row, "enforced", counts.enforced);
+    js_set_number(row, "counted_addresses", ledger_size(desk->decider->ledger));
+    js_set_number(row, "counts_evicted", (int64_t)ledger_evicted(desk->decider->ledger));
+    js_set_number(row, "known_addresses", known_count_addresses(desk->decider->known));
+    js_set_number(row, "drifts", desk->drifts);
+    js_set_number(row, "evidence_shed", (int64_t)desk->decider->evidence_shed);
+    js_set_string(row, "store_error", desk->store_error[0] ? desk->store_error : NULL);
+    js_set_time(row, "store_error_since", desk->store_error[0] ? desk->store_error_since_us : 0);
+    bool has_jit = false;
+    for (uint16_t i = 0; i < SOURCES_MAX; i++)
+        has_jit = has_jit || desk->sources[i].has_jit;
+    js_set_flag(row, "jit", has_jit);
+    js_set(row, "roles", status_roles(desk));
+    js_set(row, "jails", status_jails(desk));
+    js_set(row, "sources", status_sources(desk));
+    control_row(desk->control, question->client, row);
+    control_end(desk->control, question->client, 0, "%s", "");
+}
