@@ -114,8 +114,9 @@ static void watch_matching(struct logs *logs, const char *pattern, size_t length
     globfree(&found);
 }
 
-/* A literal's folders may go; where the first missing one, or whatever a pattern names, belongs,
- * something may come. */
+/* A literal's folders may go, which the folder above tells: while the sensor holds a file of it, a
+ * removed folder itself says nothing. Where the first missing one, or whatever a pattern names,
+ * belongs, something may come. */
 static void watch_way(struct logs *logs, const char *pattern) {
     struct stat status;
     bool may_come = false;
@@ -128,7 +129,8 @@ static void watch_way(struct logs *logs, const char *pattern) {
         may_come = may_come || strpbrk(below, "*?[") != NULL ||
                    (!is_last && stat(below, &status) < 0);
         watch_matching(logs, pattern, (size_t)(slash - pattern),
-                       may_come ? GOES_EVENTS | COMES_EVENTS : GOES_EVENTS);
+                       GOES_EVENTS | (is_last ? 0 : IN_DELETE | IN_MOVED_FROM) |
+                           (may_come ? COMES_EVENTS : 0));
         /* It may have come just before the watch was there. */
         if (may_come && !is_last && stat(below, &status) == 0 && !strpbrk(below, "*?["))
             may_come = false;
@@ -243,9 +245,16 @@ static int folder_changed(void *context, int fd, uint32_t events) {
     (void)events;
     struct logs *logs = context;
     _Alignas(struct inotify_event) char buffer[4096];
-    while (read(fd, buffer, sizeof(buffer)) > 0)
-        ;
-    if (!watch_is_armed(logs->look_timer))
+    bool matters = false;
+    for (ssize_t got; (got = read(fd, buffer, sizeof(buffer))) > 0;)
+        for (ssize_t at = 0; at + (ssize_t)sizeof(struct inotify_event) <= got;) {
+            const struct inotify_event *event = (const void *)(buffer + at);
+            at += (ssize_t)(sizeof(*event) + event->len);
+            /* A file that went is nothing to us. */
+            matters = matters || (event->mask & IN_ISDIR) ||
+                      !(event->mask & (IN_DELETE | IN_MOVED_FROM));
+        }
+    if (matters && !watch_is_armed(logs->look_timer))
         watch_set_timer(logs->look_timer, LOOK_AFTER_US);
     return 0;
 }
@@ -459,14 +468,8 @@ static void add_sibling(struct log_file *file, const char *folder, const char *n
     wire_set_bytes(sibling->path, span_of(path));
 }
 
-void logs_list(struct logs *logs, struct channel *sensor,
-               const struct wire_source_number *number) {
+static void list_siblings(struct log_file *file) {
     char folder[PATH_MAX];
-    if (number->source >= logs->count) {
-        (void)channel_send(sensor, SAY_LISTED, number, NULL, 0);
-        return;
-    }
-    struct log_file *file = &logs->files[number->source];
     folder_of(file->path, folder);
     const char *name = strrchr(file->path, '/') ? strrchr(file->path, '/') + 1 : file->path;
     file->sibling_count = 0;
@@ -477,5 +480,15 @@ void logs_list(struct logs *logs, struct channel *sensor,
     if (open_folder)
         closedir(open_folder);
     qsort(file->siblings, file->sibling_count, sizeof(file->siblings[0]), newest_first);
+}
+
+void logs_list(struct logs *logs, struct channel *sensor,
+               const struct wire_source_number *number) {
+    if (number->source >= logs->count) {
+        (void)channel_send(sensor, SAY_LISTED, number, NULL, 0);
+        return;
+    }
+    struct log_file *file = &logs->files[number->source];
+    list_siblings(file);
     (void)channel_send(sensor, SAY_LISTED, number, file->siblings, file->sibling_count);
 }

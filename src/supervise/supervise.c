@@ -423,7 +423,8 @@ static void end_all(struct supervisor *supervisor, int64_t rest_us) {
 
 /* ---- starting ---- */
 
-static void tell_poison(struct supervisor *supervisor) {
+/* To the sensor before its sources; to the decider behind theirs, whose names it tells people. */
+static void tell_poison(struct supervisor *supervisor, bool to_sensor) {
     bool is_news = false;
     for (uint32_t i = supervisor->poisons.count; i-- > 0;) { /* the newest first: it has room for few */
         struct poison *poison = &supervisor->poisons.at[i];
@@ -431,7 +432,10 @@ static void tell_poison(struct supervisor *supervisor) {
         if (poison->deaths < DEATHS_TO_POISON || number < 0)
             continue;
         struct wire_line line = {.source = (uint16_t)number, .ordinal = poison->ordinal};
-        (void)channel_send(supervisor->children[SENSOR].channel, SAY_SKIP, &line, NULL, 0);
+        if (to_sensor) {
+            (void)channel_send(supervisor->children[SENSOR].channel, SAY_SKIP, &line, NULL, 0);
+            continue;
+        }
         if (!poison->is_told)
             (void)channel_send(supervisor->children[DECIDER].channel, SAY_SKIPPED, &line, NULL, 0);
         is_news = is_news || !poison->is_told;
@@ -527,12 +531,13 @@ static void start_all(struct supervisor *supervisor) {
         end_all(supervisor, back_off_us[ELEMENTS_OF(back_off_us) - 1]);
         return;
     }
-    tell_poison(supervisor);
+    tell_poison(supervisor, true);
     tell_enforcer(supervisor);
     logs_tell_sensor(supervisor->logs, supervisor->children[SENSOR].channel);
     tell_in_force(supervisor);
     logs_tell_decider(supervisor->logs, supervisor->children[DECIDER].channel);
     logs_tell_faults(supervisor->logs, supervisor->children[DECIDER].channel, true);
+    tell_poison(supervisor, false);
     tell_role_states(supervisor);
 }
 
