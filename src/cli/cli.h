@@ -42,6 +42,8 @@ int cli_no_daemon(const struct cli *cli); /* says so; EXIT_FAILED */
 
 /* Collects rows into an array. */
 bool cli_collect(void *array, const js *row);
+/* Keeps the last row: `kept` is a js **, free or NULL at first. */
+bool cli_keep_last(void *kept, const js *row);
 void cli_print_json(const js *value);
 /* Parses RFC 3339 as our own answers write it; 0 for null. */
 int64_t cli_time(const js *row, const char *key);

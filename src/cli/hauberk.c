@@ -156,6 +156,13 @@ bool cli_collect(void *array, const js *row) {
     return true;
 }
 
+bool cli_keep_last(void *kept, const js *row) {
+    js **last = kept;
+    js_free(*last);
+    *last = js_copy(row);
+    return true;
+}
+
 void cli_print_json(const js *value) {
     cleanup_text struct text text = {0};
     js_write(value, true, &text);

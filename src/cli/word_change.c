@@ -239,18 +239,6 @@ int word_pause(struct cli *cli) {
 
 /* ---- reload ---- */
 
-struct reloading {
-    const struct cli *cli;
-    js *row; /* the last one */
-};
-
-static bool take_row(void *context, const js *row) {
-    struct reloading *reloading = context;
-    js_free(reloading->row);
-    reloading->row = js_copy(row);
-    return true;
-}
-
 /* The pid of the decider that answers, once all processes of its start are ready; 0 before. */
 static int64_t ready_decider(const js *status) {
     const js *roles = js_get(status, "roles");
@@ -271,28 +259,29 @@ static bool keep_waiting(void *context) {
 }
 
 /* One question, quietly: the one who answers may be on its way out. */
-static int64_t ask_for_decider(struct reloading *reloading) {
+static int64_t ask_for_decider(const struct cli *cli, js **status) {
     cleanup_close int fd = -1;
     cleanup_text struct text text = {0};
     struct why why = {0};
-    if (client_open(reloading->cli->runtime_folder, &fd) < 0 ||
-        client_ask(fd, "status", NULL, 10, take_row, reloading, keep_waiting, &text, &why) < 0)
+    if (client_open(cli->runtime_folder, &fd) < 0 ||
+        client_ask(fd, "status", NULL, 10, cli_keep_last, status, keep_waiting, &text, &why) < 0)
         return 0;
-    return ready_decider(reloading->row);
+    return ready_decider(*status);
 }
 
 /* A good configuration is answered by the decider that ends for it; in force it is when another
  * one answers and says so. */
-static int await_restart(struct reloading *reloading, int64_t before, const char *digest) {
+static int await_restart(const struct cli *cli, int64_t before, const char *digest) {
+    cleanup_js js *status = NULL;
     int64_t until_us = clock_monotonic_us() + RELOAD_PATIENCE_US;
-    for (int64_t now = 0; now == 0 || now == before; now = ask_for_decider(reloading)) {
+    for (int64_t now = 0; now == 0 || now == before; now = ask_for_decider(cli, &status)) {
         if (clock_monotonic_us() > until_us)
             return cli_fail(EXIT_FAILED, "the configuration is good, but hauberkd's processes are "
                                          "not ready with it after a minute; see `hauberk status` "
                                          "and its log");
         (void)poll(NULL, 0, 20); /* nothing tells when a process of others is ready */
     }
-    const js *configuration = js_get(reloading->row, "configuration");
+    const js *configuration = js_get(status, "configuration");
     if (strcmp(js_string(configuration, "digest", ""), digest) != 0)
         return cli_fail(EXIT_FAILED, "the configuration was good, but it changed again while "
                                      "hauberkd restarted; see `hauberk status`");
@@ -300,26 +289,17 @@ static int await_restart(struct reloading *reloading, int64_t before, const char
     return EXIT_FINE;
 }
 
-static int reload(const struct cli *cli, struct reloading *reloading) {
-    int exit_code = cli_ask(cli, "status", NULL, take_row, reloading);
-    if (exit_code == -ENOENT)
-        return cli_no_daemon(cli);
-    if (exit_code != EXIT_FINE)
-        return exit_code;
-    int64_t before = ready_decider(reloading->row);
-    exit_code = cli_ask(cli, "reload", NULL, take_row, reloading);
-    if (exit_code == -ENOENT)
-        return cli_no_daemon(cli);
-    char digest[80];
-    snprintf(digest, sizeof(digest), "%s", js_string(reloading->row, "digest", ""));
-    return exit_code == EXIT_FINE ? await_restart(reloading, before, digest) : exit_code;
-}
-
 int word_reload(struct cli *cli) {
+    cleanup_js js *status = NULL;
+    cleanup_js js *answer = NULL;
     if (cli->argument_count != 0)
         return cli_fail(EXIT_USAGE, "reload takes no argument");
-    struct reloading reloading = {.cli = cli};
-    int exit_code = reload(cli, &reloading);
-    js_free(reloading.row);
-    return exit_code;
+    int exit_code = cli_ask(cli, "status", NULL, cli_keep_last, &status);
+    if (exit_code == EXIT_FINE)
+        exit_code = cli_ask(cli, "reload", NULL, cli_keep_last, &answer);
+    if (exit_code == -ENOENT)
+        return cli_no_daemon(cli);
+    return exit_code == EXIT_FINE
+               ? await_restart(cli, ready_decider(status), js_string(answer, "digest", ""))
+               : exit_code;
 }

@@ -6,13 +6,6 @@
 
 #include "cli/cli.h"
 
-static bool take_row(void *context, const js *row) {
-    js **kept = context;
-    js_free(*kept);
-    *kept = js_copy(row);
-    return true;
-}
-
 static void print_jails(const js *jails) {
     printf("\n%-14s %-8s %10s %6s  %s\n", "jail", "", "failures", "bans", "reads");
     for (size_t i = 0; i < js_count(jails); i++) {
@@ -85,7 +78,7 @@ static void print_status(const js *status) {
 
 int word_status(struct cli *cli) {
     cleanup_js js *status = NULL;
-    int exit_code = cli_ask(cli, "status", NULL, take_row, &status);
+    int exit_code = cli_ask(cli, "status", NULL, cli_keep_last, &status);
     if (exit_code == -ENOENT)
         return cli_no_daemon(cli);
     if (exit_code != EXIT_FINE || !status)

@@ -1,9 +1,9 @@
 /* The configuration in force, kept: see supervise.h.
  *
- * What is on disk is checked, copied to RUNTIME/config-DIGEST, and the copy is checked: when the
- * digests are equal, the copy is what was checked, whoever wrote to the folders meanwhile. Then
- * RUNTIME/config-in-force, a symbolic link, is turned to it by one rename, for a hauberkd that
- * comes after us. Roles always read the copy: a file that changes while they start, or a package
+ * What is on disk is checked, copied to RUNTIME/config-coming, and the copy is checked: when the
+ * digests are equal, the copy is what was checked, whoever wrote to the folders meanwhile. It gets
+ * its name, config-DIGEST, when it is whole; then RUNTIME/config-in-force, a symbolic link, is
+ * turned to it by one rename, for a hauberkd that comes after us. Roles always read the copy: a file that changes while they start, or a package
  * that is being upgraded, is not their concern.
  *
  * Bytes are copied, not read: only regular files, names that begin with a dot left alone as the
@@ -147,6 +147,23 @@ static void remove_other_copies(const char *runtime_folder, const char *kept) {
         closedir(open_folder);
 }
 
+/* Never is half a copy called `name`: what stands there goes as it comes, by a rename. */
+static int name_copy(const char *runtime_folder, const char *name) {
+    char path[512];
+    char coming[512];
+    char going[512];
+    snprintf(path, sizeof(path), "%.400s/%s", runtime_folder, name);
+    snprintf(coming, sizeof(coming), "%.400s/config-coming", runtime_folder);
+    snprintf(going, sizeof(going), "%.400s/config-going", runtime_folder);
+    remove_tree(going);
+    if (rename(path, going) < 0 && errno != ENOENT)
+        return -errno;
+    if (rename(coming, path) < 0)
+        return -errno;
+    remove_tree(going);
+    return 0;
+}
+
 static int point_to(const char *runtime_folder, const char *name) {
     char link_path[512];
     char coming[512];
@@ -158,7 +175,32 @@ static int point_to(const char *runtime_folder, const char *name) {
     return 0;
 }
 
-/* Copies what was checked; -EAGAIN when it changed meanwhile. */
+/* Ours, and nobody else may write there. */
+static bool is_trusted(const char *path, struct stat *ret_status) {
+    return lstat(path, ret_status) == 0 && ret_status->st_uid == geteuid() &&
+           (S_ISLNK(ret_status->st_mode) || (ret_status->st_mode & 022) == 0);
+}
+
+/* The name the link points to and since when, if it is one of ours and the copy is there. */
+static bool read_link(const char *runtime_folder, char into[NAME_LENGTH + 2],
+                      int64_t *ret_since_us) {
+    char path[512];
+    struct stat folder;
+    struct stat link_status;
+    struct stat copy;
+    snprintf(path, sizeof(path), "%.400s/config-in-force", runtime_folder);
+    ssize_t length = readlink(path, into, NAME_LENGTH + 1);
+    into[length > 0 ? length : 0] = '\0';
+    if (!is_copy_name(into) || !is_trusted(runtime_folder, &folder) ||
+        !is_trusted(path, &link_status))
+        return false;
+    snprintf(path, sizeof(path), "%.400s/%s", runtime_folder, into);
+    *ret_since_us = (int64_t)link_status.st_mtim.tv_sec * SECOND_US;
+    return is_trusted(path, &copy);
+}
+
+/* Copies what was checked; -EAGAIN when it changed meanwhile. A copy of that digest to which the
+ * link points was checked when it was made. */
 static int keep(struct in_force *in_force, const struct supervise_options *options,
                 const struct sandbox_users *users, const struct checked_config *checked,
                 struct why *reterr_why) {
@@ -166,20 +208,30 @@ static int keep(struct in_force *in_force, const struct supervise_options *optio
     char name[64];
     char path[512];
     snprintf(name, sizeof(name), "%s%s", name_prefix, digest_format(&checked->digest, digest));
-    snprintf(path, sizeof(path), "%.400s/%s", options->runtime_folder, name);
+    snprintf(path, sizeof(path), "%.400s/config-coming", options->runtime_folder);
+    char linked[NAME_LENGTH + 2];
+    int64_t since_us = 0;
+    if (!in_force->is_doubted && read_link(options->runtime_folder, linked, &since_us) &&
+        strcmp(linked, name) == 0) {
+        use_copy(in_force, options, name);
+        in_force->since_us = since_us;
+        return 0;
+    }
     int error = make_copy(options, path);
     if (error < 0)
         return why_set(reterr_why, error, path, 0, "cannot be made: %s", strerror(-error));
     struct in_force *coming = calloc(1, sizeof(*coming));
     must(coming);
-    use_copy(coming, options, name);
+    use_copy(coming, options, "config-coming");
     error = check_configuration(&coming->options, users, &coming->checked, reterr_why);
     if (error >= 0 && !digest_equals(&coming->checked.digest, &checked->digest))
         error = why_set(reterr_why, -EAGAIN, options->config_folder, 0,
                         "changes while it is being copied");
     free(coming);
     if (error >= 0) {
-        error = point_to(options->runtime_folder, name);
+        error = name_copy(options->runtime_folder, name);
+        if (error >= 0)
+            error = point_to(options->runtime_folder, name);
         if (error < 0)
             (void)why_set(reterr_why, error, options->runtime_folder, 0, "cannot be written: %s",
                           strerror(-error));
@@ -188,17 +240,11 @@ static int keep(struct in_force *in_force, const struct supervise_options *optio
         remove_tree(path);
         return error;
     }
+    if (!in_force->is_there || !digest_equals(&in_force->checked.digest, &checked->digest))
+        in_force->since_us = clock_now_us();
     use_copy(in_force, options, name);
     remove_other_copies(options->runtime_folder, name);
     return 0;
-}
-
-static bool is_kept_already(const struct in_force *in_force, const struct checked_config *checked) {
-    struct stat status;
-    return in_force->is_there && in_force->is_copied &&
-           digest_equals(&in_force->checked.digest, &checked->digest) &&
-           stat(in_force->options.config_folder, &status) == 0 &&
-           stat(in_force->options.data_folder, &status) == 0;
 }
 
 int in_force_renew(struct in_force *in_force, const struct supervise_options *options,
@@ -211,9 +257,7 @@ int in_force_renew(struct in_force *in_force, const struct supervise_options *op
     for (int tries = 0; error >= 0 && copied == -EAGAIN && tries < TRIES; tries++) {
         error = check_configuration(options, users, checked, reterr_why);
         if (error >= 0)
-            copied = is_kept_already(in_force, checked)
-                         ? 0
-                         : keep(in_force, options, users, checked, &copy_why);
+            copied = keep(in_force, options, users, checked, &copy_why);
     }
     if (error < 0) {
         (void)why_format(reterr_why, in_force->disk_fault, sizeof(in_force->disk_fault));
@@ -227,44 +271,28 @@ int in_force_renew(struct in_force *in_force, const struct supervise_options *op
                     why_format(&copy_why, text, sizeof(text)));
         in_force->options = *options;
         in_force->is_copied = false;
-    }
-    if (!in_force->is_there || !digest_equals(&in_force->checked.digest, &checked->digest))
         in_force->since_us = clock_now_us();
+    }
     in_force->is_there = true;
+    in_force->is_doubted = false;
     in_force->checked = *checked;
     in_force->disk_fault[0] = '\0';
     free(checked);
     return 0;
 }
 
-/* Ours, and nobody else may write there. */
-static bool is_trusted(const char *path, struct stat *ret_status) {
-    return lstat(path, ret_status) == 0 && ret_status->st_uid == geteuid() &&
-           (S_ISLNK(ret_status->st_mode) || (ret_status->st_mode & 022) == 0);
-}
-
 int in_force_find(struct in_force *in_force, const struct supervise_options *options,
                   const struct sandbox_users *users, struct why *reterr_why) {
-    char path[512];
     char name[NAME_LENGTH + 2];
-    struct stat folder;
-    struct stat link_status;
-    struct stat copy;
-    snprintf(path, sizeof(path), "%.400s/config-in-force", options->runtime_folder);
-    ssize_t length = readlink(path, name, sizeof(name) - 1);
-    name[length > 0 ? length : 0] = '\0';
-    if (!is_copy_name(name) || !is_trusted(options->runtime_folder, &folder) ||
-        !is_trusted(path, &link_status))
-        return why_set(reterr_why, -ENOENT, path, 0, "there is none");
-    snprintf(path, sizeof(path), "%.400s/%s", options->runtime_folder, name);
-    if (!is_trusted(path, &copy))
-        return why_set(reterr_why, -ENOENT, path, 0, "is not there, or not ours");
+    int64_t since_us = 0;
+    if (!read_link(options->runtime_folder, name, &since_us))
+        return why_set(reterr_why, -ENOENT, options->runtime_folder, 0, "holds no copy of ours");
     use_copy(in_force, options, name);
     int error =
         check_configuration(&in_force->options, users, &in_force->checked, reterr_why);
     if (error < 0)
         return error;
     in_force->is_there = true;
-    in_force->since_us = (int64_t)link_status.st_mtim.tv_sec * SECOND_US;
+    in_force->since_us = since_us;
     return 0;
 }

@@ -82,6 +82,7 @@ static void end_all(struct supervisor *supervisor, int64_t rest_us);
 static int64_t rest_after_fault(struct supervisor *supervisor) {
     bool is_another = clock_monotonic_us() - supervisor->all_started_us < HEALTHY_US;
     supervisor->faults = is_another ? supervisor->faults + 1 : 1;
+    supervisor->in_force.is_doubted = supervisor->faults > 1;
     size_t step = supervisor->faults - 1;
     return back_off_us[step < ELEMENTS_OF(back_off_us) ? step : ELEMENTS_OF(back_off_us) - 1];
 }

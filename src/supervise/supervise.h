@@ -45,6 +45,7 @@ must_use int check_configuration(const struct supervise_options *options,
 struct in_force {
     bool is_there;
     bool is_copied; /* no: the copy could not be made, and roles read the folders themselves */
+    bool is_doubted; /* roles died of something: make the copy anew, whatever is there */
     int64_t since_us;
     struct checked_config checked;
     struct supervise_options options; /* ours, with the folders that roles are to read */

@@ -84,6 +84,19 @@ def test_a_configuration_that_became_wrong_leaves_the_one_in_force():
         assert mode == 0o700, oct(mode)
 
 
+def test_a_damaged_copy_is_made_anew():
+    with make_world() as world:
+        world.configure(CONFIGURATION.format(folder=world.folder) + "[DEFAULT]\nmaxretry = 2\n")
+        world.start()
+        copy = (world.folder / "run" / "config-in-force").resolve()
+        world.stop(signal.SIGKILL)
+        (copy / "config" / "hauberk.conf").unlink()
+        world.start()
+        assert said(world, "changed while hauberk was starting") and (copy / "config" / "hauberk.conf").exists()
+        attack(world, "203.0.113.5", 2)
+        world.wait_for_bans({("sshd", "203.0.113.5")})
+
+
 def test_without_an_earlier_configuration_a_wrong_one_is_refused():
     with make_world() as world:
         world.configure("[sshd]\nmaxretyr = 5\n")
