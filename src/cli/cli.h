@@ -31,17 +31,22 @@ bool cli_take_option(struct cli *cli, const char *name, const char **ret_value);
 /* Reads the configuration with the folders of the command line; NULL after saying why not. */
 struct config *cli_read_config(const struct cli *cli);
 
-/* A connection to hauberkd; EXIT_FAILED after saying why not, or -ENOENT as below. */
+/* A connection to hauberkd; EXIT_FAILED after saying why not, or -ENOENT, -EBUSY as below. */
 must_use int cli_connect(const struct cli *cli, int *ret_fd);
 
-/* Asks hauberkd; rows go to `each`. Prints the answer's text. Exit code, or -ENOENT when no
+/* Asks hauberkd; rows go to `each`. Prints the answer's text. When hauberkd runs and takes no
+ * question for some seconds, it says what it waits for, and waits. Exit code, or -ENOENT when no
  * hauberkd runs (nothing printed then). */
 int cli_ask(const struct cli *cli, const char *word, js *args,
             bool (*each)(void *context, const js *row), void *context);
+/* The same for an order that can be carried out without hauberkd: -EBUSY instead of waiting. */
+int cli_order(const struct cli *cli, const char *word, js *args);
 int cli_no_daemon(const struct cli *cli); /* says so; EXIT_FAILED */
 
 /* Collects rows into an array. */
 bool cli_collect(void *array, const js *row);
+/* Keeps the last row: `kept` is a js **, free or NULL at first. */
+bool cli_keep_last(void *kept, const js *row);
 void cli_print_json(const js *value);
 /* Parses RFC 3339 as our own answers write it; 0 for null. */
 int64_t cli_time(const js *row, const char *key);

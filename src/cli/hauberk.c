@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "wire/build.h"
@@ -76,11 +77,43 @@ int cli_connect(const struct cli *cli, int *ret_fd) {
     if (error == -EACCES)
         return cli_fail(EXIT_FAILED, "you may not talk to hauberkd: become root, or a member of "
                                      "group hauberk");
-    return error < 0 ? -ENOENT : EXIT_FINE;
+    return error == -EAGAIN ? -EBUSY : error < 0 ? -ENOENT : EXIT_FINE;
 }
 
-int cli_ask(const struct cli *cli, const char *word, js *args,
-            bool (*each)(void *context, const js *row), void *context) {
+/* What hauberkd says of itself while none of its processes can answer; "" when it says nothing. */
+static void read_rest(const struct cli *cli, char into[1000]) {
+    char path[500];
+    cleanup_text struct text text = {0};
+    snprintf(path, sizeof(path), "%.480s/resting", cli->runtime_folder);
+    into[0] = '\0';
+    if (file_read(path, 4096, &text) >= 0 && text.length > 0)
+        safe_copy(into, 1000, span_trim(text_span(&text)));
+}
+
+struct asking {
+    const struct cli *cli;
+    bool (*each)(void *context, const js *row);
+    void *context;
+};
+
+static bool pass_row(void *context, const js *row) {
+    struct asking *asking = context;
+    return !asking->each || asking->each(asking->context, row);
+}
+
+static bool tell_waiting(void *context) {
+    struct asking *asking = context;
+    char rest[1000];
+    read_rest(asking->cli, rest);
+    fprintf(stderr, "hauberk: hauberkd runs, but takes no questions yet; waiting. %s\n",
+            rest[0] ? rest : "It is starting its processes, or reading many stored bans.");
+    return true;
+}
+
+static int ask(const struct cli *cli, const char *word, js *args,
+               bool (*each)(void *context, const js *row), void *context,
+               bool (*on_wait)(void *context)) {
+    struct asking asking = {cli, each, context};
     cleanup_close int fd = -1;
     cleanup_text struct text text = {0};
     struct why why = {0};
@@ -89,14 +122,30 @@ int cli_ask(const struct cli *cli, const char *word, js *args,
         js_free(args);
         return connected;
     }
-    int exit_code = client_ask(fd, word, args, strcmp(word, "watch") == 0 ? -1 : 30, each, context,
-                               &text, &why);
+    int exit_code = client_ask(fd, word, args, strcmp(word, "watch") == 0 ? -1 : 30, pass_row,
+                               &asking, on_wait, &text, &why);
+    if (exit_code == -EBUSY)
+        return -EBUSY;
     if (exit_code < 0)
         return cli_fail_why(EXIT_FAILED, &why);
     if (text.length)
         fprintf(exit_code == EXIT_FINE ? stdout : stderr, "%s%s\n",
                 exit_code == EXIT_FINE ? "" : "hauberk: ", text.at);
     return exit_code;
+}
+
+int cli_ask(const struct cli *cli, const char *word, js *args,
+            bool (*each)(void *context, const js *row), void *context) {
+    int exit_code = ask(cli, word, args, each, context, tell_waiting);
+    char rest[1000];
+    if (exit_code != -EBUSY)
+        return exit_code;
+    read_rest(cli, rest);
+    return cli_fail(EXIT_FAILED, "hauberkd runs, but takes no questions. %s", rest);
+}
+
+int cli_order(const struct cli *cli, const char *word, js *args) {
+    return ask(cli, word, args, NULL, NULL, NULL);
 }
 
 int cli_no_daemon(const struct cli *cli) {
@@ -107,6 +156,13 @@ int cli_no_daemon(const struct cli *cli) {
 
 bool cli_collect(void *array, const js *row) {
     js_append(array, js_copy(row));
+    return true;
+}
+
+bool cli_keep_last(void *kept, const js *row) {
+    js **last = kept;
+    js_free(*last);
+    *last = js_copy(row);
     return true;
 }
 

@@ -1,10 +1,12 @@
 /* hauberk ban, unban, pause, reload: what a person changes. The first three work without hauberkd
  * too: the kernel is changed here and now, and the order is left in STATE/orders for the next
- * hauberkd, which applies it before it loads a single ban.
+ * hauberkd, which applies it before it loads a single ban. They do the same when hauberkd runs but
+ * its processes do not: should the question be found there later, the order is only given twice.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -13,6 +15,8 @@
 #include "base/files.h"
 #include "cli/cli.h"
 #include "enforce/enforce.h"
+
+#define RELOAD_PATIENCE_US MINUTE_US
 
 static int read_address(const char *text, struct prefix *ret_prefix) {
     if (prefix_parse(span_of(text), ret_prefix) >= 0)
@@ -49,7 +53,14 @@ static struct enforce *open_kernel(void) {
 
 /* ---- unban ---- */
 
-static int unban_alone(const struct cli *cli, const struct prefix *prefix, const char *jail) {
+/* Why an order is carried out here, for a person; `error` is cli_order()'s. */
+static bool is_alone(int error, const char **ret_who) {
+    *ret_who = error == -EBUSY ? "hauberkd runs, but takes no orders" : "No hauberkd runs";
+    return error == -ENOENT || error == -EBUSY;
+}
+
+static int unban_alone(const struct cli *cli, const struct prefix *prefix, const char *jail,
+                       const char *who) {
     struct prefix all[2] = {{.address.at = {[10] = 0xff, [11] = 0xff}}, {.length = 0}};
     char line[200];
     char text[PREFIX_TEXT_MAX];
@@ -72,9 +83,9 @@ static int unban_alone(const struct cli *cli, const struct prefix *prefix, const
             return EXIT_FAILED;
     }
     if (jail)
-        printf("No hauberkd runs: what jail %s wants is lifted when the next one starts.\n", jail);
+        printf("%s: what jail %s wants is lifted when it starts.\n", who, jail);
     else
-        printf("No hauberkd runs: %s taken out of the kernel; the next one will know.\n",
+        printf("%s: %s taken out of the kernel; the next one will know.\n", who,
                prefix ? prefix_format(prefix, text) : "every ban was");
     return EXIT_FINE;
 }
@@ -94,8 +105,10 @@ int word_unban(struct cli *cli) {
         js_set_string(args, "address", cli->arguments[0]);
     if (jail)
         js_set_string(args, "jail", jail);
-    int exit_code = cli_ask(cli, "unban", args, NULL, NULL);
-    return exit_code == -ENOENT ? unban_alone(cli, is_all ? NULL : &prefix, jail) : exit_code;
+    const char *who;
+    int exit_code = cli_order(cli, "unban", args);
+    return is_alone(exit_code, &who) ? unban_alone(cli, is_all ? NULL : &prefix, jail, who)
+                                     : exit_code;
 }
 
 /* ---- ban ---- */
@@ -123,7 +136,7 @@ static int put_alone(const struct config *config, const struct prefix *prefix, i
 }
 
 static int ban_alone(const struct cli *cli, const struct prefix *prefix, int64_t seconds,
-                     const char *why_text, bool cut) {
+                     const char *why_text, bool cut, const char *who) {
     struct config *config = cli_read_config(cli);
     if (!config)
         return EXIT_FAILED;
@@ -141,7 +154,7 @@ static int ban_alone(const struct cli *cli, const struct prefix *prefix, int64_t
              prefix_format(prefix, text), (long long)until_us, reason);
     if (leave_order(cli, line) != 0)
         return EXIT_FAILED;
-    printf("No hauberkd runs: %s was put into the kernel; the next one will know.\n", text);
+    printf("%s: %s was put into the kernel; the next one will know.\n", who, text);
     return EXIT_FINE;
 }
 
@@ -165,8 +178,10 @@ int word_ban(struct cli *cli) {
     js_set_number(args, "seconds", seconds);
     js_set_string(args, "why", why_text);
     js_set_flag(args, "cut", cut);
-    int exit_code = cli_ask(cli, "ban", args, NULL, NULL);
-    return exit_code == -ENOENT ? ban_alone(cli, &prefix, seconds, why_text, cut) : exit_code;
+    const char *who;
+    int exit_code = cli_order(cli, "ban", args);
+    return is_alone(exit_code, &who) ? ban_alone(cli, &prefix, seconds, why_text, cut, who)
+                                     : exit_code;
 }
 
 /* ---- pause ---- */
@@ -189,7 +204,7 @@ static int write_pause(const struct cli *cli, int64_t until_us) {
     return EXIT_FINE;
 }
 
-static int pause_alone(int64_t until_us) {
+static int pause_alone(int64_t until_us, const char *who) {
     struct why why = {0};
     struct enforce *enforce = until_us ? open_kernel() : NULL;
     if (until_us && !enforce)
@@ -198,7 +213,7 @@ static int pause_alone(int64_t until_us) {
     enforce_free(enforce);
     if (error < 0)
         return cli_fail_why(EXIT_FAILED, &why);
-    printf("No hauberkd runs: %s\n", until_us ? "our table was deleted; the next one waits too."
+    printf("%s: %s\n", who, until_us ? "our table was deleted; the next one waits too."
                                               : "the next one enforces at once.");
     return EXIT_FINE;
 }
@@ -217,17 +232,74 @@ int word_pause(struct cli *cli) {
         return EXIT_FAILED;
     js *args = js_object();
     js_set_number(args, "until_us", until_us);
-    int exit_code = cli_ask(cli, "pause", args, NULL, NULL);
-    return exit_code == -ENOENT ? pause_alone(until_us) : exit_code;
+    const char *who;
+    int exit_code = cli_order(cli, "pause", args);
+    return is_alone(exit_code, &who) ? pause_alone(until_us, who) : exit_code;
+}
+
+/* ---- reload ---- */
+
+/* The pid of the decider that answers, once all processes of its start are ready; 0 before. */
+static int64_t ready_decider(const js *status) {
+    const js *roles = js_get(status, "roles");
+    int64_t pid = 0;
+    for (size_t i = 0; i < js_count(roles); i++) {
+        const js *role = js_at(roles, i);
+        if (!js_flag(role, "ready", false))
+            return 0;
+        if (strcmp(js_string(role, "role", ""), "decider") == 0)
+            pid = js_number(role, "pid", 0);
+    }
+    return js_count(roles) == 3 ? pid : 0;
+}
+
+static bool keep_waiting(void *context) {
+    (void)context;
+    return true;
+}
+
+/* One question, quietly: the one who answers may be on its way out. */
+static int64_t ask_for_decider(const struct cli *cli, js **status) {
+    cleanup_close int fd = -1;
+    cleanup_text struct text text = {0};
+    struct why why = {0};
+    if (client_open(cli->runtime_folder, &fd) < 0 ||
+        client_ask(fd, "status", NULL, 10, cli_keep_last, status, keep_waiting, &text, &why) < 0)
+        return 0;
+    return ready_decider(*status);
+}
+
+/* A good configuration is answered by the decider that ends for it; in force it is when another
+ * one answers and says so. */
+static int await_restart(const struct cli *cli, int64_t before, const char *digest) {
+    cleanup_js js *status = NULL;
+    int64_t until_us = clock_monotonic_us() + RELOAD_PATIENCE_US;
+    for (int64_t now = 0; now == 0 || now == before; now = ask_for_decider(cli, &status)) {
+        if (clock_monotonic_us() > until_us)
+            return cli_fail(EXIT_FAILED, "the configuration is good, but hauberkd's processes are "
+                                         "not ready with it after a minute; see `hauberk status` "
+                                         "and its log");
+        (void)poll(NULL, 0, 20); /* nothing tells when a process of others is ready */
+    }
+    const js *configuration = js_get(status, "configuration");
+    if (strcmp(js_string(configuration, "digest", ""), digest) != 0)
+        return cli_fail(EXIT_FAILED, "the configuration was good, but it changed again while "
+                                     "hauberkd restarted; see `hauberk status`");
+    printf("The configuration is good and in force.\n");
+    return EXIT_FINE;
 }
 
 int word_reload(struct cli *cli) {
+    cleanup_js js *status = NULL;
+    cleanup_js js *answer = NULL;
     if (cli->argument_count != 0)
         return cli_fail(EXIT_USAGE, "reload takes no argument");
-    int exit_code = cli_ask(cli, "reload", NULL, NULL, NULL);
+    int exit_code = cli_ask(cli, "status", NULL, cli_keep_last, &status);
+    if (exit_code == EXIT_FINE)
+        exit_code = cli_ask(cli, "reload", NULL, cli_keep_last, &answer);
     if (exit_code == -ENOENT)
         return cli_no_daemon(cli);
-    if (exit_code == EXIT_FINE)
-        printf("The configuration is good and in force.\n");
-    return exit_code;
+    return exit_code == EXIT_FINE
+               ? await_restart(cli, ready_decider(status), js_string(answer, "digest", ""))
+               : exit_code;
 }

@@ -6,13 +6,6 @@
 
 #include "cli/cli.h"
 
-static bool take_row(void *context, const js *row) {
-    js **kept = context;
-    js_free(*kept);
-    *kept = js_copy(row);
-    return true;
-}
-
 static void print_jails(const js *jails) {
     printf("\n%-14s %-8s %10s %6s  %s\n", "jail", "", "failures", "bans", "reads");
     for (size_t i = 0; i < js_count(jails); i++) {
@@ -31,6 +24,9 @@ static void print_jails(const js *jails) {
 static void print_sources(const js *sources) {
     for (size_t i = 0; i < js_count(sources); i++) {
         const js *source = js_at(sources, i);
+        const char *why = js_string(source, "why", NULL);
+        if (why)
+            printf("! %s is not followed: %s\n", js_string(source, "path", ""), why);
         int64_t lost = js_number(source, "lost", 0);
         int64_t lag = js_number(source, "lag", 0);
         int64_t skipped = js_number(source, "skipped", 0);
@@ -44,6 +40,13 @@ static void print_sources(const js *sources) {
             printf("! %lld lines of %s were left out (too long, or too much work to match)\n",
                    (long long)skipped, js_string(source, "path", ""));
     }
+}
+
+static bool has_fault(const js *sources) {
+    for (size_t i = 0; i < js_count(sources); i++)
+        if (js_string(js_at(sources, i), "why", NULL))
+            return true;
+    return false;
 }
 
 static void print_status(const js *status) {
@@ -65,6 +68,12 @@ static void print_status(const js *status) {
     if (evicted)
         printf("! %lld counts were forgotten for lack of room; raise ledger-addresses\n",
                (long long)evicted);
+    const js *configuration = js_get(status, "configuration");
+    const char *disk_error = js_string(configuration, "disk_error", NULL);
+    if (disk_error)
+        printf("! The configuration on disk is wrong: %s\n"
+               "! The one of %s stays in force. Mend it, then: hauberk reload\n",
+               disk_error, js_string(configuration, "since", "?"));
     if (!js_flag(status, "jit", true))
         printf("! The regex compiler is off (no executable memory allowed): matching is slower.\n");
     print_sources(js_get(status, "sources"));
@@ -73,7 +82,7 @@ static void print_status(const js *status) {
 
 int word_status(struct cli *cli) {
     cleanup_js js *status = NULL;
-    int exit_code = cli_ask(cli, "status", NULL, take_row, &status);
+    int exit_code = cli_ask(cli, "status", NULL, cli_keep_last, &status);
     if (exit_code == -ENOENT)
         return cli_no_daemon(cli);
     if (exit_code != EXIT_FINE || !status)
@@ -82,7 +91,9 @@ int word_status(struct cli *cli) {
         cli_print_json(status);
     else
         print_status(status);
-    return js_flag(status, "effective", false) && !js_string(status, "store_error", NULL)
+    return js_flag(status, "effective", false) && !js_string(status, "store_error", NULL) &&
+                   !js_string(js_get(status, "configuration"), "disk_error", NULL) &&
+                   !has_fault(js_get(status, "sources"))
                ? EXIT_FINE
                : EXIT_LOOK;
 }

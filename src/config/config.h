@@ -78,7 +78,8 @@ struct config_jail {
 };
 
 struct config {
-    struct digest digest; /* of everything read: equal digests, equal snapshots */
+    struct digest digest; /* of everything read: equal digests, equal snapshots, wherever the
+                             folders lie (only the paths in messages differ) */
     struct config_jail *jails; /* in order of first appearance */
     uint32_t jail_count;
     struct config_filter *filters;

@@ -77,7 +77,7 @@ typedef int ini_section_fn(void *context, const struct ini *ini, unsigned folder
                            struct span written, char into[INI_NAME_MAX], struct why *reterr_why);
 
 /* `folders`: searched in that order for an include that is not beside the including file. `digest`
- * (may be NULL) is told the name and bytes of every file read. */
+ * (may be NULL) is told of every file read the folder's number, the name in it and the bytes. */
 struct ini *ini_open(struct keep *keep, const char *const *folders, unsigned folder_count,
                      struct digest_state *digest, ini_section_fn *name_section, void *context);
 

@@ -358,7 +358,10 @@ static int take_bytes(struct ini *ini, const struct unit *unit, struct span byte
     struct parse parse = {
         .ini = ini, .path = unit->path, .folder = unit->folder, .why = reterr_why};
     if (ini->digest) {
-        digest_add(ini->digest, span_of(unit->path));
+        /* Not the path: hauberkd keeps a copy elsewhere and compares. */
+        const char folder = (char)unit->folder;
+        digest_add(ini->digest, (struct span){&folder, 1});
+        digest_add(ini->digest, span_of(unit->name));
         digest_add(ini->digest, bytes);
     }
     int error = parse_bytes(&parse, bytes);

@@ -4,9 +4,12 @@
 #include "control/client.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 int client_open(const char *runtime_folder, int *ret_fd) {
@@ -15,7 +18,9 @@ int client_open(const char *runtime_folder, int *ret_fd) {
         (int)sizeof(name.sun_path))
         return -ENAMETOOLONG;
     cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&name, sizeof(name)) < 0)
+    struct timeval patience = {.tv_sec = CLIENT_PATIENCE_SEC};
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+        connect(fd, (struct sockaddr *)&name, sizeof(name)) < 0)
         return -errno;
     *ret_fd = take_fd(&fd);
     return 0;
@@ -50,10 +55,19 @@ int client_take(int fd, js **ret_packet) {
     return 0;
 }
 
+/* Nobody has read what we sent (unix(7), SIOCOUTQ). */
+static bool question_lies_there(int fd) {
+    int unread = 0;
+    return ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0;
+}
+
 int client_ask(int fd, const char *word, js *args, int seconds,
-               bool (*each)(void *context, const js *row), void *context, struct text *text,
-               struct why *reterr_why) {
+               bool (*each)(void *context, const js *row), void *context,
+               bool (*on_wait)(void *context), struct text *text, struct why *reterr_why) {
     int error = client_send(fd, word, args);
+    if (error >= 0 && wait_for(fd, CLIENT_PATIENCE_SEC) == -ETIMEDOUT && question_lies_there(fd) &&
+        !(on_wait && on_wait(context)))
+        return why_set(reterr_why, -EBUSY, NULL, 0, "hauberkd runs, but takes no questions");
     for (;;) {
         cleanup_js js *object = NULL;
         if (error >= 0)

@@ -95,6 +95,13 @@ static void skipped(struct desk *desk, const struct wire_line *line) {
 }
 
 static void reloaded(struct desk *desk, const struct wire_reloaded *answer) {
+    char digest[DIGEST_TEXT_MAX];
+    js *row = js_object();
+    js_set_string(row, "digest", digest_format(&answer->digest, digest));
+    if (answer->is_good)
+        control_row(desk->control, desk->reload_client, row);
+    else
+        js_free(row);
     if (desk->reload_client)
         control_end(desk->control, desk->reload_client, answer->is_good ? 0 : 1, "%.*s",
                     SPAN_FORMAT(wire_bytes(answer->text)));
@@ -113,6 +120,12 @@ int desk_from_supervisor(struct desk *desk, struct message *message) {
     } else if (message->type == SAY_ROLE) {
         const struct wire_role_state *state = message->head;
         desk->roles[state->role] = (struct role_view){*state, true};
+    } else if (message->type == SAY_IN_FORCE) {
+        desk->in_force = *(const struct wire_in_force *)message->head;
+    } else if (message->type == SAY_SOURCE_FAULT) {
+        const struct wire_source_fault *told = message->head;
+        struct desk_source *source = &desk->sources[told->source];
+        snprintf(source->fault, sizeof(source->fault), "%.*s", SPAN_FORMAT(wire_bytes(told->text)));
     } else if (message->type == SAY_RELOADED) {
         reloaded(desk, message->head);
     }

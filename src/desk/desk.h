@@ -39,6 +39,7 @@ struct desk_source {
     uint32_t skipped;
     uint8_t state;
     bool has_jit, has_prefilter;
+    char fault[201]; /* why hauberkd cannot follow it, or "" */
 };
 
 /* A change somebody asked for, answered when it is durable. */
@@ -89,6 +90,7 @@ struct desk {
         struct wire_role_state state;
         bool is_there;
     } roles[ROLES];
+    struct wire_in_force in_force; /* which configuration, and what is wrong with the disk's */
     uint64_t reload_client; /* 0: nobody waits */
     uint64_t next_ticket;
     struct asking *askings; /* questions to the kernel under way */

@@ -31,16 +31,20 @@ static js *status_jails(const struct desk *desk) {
         js *one = js_object();
         js *logs = js_array();
         bool is_read = jail->counts == COUNTS_RETURNS;
+        bool is_faulty = false;
         for (uint16_t i = 0; i < SOURCES_MAX; i++)
             if (desk->sources[i].is_there && desk->decider->jails_of_source[i] >> j & 1) {
                 js_append_string(logs, desk->sources[i].path);
-                is_read = is_read || desk->sources[i].state == SOURCE_READING;
+                bool has_fault = desk->sources[i].fault[0] != '\0';
+                is_faulty = is_faulty || has_fault;
+                is_read = is_read || (desk->sources[i].state == SOURCE_READING && !has_fault);
             }
         const struct jail_counts *counts = &desk->decider->jail_counts[j];
         js_set_string(one, "jail", jail->name);
         js_set_string(one, "state", !jail->is_enabled ? "off" : is_read ? "active" : "waiting");
-        js_set_string(one, "why", jail->is_enabled && !is_read ? "none of its logs is there yet"
-                                                               : NULL);
+        js_set_string(one, "why", !jail->is_enabled || is_read ? NULL
+                                  : is_faulty ? "its logs cannot be followed"
+                                              : "none of its logs is there yet");
         js_set(one, "logs", logs);
         js_set_number(one, "failures", (int64_t)counts->failures);
         js_set_number(one, "successes", (int64_t)counts->successes);
@@ -59,7 +63,9 @@ static js *status_sources(const struct desk *desk) {
             continue;
         js *one = js_object();
         js_set_string(one, "path", source->path);
-        js_set_string(one, "state", states[source->state]);
+        bool has_fault = source->fault[0] != '\0';
+        js_set_string(one, "state", states[has_fault ? SOURCE_UNREADABLE : source->state]);
+        js_set_string(one, "why", has_fault ? source->fault : NULL);
         js_set_number(one, "position", (int64_t)source->position.done);
         js_set_number(one, "committed", (int64_t)source->committed);
         js_set_number(one, "mark", (int64_t)source->position.mark);
@@ -72,6 +78,19 @@ static js *status_sources(const struct desk *desk) {
         js_append(sources, one);
     }
     return sources;
+}
+
+static js *status_configuration(const struct desk *desk) {
+    char digest[DIGEST_TEXT_MAX];
+    const struct wire_in_force *in_force = &desk->in_force;
+    js *one = js_object();
+    js_set_string(one, "digest", digest_format(&in_force->digest, digest));
+    js_set_time(one, "since", in_force->since_us);
+    if (in_force->disk_is_wrong)
+        js_set_text(one, "disk_error", wire_bytes(in_force->text));
+    else
+        js_set_string(one, "disk_error", NULL);
+    return one;
 }
 
 /* Is what we decided in force, and if not, why not. */
@@ -115,6 +134,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     for (uint16_t i = 0; i < SOURCES_MAX; i++)
         has_jit = has_jit || desk->sources[i].has_jit;
     js_set_flag(row, "jit", has_jit);
+    js_set(row, "configuration", status_configuration(desk));
     js_set(row, "roles", status_roles(desk));
     js_set(row, "jails", status_jails(desk));
     js_set(row, "sources", status_sources(desk));

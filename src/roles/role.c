@@ -120,12 +120,11 @@ void role_connect_supervisor(struct role_supervisor *supervisor, enum role me) {
 
 int role_peer_ended(struct role_supervisor *supervisor, enum role peer, int error,
                     const char *what) {
-    if (error == -EPROTO) {
-        struct wire_complaint complaint = {.about = (uint8_t)peer};
-        wire_set_bytes(complaint.text, span_of(what));
+    /* Without -EPROTO it died, most likely: hauberkd will know by its pid, or finds that it lives. */
+    struct wire_complaint complaint = {.about = (uint8_t)peer, .is_gone = error != -EPROTO};
+    wire_set_bytes(complaint.text, span_of(what));
+    if (error == -EPROTO)
         log_error("the %s %s", role_names[peer], what);
-        (void)channel_send(supervisor->channel, SAY_MISBEHAVED, &complaint, NULL, 0);
-    }
-    /* Otherwise it died: hauberkd knows, and restarts us all. */
+    (void)channel_send(supervisor->channel, SAY_MISBEHAVED, &complaint, NULL, 0);
     return 0;
 }

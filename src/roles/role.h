@@ -38,6 +38,7 @@ struct role_supervisor {
 };
 void role_connect_supervisor(struct role_supervisor *supervisor, enum role me);
 
-/* For other channels' on_end: a misbehaving peer is named to hauberkd, which restarts all. */
+/* For other channels' on_end: a peer that misbehaves, or closes its end, is named to hauberkd, which
+ * restarts all. */
 int role_peer_ended(struct role_supervisor *supervisor, enum role peer, int error,
                     const char *what);

@@ -6,6 +6,10 @@
  * ENDING (all were told to quit, those that linger are killed after a second) and RESTING (waiting
  * out a back-off).
  *
+ * Faults. Whatever goes wrong by itself, a death or a broken rule, waits longer the more often it
+ * follows within a minute of the start before. Whose fault it was does not matter for that: two
+ * roles of different builds name each other in turn.
+ *
  * Poison. The sensor notes each line before it looks at it. When it dies of something a line could
  * do to it, the noted line is remembered; a line it died at twice is left out from then on.
  *
@@ -28,12 +32,17 @@
 #include "base/log.h"
 #include "wire/inherited.h"
 
-enum { POISON_MAX = 64, DEATHS_TO_POISON = 2 };
 #define LINGER_US SECOND_US          /* from QUIT to SIGKILL */
 #define PING_EVERY_US SECOND_US
 #define SILENCE_US (10 * SECOND_US)  /* without a PONG: killed */
 #define HEALTHY_US (60 * SECOND_US)  /* this long alive: the back-off begins anew */
 #define LOCK_PATIENCE_US (5 * SECOND_US)
+#define GONE_PATIENCE_US SECOND_US   /* from "its end is closed" to "it lives on": time to die */
+#define TOLD_REST_US (200 * INT64_C(1000)) /* rests from here on are told to who asks */
+/* The sensor's questions may take so much of our time: it is the one that attackers talk to, and
+ * what others do to a log makes it ask. */
+#define QUESTIONS_PER_US SECOND_US
+#define QUESTIONS_MOST_US (300 * INT64_C(1000))
 
 static const int64_t back_off_us[] = {0, 50000, 200000, SECOND_US, 5 * SECOND_US};
 
@@ -43,7 +52,7 @@ struct supervisor {
     const struct supervise_options *options;
     struct loop *loop;
     struct sandbox_users users;
-    struct checked_config config;
+    struct in_force in_force;
     struct logs *logs;
     struct child children[ROLES];
     int control_fd, note_fd, lone_peer_fd;
@@ -55,21 +64,48 @@ struct supervisor {
     int64_t pinged_us; /* monotonic: when ping_roles() last ran */
     int64_t rest_us;   /* before the next start */
     struct digest logs_digest; /* of the configuration the last logs were made from */
-    enum role last_dead;
-    int last_death_how;
-    uint32_t same_deaths;
-
-    struct {
-        struct wire_line line;
-        uint32_t deaths;
-    } poison[POISON_MAX];
-    uint32_t poison_count;
+    int64_t all_started_us;    /* monotonic */
+    uint32_t faults;           /* in a row, each within HEALTHY_US of the start before */
+    struct watch *gone_timer;  /* armed: the end of that role's wire is closed, but does it live? */
+    enum role gone;
+    int64_t questions_since_us, questions_took_us;
+    struct watch *questions_timer; /* armed: they took too long, and wait */
+    bool questions_are_told;
+    struct poisons poisons;
 };
 
 static const enum role started_roles[] = {SENSOR, DECIDER, ENFORCER};
 
 static void start_all(struct supervisor *supervisor);
 static void end_all(struct supervisor *supervisor, int64_t rest_us);
+
+static int64_t rest_after_fault(struct supervisor *supervisor) {
+    bool is_another = clock_monotonic_us() - supervisor->all_started_us < HEALTHY_US;
+    supervisor->faults = is_another ? supervisor->faults + 1 : 1;
+    supervisor->in_force.is_doubted = supervisor->faults > 1;
+    size_t step = supervisor->faults - 1;
+    return back_off_us[step < ELEMENTS_OF(back_off_us) ? step : ELEMENTS_OF(back_off_us) - 1];
+}
+
+/* Not a death, but it ends in the same way. */
+static void end_for_fault(struct supervisor *supervisor, struct child *child, const char *what) {
+    if (supervisor->state != STATE_RUNNING)
+        return;
+    snprintf(child->last_death, sizeof(child->last_death), "%.120s", what);
+    child->restarts++;
+    end_all(supervisor, rest_after_fault(supervisor));
+}
+
+/* RUNTIME/resting: for the command line, which gets no answer while no decider runs. */
+static void tell_rest(const struct supervisor *supervisor, const char *sentence) {
+    char path[500];
+    snprintf(path, sizeof(path), "%.480s/resting", supervisor->options->runtime_folder);
+    (void)unlink(path);
+    cleanup_close int fd =
+        sentence ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644) : -1;
+    if (fd >= 0)
+        (void)!write_all(fd, span_of(sentence));
+}
 
 /* ---- what roles say ---- */
 
@@ -99,30 +135,130 @@ static void role_is_ready(struct supervisor *supervisor, struct child *child) {
         log_notice("ready: stored bans are in the kernel, logs are being read");
         supervisor->has_said_ready = true;
     }
-    loop_notify("READY=1\nSTATUS=guarding");
+    tell_rest(supervisor, NULL);
+    loop_notify(supervisor->in_force.disk_fault[0]
+                    ? "READY=1\nSTATUS=guarding by an earlier configuration; the one on disk is wrong"
+                    : "READY=1\nSTATUS=guarding");
+}
+
+static void tell_in_force(struct supervisor *supervisor) {
+    const struct in_force *in_force = &supervisor->in_force;
+    struct wire_in_force told = {.digest = in_force->checked.digest,
+                                 .since_us = in_force->since_us,
+                                 .disk_is_wrong = in_force->disk_fault[0] != '\0'};
+    wire_set_bytes(told.text, span_of(in_force->disk_fault));
+    if (supervisor->children[DECIDER].channel)
+        (void)channel_send(supervisor->children[DECIDER].channel, SAY_IN_FORCE, &told, NULL, 0);
+}
+
+/* Looks at the disk. A configuration that is wrong there leaves the one in force in force, loudly:
+ * false with the fault in `text`. */
+static bool renew(struct supervisor *supervisor, char text[900]) {
+    struct why why = {0};
+    struct in_force *in_force = &supervisor->in_force;
+    char since[CLOCK_TEXT_MAX];
+    if (in_force_renew(in_force, supervisor->options, &supervisor->users, &why) >= 0)
+        return true;
+    (void)why_format(&why, text, 900);
+    if (in_force->is_there && in_force->is_copied)
+        log_error("the configuration on disk is wrong, the one of %s stays in force: %s",
+                  clock_format_local(in_force->since_us, clock_now_us(), since), text);
+    else
+        log_error("the configuration became wrong: %s. The bans in the kernel stay", text);
+    return false;
 }
 
 static void reload(struct supervisor *supervisor) {
-    struct why why = {0};
     char text[900];
     struct wire_reloaded answer = {0};
     loop_notify("RELOADING=1");
-    int error = check_configuration(supervisor->options, &supervisor->users, &supervisor->config, &why);
-    answer.is_good = error >= 0;
-    if (error < 0) {
-        log_error("the configuration is wrong, the one in force stays: %s",
-                  why_format(&why, text, sizeof(text)));
-        wire_set_bytes(answer.text, span_of(text));
-    } else {
+    answer.is_good = renew(supervisor, text);
+    answer.digest = supervisor->in_force.checked.digest;
+    if (answer.is_good)
         log_notice("the configuration is good: starting anew");
-        wire_set_bytes(answer.text, span_of(supervisor->config.notices));
-    }
+    wire_set_bytes(answer.text,
+                   span_of(answer.is_good ? supervisor->in_force.checked.notices : text));
+    tell_in_force(supervisor);
     if (supervisor->children[DECIDER].channel)
         (void)channel_send(supervisor->children[DECIDER].channel, SAY_RELOADED, &answer, NULL, 0);
-    if (error >= 0)
+    if (answer.is_good)
         end_all(supervisor, 0);
     else
         loop_notify("READY=1");
+}
+
+/* ---- the sensor's questions ---- */
+
+/* Its next one waits while it does not take our answers (each holds a descriptor), or while they
+ * cost too much. */
+static void let_sensor_ask(struct supervisor *supervisor) {
+    struct channel *sensor = supervisor->children[SENSOR].channel;
+    if (sensor)
+        channel_pause(sensor, watch_is_armed(supervisor->questions_timer) ||
+                                  !channel_is_clear(sensor));
+}
+
+static int questions_may_go_on(void *context) {
+    struct supervisor *supervisor = context;
+    supervisor->questions_took_us = 0;
+    supervisor->children[SENSOR].answered_us = clock_monotonic_us(); /* its PONGs waited too */
+    let_sensor_ask(supervisor);
+    return 0;
+}
+
+static void answer_sensor(struct supervisor *supervisor, struct child *child,
+                          const struct message *message) {
+    int64_t began_us = clock_monotonic_us();
+    if (message->type == SAY_OPEN) {
+        logs_open(supervisor->logs, child->channel, message->head);
+        if (supervisor->children[DECIDER].channel)
+            logs_tell_faults(supervisor->logs, supervisor->children[DECIDER].channel, false);
+    } else {
+        logs_list(supervisor->logs, child->channel, message->head);
+    }
+    int64_t ended_us = clock_monotonic_us();
+    if (ended_us - supervisor->questions_since_us > QUESTIONS_PER_US) {
+        supervisor->questions_since_us = began_us;
+        supervisor->questions_took_us = 0;
+    }
+    supervisor->questions_took_us += ended_us - began_us;
+    if (supervisor->questions_took_us > QUESTIONS_MOST_US) {
+        if (!supervisor->questions_are_told)
+            log_warning("the sensor asks for files so often that it has to wait now and then");
+        supervisor->questions_are_told = true;
+        watch_set_timer(supervisor->questions_timer, QUESTIONS_PER_US);
+    }
+    let_sensor_ask(supervisor);
+}
+
+/* ---- a role that breaks the rules, or closes its end and lives on ---- */
+
+static int gone_role_lives(void *context) {
+    struct supervisor *supervisor = context;
+    struct child *child = &supervisor->children[supervisor->gone];
+    if (supervisor->state != STATE_RUNNING || !child->pid)
+        return 0;
+    log_error("the %s has closed its end of a wire, but lives on; it is killed",
+              role_names[child->role]);
+    kill(child->pid, SIGKILL);
+    end_for_fault(supervisor, child, "closed its wire");
+    return 0;
+}
+
+static void complained(struct supervisor *supervisor, const struct child *child,
+                       const struct wire_complaint *complaint) {
+    if (supervisor->state != STATE_RUNNING || complaint->about == child->role)
+        return;
+    if (complaint->is_gone) {
+        if (!watch_is_armed(supervisor->gone_timer)) {
+            supervisor->gone = complaint->about;
+            watch_set_timer(supervisor->gone_timer, GONE_PATIENCE_US);
+        }
+        return;
+    }
+    log_error("the %s says of the %s: %.*s", role_names[child->role],
+              role_names[complaint->about], SPAN_FORMAT(wire_bytes(complaint->text)));
+    end_for_fault(supervisor, &supervisor->children[complaint->about], "broke the wire's rules");
 }
 
 static int from_role(struct supervisor *supervisor, struct child *child, struct message *message) {
@@ -131,14 +267,9 @@ static int from_role(struct supervisor *supervisor, struct child *child, struct 
     } else if (message->type == SAY_PONG) {
         child->answered_us = clock_monotonic_us();
     } else if (message->type == SAY_MISBEHAVED) {
-        const struct wire_complaint *complaint = message->head;
-        log_error("the %s says of the %s: %.*s", role_names[child->role],
-                  role_names[complaint->about], SPAN_FORMAT(wire_bytes(complaint->text)));
-        end_all(supervisor, back_off_us[1]);
-    } else if (message->type == SAY_OPEN) {
-        logs_open(supervisor->logs, child->channel, message->head);
-    } else if (message->type == SAY_LIST) {
-        logs_list(supervisor->logs, child->channel, message->head);
+        complained(supervisor, child, message->head);
+    } else if (message->type == SAY_OPEN || message->type == SAY_LIST) {
+        answer_sensor(supervisor, child, message);
     } else if (message->type == SAY_RELOAD) {
         reload(supervisor);
     }
@@ -157,50 +288,45 @@ static int on_message(void *context, struct message *message) {
     return from_role(at->supervisor, at->child, message);
 }
 
+static int on_clear(void *context) {
+    struct child_context *at = context;
+    if (at->child->role == SENSOR)
+        let_sensor_ask(at->supervisor);
+    return 0;
+}
+
 static int on_end(void *context, int error, const char *what) {
     struct child_context *at = context;
     if (error == -EPROTO) {
         log_error("the %s %s", role_names[at->child->role], what);
-        end_all(at->supervisor, back_off_us[1]);
+        end_for_fault(at->supervisor, at->child, what);
     }
-    return 0; /* its death is told by its pid */
+    return 0; /* its death is told by its pid; if it lives, it answers no PING */
 }
 
 /* ---- deaths ---- */
 
+static void keep_poisons(const struct supervisor *supervisor) {
+    int error = poison_save(&supervisor->poisons, supervisor->options->state_folder);
+    if (error < 0)
+        log_warning("which lines killed the sensor cannot be stored in %s: %s",
+                    supervisor->options->state_folder, strerror(-error));
+}
+
 static void remember_poison(struct supervisor *supervisor) {
-    struct wire_line line = {.source = (uint16_t)supervisor->note->source,
-                             .ordinal = supervisor->note->ordinal};
-    if (line.ordinal == 0 || line.source >= SOURCES_MAX)
+    uint64_t ordinal = supervisor->note->ordinal;
+    const char *path = logs_path(supervisor->logs, supervisor->note->source);
+    if (ordinal == 0 || ordinal > INT64_MAX || !path)
         return;
-    for (uint32_t i = 0; i < supervisor->poison_count; i++)
-        if (supervisor->poison[i].line.source == line.source &&
-            supervisor->poison[i].line.ordinal == line.ordinal) {
-            supervisor->poison[i].deaths++;
-            return;
-        }
-    if (supervisor->poison_count < POISON_MAX) {
-        supervisor->poison[supervisor->poison_count].line = line;
-        supervisor->poison[supervisor->poison_count++].deaths = 1;
-    }
+    poison_remember(&supervisor->poisons, path, ordinal);
+    keep_poisons(supervisor);
 }
 
 static int64_t choose_rest(struct supervisor *supervisor, const struct child *child,
                            const siginfo_t *how) {
     bool is_from_outside = how->si_code != CLD_EXITED && !child->is_silent &&
                            (how->si_status == SIGKILL || how->si_status == SIGTERM);
-    if (is_from_outside)
-        return 0;
-    int64_t lived_us = clock_now_us() - child->started_us;
-    bool is_same = supervisor->last_dead == child->role &&
-                   supervisor->last_death_how == how->si_status && lived_us < HEALTHY_US;
-    supervisor->same_deaths = is_same ? supervisor->same_deaths + 1 : 0;
-    supervisor->last_dead = child->role;
-    supervisor->last_death_how = how->si_status;
-    size_t step = supervisor->same_deaths < ELEMENTS_OF(back_off_us)
-                      ? supervisor->same_deaths
-                      : ELEMENTS_OF(back_off_us) - 1;
-    return back_off_us[step];
+    return is_from_outside ? 0 : rest_after_fault(supervisor);
 }
 
 static bool all_are_dead(const struct supervisor *supervisor) {
@@ -208,6 +334,11 @@ static bool all_are_dead(const struct supervisor *supervisor) {
         if (supervisor->children[started_roles[i]].pid)
             return false;
     return true;
+}
+
+static const char *told_death(const struct supervisor *supervisor, enum role role) {
+    const char *death = supervisor->children[role].last_death;
+    return death[0] ? death : "well";
 }
 
 static int rest_is_over(void *context) {
@@ -225,6 +356,16 @@ static void go_on(struct supervisor *supervisor) {
     }
     supervisor->state = STATE_RESTING;
     watch_set_timer(supervisor->rest_timer, supervisor->rest_us);
+    if (supervisor->rest_us >= TOLD_REST_US) {
+        char sentence[700];
+        snprintf(sentence, sizeof(sentence),
+                 "Its processes ended %u times within a minute of their start (sensor: %s, decider: "
+                 "%s, enforcer: %s); they are started again every %lld ms. See its log.\n",
+                 supervisor->faults, told_death(supervisor, SENSOR),
+                 told_death(supervisor, DECIDER), told_death(supervisor, ENFORCER),
+                 (long long)(supervisor->rest_us / 1000));
+        tell_rest(supervisor, sentence);
+    }
 }
 
 static int child_died(void *context, pid_t pid, const siginfo_t *how) {
@@ -270,6 +411,7 @@ static void end_all(struct supervisor *supervisor, int64_t rest_us) {
     if (supervisor->state == STATE_ENDING)
         return;
     supervisor->state = STATE_ENDING;
+    watch_set_timer(supervisor->gone_timer, -1);
     struct wire_quit quit = {.lift = supervisor->is_leaving && supervisor->lifts};
     for (size_t i = 0; i < ELEMENTS_OF(started_roles); i++) {
         struct child *child = &supervisor->children[started_roles[i]];
@@ -282,54 +424,55 @@ static void end_all(struct supervisor *supervisor, int64_t rest_us) {
 
 /* ---- starting ---- */
 
-static void tell_poison(struct supervisor *supervisor) {
-    for (uint32_t i = 0; i < supervisor->poison_count; i++) {
-        if (supervisor->poison[i].deaths < DEATHS_TO_POISON)
+/* To the sensor before its sources; to the decider behind theirs, whose names it tells people. */
+static void tell_poison(struct supervisor *supervisor, bool to_sensor) {
+    bool is_news = false;
+    for (uint32_t i = supervisor->poisons.count; i-- > 0;) { /* the newest first: it has room for few */
+        struct poison *poison = &supervisor->poisons.at[i];
+        int number = logs_find(supervisor->logs, poison->path);
+        if (poison->deaths < DEATHS_TO_POISON || number < 0)
             continue;
-        const struct wire_line *line = &supervisor->poison[i].line;
-        (void)channel_send(supervisor->children[SENSOR].channel, SAY_SKIP, line, NULL, 0);
-        if (supervisor->poison[i].deaths == DEATHS_TO_POISON)
-            (void)channel_send(supervisor->children[DECIDER].channel, SAY_SKIPPED, line, NULL, 0);
-        supervisor->poison[i].deaths = DEATHS_TO_POISON + 1;
+        struct wire_line line = {.source = (uint16_t)number, .ordinal = poison->ordinal};
+        if (to_sensor) {
+            (void)channel_send(supervisor->children[SENSOR].channel, SAY_SKIP, &line, NULL, 0);
+            continue;
+        }
+        if (!poison->is_told)
+            (void)channel_send(supervisor->children[DECIDER].channel, SAY_SKIPPED, &line, NULL, 0);
+        is_news = is_news || !poison->is_told;
+        poison->is_told = true;
     }
+    if (is_news)
+        keep_poisons(supervisor);
 }
 
 static void tell_enforcer(struct supervisor *supervisor) {
     struct channel *enforcer = supervisor->children[ENFORCER].channel;
-    for (uint32_t at = 0; at < supervisor->config.exempt_count; at += 512) {
-        uint32_t count = supervisor->config.exempt_count - at;
-        (void)channel_send(enforcer, SAY_EXEMPT, NULL, &supervisor->config.exempt[at],
+    const struct checked_config *checked = &supervisor->in_force.checked;
+    for (uint32_t at = 0; at < checked->exempt_count; at += 512) {
+        uint32_t count = checked->exempt_count - at;
+        (void)channel_send(enforcer, SAY_EXEMPT, NULL, &checked->exempt[at],
                            count < 512 ? count : 512);
     }
     (void)channel_send(enforcer, SAY_SOURCES_END, NULL, NULL, 0);
 }
 
 static int a_log_appeared(void *context) {
-    struct supervisor *supervisor = context;
-    struct why why = {0};
-    char text[900];
-    struct checked_config *checked = calloc(1, sizeof(*checked));
-    must(checked);
-    if (check_configuration(supervisor->options, &supervisor->users, checked, &why) < 0) {
-        log_error("a log that was missing is there, but the configuration became wrong: %s. "
-                  "Everything goes on without that log",
-                  why_format(&why, text, sizeof(text)));
-    } else {
-        log_notice("a log that was missing is there: starting anew to read it");
-        end_all(supervisor, 0);
-    }
-    free(checked);
+    if (((struct supervisor *)context)->state == STATE_RUNNING)
+        log_notice("there is a log that could not be followed before: starting anew to read it");
+    end_all(context, 0);
     return 0;
 }
 
 static bool start_one(struct supervisor *supervisor, enum role role, struct child_fds fds) {
-    static const struct channel_calls calls = {.on_message = on_message, .on_end = on_end};
+    static const struct channel_calls calls = {.on_message = on_message, .on_clear = on_clear,
+                                               .on_end = on_end};
     struct child *child = &supervisor->children[role];
     struct why why = {0};
     int fd = -1;
     child->role = role;
-    if (child_start(child, supervisor->options, &supervisor->config.digest, &supervisor->users,
-                    &fds, &fd, &why) < 0) {
+    if (child_start(child, &supervisor->in_force.options, &supervisor->in_force.checked.digest,
+                    &supervisor->users, &fds, &fd, &why) < 0) {
         char text[900];
         log_error("%s", why_format(&why, text, sizeof(text)));
         return false;
@@ -340,16 +483,16 @@ static bool start_one(struct supervisor *supervisor, enum role role, struct chil
     return true;
 }
 
-/* A configuration that became wrong while we ran leaves the one in force: its digest no longer
- * fits what the roles would read, so it is checked before each start and its fault told. */
+/* Before each start the disk is looked at: what is good there is what is meant. */
 static bool check_again(struct supervisor *supervisor) {
-    struct why why = {0};
     char text[900];
-    if (check_configuration(supervisor->options, &supervisor->users, &supervisor->config, &why) >= 0)
+    char sentence[1000];
+    if (renew(supervisor, text) || supervisor->in_force.is_copied)
         return true;
-    log_error("the configuration became wrong: %s. The bans in the kernel stay; it is looked at "
-              "again in five seconds",
-              why_format(&why, text, sizeof(text)));
+    snprintf(sentence, sizeof(sentence),
+             "The configuration is wrong and no earlier one is kept; it is looked at again every "
+             "five seconds: %s\n", text);
+    tell_rest(supervisor, sentence);
     supervisor->state = STATE_RESTING;
     watch_set_timer(supervisor->rest_timer, back_off_us[ELEMENTS_OF(back_off_us) - 1]);
     return false;
@@ -363,12 +506,17 @@ static void start_all(struct supervisor *supervisor) {
     struct logs *earlier = supervisor->logs;
     /* A log that another configuration names for the first time has a past; one that turns up
      * under the same configuration is new. */
-    bool is_same = digest_equals(&supervisor->logs_digest, &supervisor->config.digest);
-    supervisor->logs = logs_new(supervisor->loop, &supervisor->config, is_same ? earlier : NULL,
+    const struct checked_config *checked = &supervisor->in_force.checked;
+    bool is_same = digest_equals(&supervisor->logs_digest, &checked->digest);
+    supervisor->logs = logs_new(supervisor->loop, checked, is_same ? earlier : NULL,
                                 a_log_appeared, supervisor);
     logs_free(earlier);
-    supervisor->logs_digest = supervisor->config.digest;
+    supervisor->logs_digest = checked->digest;
     supervisor->note->ordinal = 0;
+    supervisor->all_started_us = clock_monotonic_us();
+    supervisor->questions_took_us = 0;
+    supervisor->questions_are_told = false;
+    watch_set_timer(supervisor->questions_timer, -1);
     must(channel_pair(events) >= 0 && channel_pair(orders) >= 0);
     supervisor->state = STATE_RUNNING;
     bool started =
@@ -384,10 +532,13 @@ static void start_all(struct supervisor *supervisor) {
         end_all(supervisor, back_off_us[ELEMENTS_OF(back_off_us) - 1]);
         return;
     }
-    tell_poison(supervisor);
+    tell_poison(supervisor, true);
     tell_enforcer(supervisor);
     logs_tell_sensor(supervisor->logs, supervisor->children[SENSOR].channel);
+    tell_in_force(supervisor);
     logs_tell_decider(supervisor->logs, supervisor->children[DECIDER].channel);
+    logs_tell_faults(supervisor->logs, supervisor->children[DECIDER].channel, true);
+    tell_poison(supervisor, false);
     tell_role_states(supervisor);
 }
 
@@ -545,6 +696,22 @@ static int make_note_page(struct supervisor *supervisor) {
     return supervisor->note == MAP_FAILED ? -errno : 0;
 }
 
+/* The disk's configuration, or, when that is wrong, the one that was in force before us: a restart
+ * must not take the guard away. */
+static int find_configuration(struct supervisor *supervisor, struct why *reterr_why) {
+    struct in_force *in_force = &supervisor->in_force;
+    struct why none = {0};
+    char since[CLOCK_TEXT_MAX];
+    int error = in_force_renew(in_force, supervisor->options, &supervisor->users, reterr_why);
+    if (error >= 0 ||
+        in_force_find(in_force, supervisor->options, &supervisor->users, &none) < 0)
+        return error;
+    log_error("the configuration on disk is wrong: %s. Starting with the one of %s",
+              in_force->disk_fault,
+              clock_format_local(in_force->since_us, clock_now_us(), since));
+    return 0;
+}
+
 static int prepare(struct supervisor *supervisor, struct why *reterr_why) {
     int error = sandbox_find_users(supervisor->options->uid_base, &supervisor->users, reterr_why);
     if (error >= 0)
@@ -554,7 +721,7 @@ static int prepare(struct supervisor *supervisor, struct why *reterr_why) {
     if (error >= 0)
         error = take_lock(supervisor->options->runtime_folder, reterr_why);
     if (error >= 0)
-        error = check_configuration(supervisor->options, &supervisor->users, &supervisor->config, reterr_why);
+        error = find_configuration(supervisor, reterr_why);
     if (error >= 0)
         error = make_control_socket(supervisor, reterr_why);
     if (error >= 0)
@@ -572,8 +739,10 @@ int supervise_run(const struct supervise_options *options) {
         log_error("%s", why_format(&why, text, sizeof(text)));
         return 1;
     }
-    if (supervisor.config.notices[0])
-        log_notice("%s", supervisor.config.notices);
+    if (supervisor.in_force.checked.notices[0])
+        log_notice("%s", supervisor.in_force.checked.notices);
+    poison_load(&supervisor.poisons, options->state_folder);
+    tell_rest(&supervisor, NULL);
     if (supervisor.users.are_numeric)
         log_notice("the users hauberk, hauberk-sensor and hauberk-enforcer do not exist: running "
                    "with the unused numeric ids %u, %u and %u",
@@ -590,6 +759,9 @@ int supervise_run(const struct supervise_options *options) {
     (void)loop_add_signal(supervisor.loop, SIGHUP, told_to_reload, &supervisor);
     supervisor.linger_timer = loop_add_timer(supervisor.loop, -1, lingered_too_long, &supervisor);
     supervisor.rest_timer = loop_add_timer(supervisor.loop, -1, rest_is_over, &supervisor);
+    supervisor.gone_timer = loop_add_timer(supervisor.loop, -1, gone_role_lives, &supervisor);
+    supervisor.questions_timer =
+        loop_add_timer(supervisor.loop, -1, questions_may_go_on, &supervisor);
     supervisor.ping_timer =
         loop_add_timer(supervisor.loop, PING_EVERY_US, ping_roles, &supervisor);
     start_all(&supervisor);
@@ -597,5 +769,6 @@ int supervise_run(const struct supervise_options *options) {
     char socket_path[300];
     snprintf(socket_path, sizeof(socket_path), "%.280s/control", options->runtime_folder);
     (void)unlink(socket_path);
+    tell_rest(&supervisor, NULL);
     return result < 0 ? 1 : 0;
 }

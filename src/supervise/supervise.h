@@ -4,6 +4,8 @@
  *   children.c   processes: forking, descriptors, deaths
  *   logs.c       the log files: globs, inotify, opening, siblings
  *   check.c      asking the checker what the configuration says
+ *   in_force.c   the copy of the configuration in force, which the roles read
+ *   poison.c     lines at which the sensor died, remembered over restarts
  *
  * It parses nothing but frames and fixed records.
  *
@@ -32,11 +34,49 @@ struct checked_config {
     char notices[901];
 };
 
-/* check.c: runs the checker and waits for it (at most 10 s). -EINVAL with the configuration's fault
- * in words. */
+/* check.c: runs the checker on the folders in `options` and waits for it (at most 10 s). -EINVAL
+ * with the configuration's fault in words. */
 must_use int check_configuration(const struct supervise_options *options,
                                  const struct sandbox_users *users,
                                  struct checked_config *ret_checked, struct why *reterr_why);
+
+/* in_force.c: what was checked last and found good. Roles read the copy of it, so that what is in
+ * force stays readable when the folders of the owner or of the package change. */
+struct in_force {
+    bool is_there;
+    bool is_copied; /* no: the copy could not be made, and roles read the folders themselves */
+    bool is_doubted; /* roles died of something: make the copy anew, whatever is there */
+    int64_t since_us;
+    struct checked_config checked;
+    struct supervise_options options; /* ours, with the folders that roles are to read */
+    char folders[2][512];             /* what these point to */
+    char disk_fault[901];             /* what is wrong with the disk's version now; "" */
+};
+/* Checks the folders of `options`; what is good is in force from now on. -errno with the fault
+ * (also in disk_fault): then what was in force stays. */
+must_use int in_force_renew(struct in_force *in_force, const struct supervise_options *options,
+                            const struct sandbox_users *users, struct why *reterr_why);
+/* The copy an earlier hauberkd left in RUNTIME, checked again. -ENOENT: there is none. */
+must_use int in_force_find(struct in_force *in_force, const struct supervise_options *options,
+                           const struct sandbox_users *users, struct why *reterr_why);
+
+/* poison.c: which lines killed the sensor, and how often, by log and ordinal; kept in STATE/poison.
+ * The oldest is forgotten when there are too many. */
+enum { POISON_MAX = 64, DEATHS_TO_POISON = 2 };
+struct poison {
+    char path[257];
+    uint64_t ordinal;
+    uint32_t deaths;
+    bool is_told;
+};
+struct poisons {
+    struct poison at[POISON_MAX]; /* oldest first */
+    uint32_t count;
+};
+void poison_remember(struct poisons *poisons, const char *path, uint64_t ordinal);
+/* A file that is not exactly as poison_save() wrote it, or is another user's, is no memory. */
+void poison_load(struct poisons *poisons, const char *state_folder);
+must_use int poison_save(const struct poisons *poisons, const char *state_folder);
 
 /* logs.c */
 struct logs;
@@ -46,6 +86,10 @@ struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
 struct logs *logs_free(struct logs *logs);
 void logs_tell_sensor(struct logs *logs, struct channel *sensor); /* SOURCE for each, and the end */
 void logs_tell_decider(struct logs *logs, struct channel *decider);
+/* What the decider is to know of a log that cannot be followed, told when it changed; all: each. */
+void logs_tell_faults(struct logs *logs, struct channel *decider, bool all);
+const char *logs_path(const struct logs *logs, uint64_t number); /* NULL: there is none */
+int logs_find(const struct logs *logs, const char *path);        /* its number, or -ENOENT */
 void logs_open(struct logs *logs, struct channel *sensor, const struct wire_open *open);
 void logs_list(struct logs *logs, struct channel *sensor, const struct wire_source_number *number);
 

@@ -26,7 +26,7 @@ struct channel {
     void *context;
     struct waiting *first, **last;
     size_t queued_bytes;
-    bool has_met, is_ended, is_in_call, is_freed;
+    bool has_met, is_paused, is_ended, is_in_call, is_freed;
     _Alignas(8) uint8_t buffer[FRAME_MAX];
 };
 
@@ -45,7 +45,7 @@ int channel_pair(int ret_ends[2]) {
 static void update_events(struct channel *channel) {
     if (!channel->watch)
         return;
-    uint32_t events = EPOLLIN | (channel->first ? EPOLLOUT : 0);
+    uint32_t events = (channel->is_paused ? 0 : EPOLLIN) | (channel->first ? EPOLLOUT : 0);
     watch_set_events(channel->watch, events);
 }
 
@@ -131,6 +131,11 @@ int channel_send_fd(struct channel *channel, enum message_type type, const void 
 
 bool channel_is_clear(const struct channel *channel) {
     return !channel->first;
+}
+
+void channel_pause(struct channel *channel, bool paused) {
+    channel->is_paused = paused;
+    update_events(channel);
 }
 
 static int flush_queue(struct channel *channel) {
@@ -227,7 +232,7 @@ static int take_message(struct channel *channel, size_t length, int fd) {
 }
 
 static int take_frames(struct channel *channel) {
-    for (int i = 0; i < FRAMES_PER_TURN && !channel->is_ended; i++) {
+    for (int i = 0; i < FRAMES_PER_TURN && !channel->is_ended && !channel->is_paused; i++) {
         int fd = -1;
         ssize_t length = receive(channel, &fd);
         if (length == -EAGAIN)

@@ -40,3 +40,6 @@ int channel_send(struct channel *channel, enum message_type type, const void *he
 int channel_send_fd(struct channel *channel, enum message_type type, const void *head, int fd);
 
 bool channel_is_clear(const struct channel *channel);
+
+/* Stops and goes on with taking frames (a reader that is busy lets its peer wait). */
+void channel_pause(struct channel *channel, bool paused);
