@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "enforce/private.h"
 
-enum { ASK_BUFFER_BYTES = BATCH_ROOM_BYTES, MANY_ORDERS = 1000 };
+enum { ASK_BUFFER_BYTES = BATCH_ROOM_BYTES, MANY_ORDERS = 100 };
 
 static void enforce_drop_partial(struct enforce **enforce) {
     *enforce = enforce_free(*enforce);
