@@ -344,7 +344,7 @@ static void load_ban(void *context, const struct row_ban *row) {
     if (stored_scope >= 0 && stored_scope != ban.scope)
         projection_drop_unknown(desk->decider->projection, (uint16_t)stored_scope, &ban.key.id);
     if (!decider_is_exempt(desk->decider, ban.key.jail, &ban.key.id) &&
-        !bans_restore(desk->decider->bans, &ban))
+        !bans_restore(desk->decider->bans, &ban, clock_now_us()))
         log_error("more bans are stored than bans-most allows; some are left out");
 }
 

@@ -18,8 +18,6 @@ static void set_address(js *row, const struct prefix *prefix) {
 }
 
 static js *ban_row(const struct desk *desk, const struct ban *ban) {
-    const struct element *element =
-        projection_find(desk->decider->projection, ban->scope, &ban->key.id);
     js *row = js_object();
     js_set_string(row, "jail", decider_jail_name(desk->decider, ban->key.jail));
     set_address(row, &ban->key.id);
@@ -32,9 +30,8 @@ static js *ban_row(const struct desk *desk, const struct ban *ban) {
     js_set_string(row, "reason", ban->reason);
     js_set_flag(row, "wanted", !desk->decider->observes);
     js_set_flag(row, "enforced",
-                desk_enforces(desk) && element && element->enforced_us != 0 &&
-                    (element->enforced_us == UNTIL_PERMANENT ||
-                     element->enforced_us >= ban->until_us));
+                desk_enforces(desk) && projection_enforces(desk->decider->projection, ban->scope,
+                                                           &ban->key.id, ban->until_us));
     js_set_number(row, "failures", ban->failures);
     js_set_number(row, "returns", ban->returns);
     js_set_number(row, "after_ban", ban->after_ban);
@@ -131,14 +128,14 @@ static const char *why_not_effective(const struct desk *desk) {
         return "our table was changed twice within a minute; waiting ten minutes";
     if (!desk->enforcer_is_there)
         return "the enforcer is not there yet";
-    struct projection_counts counts = projection_counts(desk->decider->projection, clock_now_us());
+    struct projection_counts counts = projection_counts(desk->decider->projection);
     if (counts.refused > 0)
         return "the kernel refused some elements; see the log";
     return NULL;
 }
 
 static void word_status(struct desk *desk, const struct question *question) {
-    struct projection_counts counts = projection_counts(desk->decider->projection, clock_now_us());
+    struct projection_counts counts = projection_counts(desk->decider->projection);
     const char *why_not = why_not_effective(desk);
     js *row = js_object();
     js_set_string(row, "version", build_version);
