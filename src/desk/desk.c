@@ -22,6 +22,9 @@ static int sweep(void *context) {
     int64_t step_us = (wall_us - desk->last_wall_us) - (monotonic_us - desk->last_monotonic_us);
     desk->last_wall_us = wall_us;
     desk->last_monotonic_us = monotonic_us;
+    watch_set_timer(desk->sweep_timer, SWEEP_EVERY_US);
+    if (desk->is_loading)
+        return 0;
     decider_sweep(desk->decider, wall_us);
     if (monotonic_us - desk->purged_us > HOUR_US) {
         desk->purged_us = monotonic_us;
@@ -39,7 +42,6 @@ static int sweep(void *context) {
         desk_reconcile(desk);
     }
     desk_pump_orders(desk);
-    watch_set_timer(desk->sweep_timer, SWEEP_EVERY_US);
     return 0;
 }
 
@@ -61,6 +63,7 @@ struct desk *desk_new(struct loop *loop, const struct config *config, const char
 struct desk *desk_free(struct desk *desk) {
     if (!desk)
         return NULL;
+    desk_drop_deferred(desk);
     desk->store = store_close(desk->store);
     store_batch_free(desk->batch);
     free(desk->stored.at);
@@ -71,16 +74,34 @@ struct desk *desk_free(struct desk *desk) {
     return NULL;
 }
 
+void desk_find_position(struct desk *desk, struct desk_source *source) {
+    for (size_t i = 0; i < desk->stored.count; i++)
+        if (strcmp(desk->stored.at[i].source, source->path) == 0) {
+            source->position = desk->stored.at[i].position;
+            source->committed = source->position.done;
+            source->lost = desk->stored.at[i].lost;
+        }
+}
+
+void desk_is_loaded(struct desk *desk) {
+    desk->is_loading = false;
+    for (uint16_t i = 0; i < SOURCES_MAX; i++)
+        if (desk->sources[i].is_there)
+            desk_find_position(desk, &desk->sources[i]);
+    desk_apply_left_orders(desk);
+    if (desk->is_dirty)
+        desk_commit_now(desk);
+    desk_pump_orders(desk);
+    desk_check_ready(desk);
+    desk_answer_deferred(desk);
+}
+
 static void name_source(struct desk *desk, const struct wire_source *named) {
     struct desk_source *source = &desk->sources[named->source];
     source->is_there = true;
     memcpy(source->path, named->path.at, named->path.length);
     source->path[named->path.length] = '\0';
-    for (size_t i = 0; i < desk->stored.count; i++)
-        if (strcmp(desk->stored.at[i].source, source->path) == 0) {
-            source->position = desk->stored.at[i].position;
-            source->committed = source->position.done;
-        }
+    desk_find_position(desk, source);
     decider_name_source(desk->decider, named->source, wire_bytes(named->path));
 }
 

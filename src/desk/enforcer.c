@@ -65,7 +65,7 @@ void desk_reconcile(struct desk *desk) {
 
 /* Stored bans are in the kernel (or there is nobody to put them there): hauberkd may say ready. */
 void desk_check_ready(struct desk *desk) {
-    if (desk->is_ready || !desk->own_is_known || !desk->sources_are_known)
+    if (desk->is_ready || desk->is_loading || !desk->own_is_known || !desk->sources_are_known)
         return;
     if (desk_enforces(desk) && !projection_is_settled(desk->decider->projection))
         return;
@@ -77,7 +77,7 @@ void desk_check_ready(struct desk *desk) {
 void desk_pump_orders(struct desk *desk) {
     static struct enforce_order due[ORDERS_MAX];
     static struct wire_order orders[ORDERS_MAX];
-    if (!desk_enforces(desk) || !desk->own_is_known)
+    if (desk->is_loading || !desk_enforces(desk) || !desk->own_is_known)
         return;
     while (channel_is_clear(desk->enforcer)) {
         uint32_t count =

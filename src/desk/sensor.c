@@ -42,6 +42,7 @@ static void take_sight(struct desk *desk, const struct wire_sight *sight) {
 static void note_lost(struct desk *desk, struct desk_source *source, uint64_t lost) {
     char text[400];
     source->lost += lost;
+    source->is_dirty = true;
     snprintf(text, sizeof(text), "%llu bytes of %s were gone before they were read",
              (unsigned long long)lost, source->path);
     log_warning("%s", text);

@@ -126,6 +126,8 @@ static const char *why_not_effective(const struct desk *desk) {
         return "paused by `hauberk pause`";
     if (desk->waits_until_us)
         return "our table was changed twice within a minute; waiting ten minutes";
+    if (desk->is_loading)
+        return "still loading the stored bans; the kernel keeps those it has";
     if (!desk->enforcer_is_there)
         return "the enforcer is not there yet";
     struct projection_counts counts = projection_counts(desk->decider->projection);
@@ -145,6 +147,7 @@ static void word_status(struct desk *desk, const struct question *question) {
     js_set_flag(row, "observing", desk->decider->observes);
     js_set_time(row, "paused_until", desk->paused_until_us);
     js_set_time(row, "waits_until", desk->waits_until_us);
+    js_set_flag(row, "loading", desk->is_loading);
     js_set_number(row, "bans", bans_count(desk->decider->bans));
     js_set_number(row, "wanted", counts.wanted);
     js_set_number(row, "enforced", counts.enforced);
@@ -411,20 +414,81 @@ static void word_why(struct desk *desk, const struct question *question) {
 
 /* ---- the table ---- */
 
+/* `while_loading`: can be answered before all that was stored is known. */
 static const struct {
     const char *word;
     void (*answer)(struct desk *desk, const struct question *question);
+    bool while_loading;
 } words[] = {
-    {"status", word_status}, {"bans", word_bans},   {"ban", word_ban},
-    {"unban", word_unban},   {"pause", word_pause}, {"reload", word_reload},
-    {"watch", word_watch},   {"why", word_why},
+    {"status", word_status, true}, {"bans", word_bans, false},   {"ban", word_ban, false},
+    {"unban", word_unban, false},  {"pause", word_pause, true},  {"reload", word_reload, true},
+    {"watch", word_watch, true},   {"why", word_why, false},
 };
+
+enum { DEFERRED_MAX = 64 };
+
+struct deferred {
+    struct deferred *next;
+    struct question question;
+    char word[16];
+    js *args;
+};
+
+static void defer(struct desk *desk, const struct question *question) {
+    uint32_t count = 0;
+    for (const struct deferred *one = desk->deferred; one; one = one->next)
+        count++;
+    if (count >= DEFERRED_MAX) {
+        control_end(desk->control, question->client, 1,
+                    "hauberkd is loading its stored bans and too many questions wait for that; ask "
+                    "again in some seconds");
+        return;
+    }
+    struct deferred *deferred = calloc(1, sizeof(*deferred));
+    must(deferred);
+    deferred->question = *question;
+    snprintf(deferred->word, sizeof(deferred->word), "%s", question->word);
+    deferred->args = question->args ? js_copy(question->args) : NULL;
+    deferred->question.word = deferred->word;
+    deferred->question.args = deferred->args;
+    deferred->next = desk->deferred;
+    desk->deferred = deferred;
+}
+
+void desk_answer_deferred(struct desk *desk) {
+    struct deferred *in_order = NULL;
+    while (desk->deferred) {
+        struct deferred *one = desk->deferred;
+        desk->deferred = one->next;
+        one->next = in_order;
+        in_order = one;
+    }
+    while (in_order) {
+        struct deferred *one = in_order;
+        in_order = one->next;
+        desk_answer_question(desk, &one->question);
+        js_free(one->args);
+        free(one);
+    }
+}
+
+void desk_drop_deferred(struct desk *desk) {
+    while (desk->deferred) {
+        struct deferred *one = desk->deferred;
+        desk->deferred = one->next;
+        js_free(one->args);
+        free(one);
+    }
+}
 
 void desk_answer_question(void *context, const struct question *question) {
     struct desk *desk = context;
     for (size_t i = 0; i < ELEMENTS_OF(words); i++)
         if (strcmp(words[i].word, question->word) == 0) {
-            words[i].answer(desk, question);
+            if (desk->is_loading && !words[i].while_loading)
+                defer(desk, question);
+            else
+                words[i].answer(desk, question);
             return;
         }
     char safe[80];
