@@ -137,6 +137,7 @@ int enforce_set_scopes(struct enforce *enforce, const struct scope *scopes, uint
     memcpy(enforce->scopes, scopes, count * sizeof(*scopes));
     enforce->scope_count = count;
     enforce->has_skeleton = true;
+    enforce->put_guess = NONE_IS_THERE;
     return 0;
 }
 
