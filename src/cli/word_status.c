@@ -61,6 +61,12 @@ static void print_status(const js *status) {
     if (store_error)
         printf("! The state cannot be stored since %s: %s. Bans go on; make room on the disk.\n",
                js_string(status, "store_error_since", "?"), store_error);
+    long long lost_bans = (long long)js_number(status, "bans_pushed_out", 0) +
+                          (long long)js_number(status, "bans_not_made", 0);
+    if (lost_bans)
+        printf("! The book of bans is full: %lld bans were ended early or not made since the start. "
+               "Raise bans-most.\n",
+               lost_bans);
     if (!js_flag(status, "jit", true))
         printf("! The regex compiler is off (no executable memory allowed): matching is slower.\n");
     print_sources(js_get(status, "sources"));

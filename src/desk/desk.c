@@ -15,6 +15,26 @@ static bool have_caught_up(const struct desk *desk) {
     return true;
 }
 
+/* A book that is full is told at once, then once an hour while it goes on. */
+static void tell_losses(struct desk *desk, int64_t now_us) {
+    struct bans_losses losses = bans_losses(desk->decider->bans);
+    struct bans_losses *told = &desk->losses_told;
+    char text[BAN_REASON_MAX];
+    if ((losses.pushed_out == told->pushed_out && losses.not_made == told->not_made) ||
+        (desk->losses_told_us && now_us - desk->losses_told_us < HOUR_US))
+        return;
+    snprintf(text, sizeof(text),
+             "the book of bans is full (bans-most %u): %llu bans were ended early for newer ones, "
+             "%llu could not be made",
+             desk->config->bans_most,
+             (unsigned long long)(losses.pushed_out - told->pushed_out),
+             (unsigned long long)(losses.not_made - told->not_made));
+    log_warning("%s", text);
+    desk_note(desk, "note", "", NULL, 0, text);
+    *told = losses;
+    desk->losses_told_us = now_us;
+}
+
 static int sweep(void *context) {
     struct desk *desk = context;
     int64_t wall_us = clock_now_us();
@@ -26,6 +46,8 @@ static int sweep(void *context) {
     if (desk->is_loading)
         return 0;
     decider_sweep(desk->decider, wall_us);
+    tell_losses(desk, monotonic_us);
+    desk_tell_refusals(desk);
     if (monotonic_us - desk->purged_us > HOUR_US) {
         desk->purged_us = monotonic_us;
         store_purge(desk->store, wall_us - desk->config->evidence_days * DAY_US);

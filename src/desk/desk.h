@@ -70,6 +70,14 @@ struct desk {
     uint32_t drifts;
     int64_t paused_until_us;   /* `hauberk pause`; 0 */
     struct watch *resume_timer, *pause_timer;
+    struct refusals {           /* by the kernel, since they were last told */
+        uint64_t count;
+        int error;              /* of the first of them */
+        struct prefix prefix;
+        int64_t told_us;        /* monotonic */
+    } refusals;
+    struct bans_losses losses_told;
+    int64_t losses_told_us;     /* monotonic; 0 never */
 
     struct store_batch *batch; /* the next one: history and evidence wait here */
     struct watch *commit_timer, *sweep_timer;
@@ -136,6 +144,8 @@ void desk_check_ready(struct desk *desk); /* says READY once stored bans are in 
 bool desk_enforces(const struct desk *desk);
 /* Drops from the kernel what nobody wants; once, when all sources have caught up. */
 void desk_reconcile(struct desk *desk);
+/* Logs what the kernel refused, as one line for all of the last seconds. */
+void desk_tell_refusals(struct desk *desk);
 void desk_lift(struct desk *desk);        /* takes every element out of the kernel */
 typedef void desk_elements_fn(void *context, const struct wire_element *elements, uint32_t count,
                               bool is_last);

@@ -9,7 +9,7 @@
 #include "base/duration.h"
 #include "wire/build.h"
 
-enum { WHY_LINES = 60 };
+enum { WHY_LINES = 60, BANS_PER_TURN = 500 };
 
 static void set_address(js *row, const struct prefix *prefix) {
     char text[PREFIX_TEXT_MAX];
@@ -38,13 +38,22 @@ static js *ban_row(const struct desk *desk, const struct ban *ban) {
     return row;
 }
 
-static void word_bans(struct desk *desk, const struct question *question) {
+static void more_bans(void *context, uint64_t client, uint32_t *cursor) {
+    struct desk *desk = context;
     int64_t now_us = clock_now_us();
-    uint32_t place = 0;
-    for (struct ban *ban; (ban = bans_next(desk->decider->bans, &place));)
+    for (int i = 0; i < BANS_PER_TURN && control_is_clear(desk->control, client); i++) {
+        struct ban *ban = bans_next(desk->decider->bans, cursor);
+        if (!ban) {
+            control_end(desk->control, client, 0, "%s", "");
+            return;
+        }
         if (!ban_is_over(ban, now_us))
-            control_row(desk->control, question->client, ban_row(desk, ban));
-    control_end(desk->control, question->client, 0, "%s", "");
+            control_row(desk->control, client, ban_row(desk, ban));
+    }
+}
+
+static void word_bans(struct desk *desk, const struct question *question) {
+    control_stream(desk->control, question->client, more_bans, desk);
 }
 
 /* ---- status ---- */
@@ -149,6 +158,9 @@ static void word_status(struct desk *desk, const struct question *question) {
     js_set_time(row, "waits_until", desk->waits_until_us);
     js_set_flag(row, "loading", desk->is_loading);
     js_set_number(row, "bans", bans_count(desk->decider->bans));
+    struct bans_losses losses = bans_losses(desk->decider->bans);
+    js_set_number(row, "bans_pushed_out", (int64_t)losses.pushed_out);
+    js_set_number(row, "bans_not_made", (int64_t)losses.not_made);
     js_set_number(row, "wanted", counts.wanted);
     js_set_number(row, "enforced", counts.enforced);
     js_set_number(row, "counted_addresses", ledger_size(desk->decider->ledger));
