@@ -101,7 +101,7 @@ void desk_find_position(struct desk *desk, struct desk_source *source) {
         if (strcmp(desk->stored.at[i].source, source->path) == 0) {
             source->position = desk->stored.at[i].position;
             source->committed = source->position.done;
-            source->lost = desk->stored.at[i].lost;
+            source->lost = source->lost_kept = desk->stored.at[i].lost;
         }
 }
 

@@ -44,7 +44,7 @@ static void collect_positions(struct desk *desk, struct store_batch *batch) {
         struct row_position *row = rows_add(&batch->positions);
         memcpy(row->source, source->path, sizeof(row->source));
         row->position = source->position;
-        row->lost = source->lost;
+        row->lost = source->lost_kept;
         desk->acks[i] = (struct ack){source->position.done, true, source->is_sighting};
         source->is_sighting = false;
     }
