@@ -28,6 +28,7 @@ struct bans *bans_new(uint32_t most, uint16_t jails, struct projection *projecti
     bans->bans = table_new(sizeof(struct ban), sizeof(struct ledger_key), most);
     bans->past = table_new(sizeof(struct past), sizeof(struct ledger_key), most);
     bans->dirty.key_size = bans->dirty_past.key_size = sizeof(struct ledger_key);
+    bans->dirty.is_unordered = bans->dirty_past.is_unordered = true;
     bans->projection = projection;
     bans->jails = jails;
     return bans;
