@@ -63,6 +63,7 @@ build-clang: packages-check
 
 bench: build
 	@bench/run $(RELEASE)
+	@bench/bans $(RELEASE)
 
 clean:
 	@rm -rf build

@@ -1,5 +1,10 @@
 /* The book of bans: see bans.h.
  *
+ * When it is full, a new ban takes the place of one that matters less: whoever attacks now is worse
+ * than somebody who has been silent since. Of some chosen by chance the one goes that has returned
+ * least often and has the least time left; never one made by hand, nor one for ever. The past keeps
+ * it, so that its address, should it come again, is a return like any other.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bans/bans.h"
 
@@ -12,7 +17,10 @@ struct bans {
     struct key_list dirty, dirty_past;
     struct projection *projection;
     uint16_t jails;
+    struct bans_losses losses;
 };
+
+enum { CANDIDATES = 32 };
 
 struct bans *bans_new(uint32_t most, uint16_t jails, struct projection *projection) {
     struct bans *bans = calloc(1, sizeof(*bans));
@@ -20,6 +28,7 @@ struct bans *bans_new(uint32_t most, uint16_t jails, struct projection *projecti
     bans->bans = table_new(sizeof(struct ban), sizeof(struct ledger_key), most);
     bans->past = table_new(sizeof(struct past), sizeof(struct ledger_key), most);
     bans->dirty.key_size = bans->dirty_past.key_size = sizeof(struct ledger_key);
+    bans->dirty.is_unordered = bans->dirty_past.is_unordered = true;
     bans->projection = projection;
     bans->jails = jails;
     return bans;
@@ -76,36 +85,78 @@ static int64_t latest_end(const struct bans *bans, uint16_t scope, const struct 
     return latest;
 }
 
-static struct ban *put(struct bans *bans, const struct ban *ban) {
+/* Does the one matter less than the other? */
+static bool is_lesser(const struct ban *one, const struct ban *other) {
+    if (one->returns != other->returns)
+        return one->returns < other->returns;
+    return one->until_us < other->until_us;
+}
+
+static bool make_room(struct bans *bans, int64_t now_us) {
+    struct ban *least = NULL;
+    for (int i = 0; i < CANDIDATES; i++) {
+        uint32_t place = (uint32_t)(random_u64() % table_most(bans->bans));
+        struct ban *one = table_next(bans->bans, &place);
+        if (one && one->key.jail != JAIL_BY_HAND && one->until_us != UNTIL_PERMANENT &&
+            (!least || is_lesser(one, least)))
+            least = one;
+    }
+    if (!least)
+        return false;
+    bans->losses.pushed_out += !ban_is_over(least, now_us);
+    bans_end(bans, least, now_us);
+    return true;
+}
+
+static struct ban *put(struct bans *bans, const struct ban *ban, int64_t now_us) {
     bool is_new;
-    struct ban *place = table_add(bans->bans, &ban->key, &is_new);
-    if (!place)
+    struct ban *place = NULL;
+    if (projection_takes_net(bans->projection, ban->scope, &ban->key.id)) {
+        place = table_add(bans->bans, &ban->key, &is_new);
+        if (!place && make_room(bans, now_us))
+            place = table_add(bans->bans, &ban->key, &is_new);
+    }
+    if (!place) {
+        bans->losses.not_made++;
         return NULL;
+    }
     bool was_dirty = !is_new && place->is_dirty;
     *place = *ban;
     place->is_dirty = was_dirty;
     return place;
 }
 
+/* What cannot be put into force is no ban. */
+static struct ban *keep_if(struct bans *bans, struct ban *ban, bool is_in_force) {
+    if (is_in_force)
+        return ban;
+    bans->losses.not_made++;
+    bans_mark(bans, ban);
+    table_remove(bans->bans, ban);
+    return NULL;
+}
+
 struct ban *bans_add(struct bans *bans, const struct ban *ban, bool cut) {
-    struct ban *place = put(bans, ban);
+    struct ban *place = put(bans, ban, ban->since_us);
     if (!place)
         return NULL;
     if (place->number == 0)
         place->number = random_u64() | 1;
     bans_mark(bans, place);
-    projection_want(bans->projection, place->scope, &place->key.id,
-                    latest_end(bans, place->scope, &place->key.id, NULL), cut);
-    return place;
+    return keep_if(bans, place,
+                   projection_want(bans->projection, place->scope, &place->key.id,
+                                   latest_end(bans, place->scope, &place->key.id, NULL), cut));
 }
 
-bool bans_restore(struct bans *bans, const struct ban *ban) {
-    struct ban *place = put(bans, ban);
-    if (!place)
-        return false;
-    projection_want(bans->projection, place->scope, &place->key.id,
-                    latest_end(bans, place->scope, &place->key.id, NULL), false);
-    return true;
+bool bans_restore(struct bans *bans, const struct ban *ban, int64_t now_us) {
+    struct ban *place = put(bans, ban, now_us);
+    return place && keep_if(bans, place,
+                            projection_restore(bans->projection, place->scope, &place->key.id,
+                                               place->until_us));
+}
+
+struct bans_losses bans_losses(const struct bans *bans) {
+    return bans->losses;
 }
 
 const struct past *bans_past(const struct bans *bans, uint16_t jail, const struct prefix *id) {
@@ -164,8 +215,10 @@ void bans_end(struct bans *bans, struct ban *ban, int64_t now_us) {
     struct prefix id = ban->key.id;
     remember(bans, ban, was_over ? ban->until_us : now_us);
     bans_mark(bans, ban);
-    if (!was_over)
-        projection_want(bans->projection, scope, &id, latest_end(bans, scope, &id, ban), false);
+    if (!was_over) { /* no more is wanted than before: there is room for that */
+        bool has_room may_be_unused = projection_want(bans->projection, scope, &id,
+                                                      latest_end(bans, scope, &id, ban), false);
+    }
     table_remove(bans->bans, ban);
 }
 

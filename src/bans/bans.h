@@ -47,11 +47,18 @@ const struct ban *bans_record(const struct bans *bans, const struct ledger_key *
 /* Moves a ban of that key whose time is over to the past, if no sweep has done so yet. */
 void bans_settle(struct bans *bans, uint16_t jail, const struct prefix *id, int64_t now_us);
 
-/* Makes or prolongs; the caller fills everything but the number. NULL: the book is full. The
- * projection follows. */
+/* Makes or prolongs; the caller fills everything but the number. A full book makes room by ending
+ * a lesser ban. NULL: there was none (all made by hand or for ever), or too many networks of odd
+ * length are banned. The projection follows. */
 struct ban *bans_add(struct bans *bans, const struct ban *ban, bool cut);
 /* The same, from the store at start. */
-bool bans_restore(struct bans *bans, const struct ban *ban);
+bool bans_restore(struct bans *bans, const struct ban *ban, int64_t now_us);
+
+/* How often that was so, since the start. */
+struct bans_losses {
+    uint64_t pushed_out, not_made;
+};
+struct bans_losses bans_losses(const struct bans *bans);
 
 /* How the last ban of that jail and id ended: how many returns it had, when. NULL: none known. */
 const struct past *bans_past(const struct bans *bans, uint16_t jail, const struct prefix *id);

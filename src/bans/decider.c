@@ -14,6 +14,7 @@ enum {
     KNOWN_MOST = 200000,
     JOINS_MOST = 50000,
     BURSTS_MOST = 50000,
+    DROPS_MOST = 65536, /* elements of ended bans that are still to leave the kernel */
     KEPT_AFTER_BAN = 5,
     KEPT_EXTRA = 5,
     SUSPICIOUS_FAILURES = 5,
@@ -36,7 +37,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->known = known_new(KNOWN_MOST);
     decider->joins = joins_new(JOINS_MOST);
     decider->bursts = bursts_new(BURSTS_MOST);
-    decider->projection = projection_new(config->bans_most);
+    decider->projection = projection_new(config->bans_most + config->bans_most / 8 + DROPS_MOST);
     decider->bans = bans_new(config->bans_most, (uint16_t)config->jail_count,
                              decider->projection);
     decider->jail_counts = calloc(config->jail_count + 1, sizeof(*decider->jail_counts));
@@ -436,6 +437,12 @@ int decider_ban_by_hand(struct decider *decider, const struct prefix *prefix, in
     if (!is_v4 && prefix->length > 64 && prefix->length < 128)
         return why_set(reterr_why, -EINVAL, NULL, 0,
                        "%s: of IPv6, single addresses and networks up to /64 can be banned", text);
+    if (!projection_takes_net(decider->projection, SCOPE_ALL, prefix))
+        return why_set(reterr_why, -ENOSPC, NULL, 0,
+                       "%s cannot be banned: %d networks that are neither single addresses nor "
+                       "IPv6 /64s are banned already, and no more can be; lift some of them, or "
+                       "ban one network around several",
+                       text, NETS_MAX);
     struct ban ban = {.key = ledger_key_of(JAIL_BY_HAND, prefix), .scope = SCOPE_ALL,
                       .since_us = now_us,
                       .until_us = seconds < 0 ? UNTIL_PERMANENT : now_us + seconds * SECOND_US};
@@ -444,7 +451,8 @@ int decider_ban_by_hand(struct decider *decider, const struct prefix *prefix, in
     struct ban *made = bans_add(decider->bans, &ban, cuts);
     if (!made)
         return why_set(reterr_why, -ENOSPC, NULL, 0,
-                       "the book of bans is full (%u); raise bans-most in hauberk.conf",
+                       "the book of bans is full (%u), and all of them were made by hand or for "
+                       "ever; raise bans-most in hauberk.conf",
                        decider->config->bans_most);
     if (decider->calls.on_ban)
         decider->calls.on_ban(decider->context, &(struct decision){.ban = made,

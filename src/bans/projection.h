@@ -14,6 +14,9 @@
 #include "base/address.h"
 #include "enforce/enforce.h"
 
+/* Networks that are neither single addresses nor IPv6 /64s: so many can be banned at once. */
+enum { NETS_MAX = 16384 };
+
 /* 20 bytes without padding. */
 struct element_key {
     struct prefix prefix;
@@ -29,7 +32,9 @@ struct element {
     int64_t ordered_us;   /* last order sent and not yet answered; 0: none (a drop: -2) */
     uint32_t in_flight;   /* orders not yet answered: each is, once, in their order */
     bool may_remain;      /* the kernel may have something of it, although nothing confirms that */
-    bool is_dirty, cut;
+    int64_t coming_us;    /* of a part of a network: what flattening made of it */
+    bool is_dirty, cut, is_cut_coming;
+    bool is_counted, is_counted_enforced, is_counted_refused;
 };
 
 struct projection;
@@ -37,9 +42,18 @@ struct projection;
 struct projection *projection_new(uint32_t most);
 struct projection *projection_free(struct projection *projection);
 
-/* The latest end of all bans on exactly that prefix in that scope is now until_us (0: no ban). */
-void projection_want(struct projection *projection, uint16_t scope, const struct prefix *prefix,
+/* The latest end of all bans on exactly that prefix in that scope is now until_us (0: no ban).
+ * False: there is no room for one more element, or network. */
+must_use bool projection_want(struct projection *projection, uint16_t scope, const struct prefix *prefix,
                      int64_t until_us, bool cut);
+
+/* There is a ban until then, maybe besides others. For loading: costs less, cuts nothing. */
+must_use bool projection_restore(struct projection *projection, uint16_t scope,
+                                 const struct prefix *prefix, int64_t until_us);
+
+/* Is there room for this network among those of odd length? Always for any other prefix. */
+bool projection_takes_net(const struct projection *projection, uint16_t scope,
+                          const struct prefix *prefix);
 
 /* The kernel may hold such an element that nobody wants: order its removal, whatever is known. */
 void projection_drop_unknown(struct projection *projection, uint16_t scope,
@@ -62,8 +76,16 @@ void projection_sweep(struct projection *projection, int64_t now_us);
 
 const struct element *projection_find(const struct projection *projection, uint16_t scope,
                                       const struct prefix *prefix);
+
+/* Is all of the prefix refused by the kernel until then at least, by its own element, by one around
+ * it or by the parts it was flattened into? */
+bool projection_enforces(const struct projection *projection, uint16_t scope,
+                         const struct prefix *prefix, int64_t until_us);
+
+/* What is over counts until the next sweep. */
 struct projection_counts {
     uint32_t wanted, enforced, refused;
+    bool lacks_room; /* networks nest so oddly that not all their parts found room */
 };
-struct projection_counts projection_counts(const struct projection *projection, int64_t now_us);
+struct projection_counts projection_counts(const struct projection *projection);
 bool projection_is_settled(const struct projection *projection); /* nothing due, nothing awaited */

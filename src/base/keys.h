@@ -1,5 +1,9 @@
 /* A growing list of fixed-size keys: which records changed since the store was last told.
  *
+ * A record that goes and comes again is named twice. Where their order says nothing (`is_unordered`),
+ * keys named twice are dropped before the list takes more memory, so that it is at most twice as
+ * long as there are different keys, however long the disk is stuck.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
@@ -12,10 +16,32 @@
 struct key_list {
     uint8_t *at;
     size_t key_size, count, room;
+    bool is_unordered;
 };
 
+static inline int key_list_compare(const void *a, const void *b, void *key_size) {
+    return memcmp(a, b, *(const size_t *)key_size);
+}
+
+static inline void key_list_drop_doubles(struct key_list *list) {
+    size_t kept = 0;
+    qsort_r(list->at, list->count, list->key_size, key_list_compare, &list->key_size);
+    for (size_t i = 0; i < list->count; i++) {
+        const uint8_t *key = list->at + i * list->key_size;
+        if (kept > 0 && memcmp(list->at + (kept - 1) * list->key_size, key, list->key_size) == 0)
+            continue;
+        memmove(list->at + kept++ * list->key_size, key, list->key_size);
+    }
+    list->count = kept;
+}
+
 static inline void key_list_add(struct key_list *list, const void *key) {
-    if (list->count == list->room) {
+    bool has_dropped = list->is_unordered && list->count == list->room && list->count >= 4096;
+    if (has_dropped)
+        key_list_drop_doubles(list);
+    /* Half of it is to be free after dropping, or it would be sorted again and again. */
+    bool is_full = list->count == list->room;
+    if (is_full || (has_dropped && list->count > list->room / 2)) {
         size_t room = list->room ? list->room * 2 : 64;
         uint8_t *more = realloc(list->at, room * list->key_size);
         must(more);
@@ -40,5 +66,5 @@ static inline bool key_list_take(struct key_list *list, void *ret_key) {
 
 static inline void key_list_free(struct key_list *list) {
     free(list->at);
-    *list = (struct key_list){.key_size = list->key_size};
+    *list = (struct key_list){.key_size = list->key_size, .is_unordered = list->is_unordered};
 }

@@ -3,7 +3,7 @@
  * The key is the first `key_size` bytes of a record, compared as bytes (so keys hold no padding).
  * Hashing is keyed (base/hash.h): whoever chooses the keys cannot choose the collisions. A table
  * never holds more than `most` records: what to evict is the owner's to know, so table_add()
- * answers NULL when it is full. Memory grows by slabs of 1024 records and an index of four bytes
+ * answers NULL when it is full. Memory grows by slabs of 1024 records and an index of eight bytes
  * per place; a removed record's place is used again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */

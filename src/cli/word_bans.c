@@ -26,11 +26,25 @@ static void print_ban(const js *ban, int64_t now_us) {
                                              : "");
 }
 
+struct printing {
+    int64_t now_us;
+    uint64_t count;
+};
+
+static bool print_next(void *context, const js *ban) {
+    struct printing *printing = context;
+    print_ban(ban, printing->now_us);
+    printing->count++;
+    return true;
+}
+
 int word_bans(struct cli *cli) {
     cleanup_js js *bans = js_array();
     if (cli->argument_count > 0)
         return cli_fail(EXIT_USAGE, "bans takes no argument; hauberk why ADDRESS tells of one");
-    int exit_code = cli_ask(cli, "bans", NULL, cli_collect, bans);
+    struct printing printing = {.now_us = clock_now_us()};
+    int exit_code = cli->wants_json ? cli_ask(cli, "bans", NULL, cli_collect, bans)
+                                    : cli_ask(cli, "bans", NULL, print_next, &printing);
     if (exit_code == -ENOENT)
         return cli_no_daemon(cli);
     if (exit_code != EXIT_FINE)
@@ -39,10 +53,7 @@ int word_bans(struct cli *cli) {
         cli_print_json(bans);
         return EXIT_FINE;
     }
-    int64_t now_us = clock_now_us();
-    for (size_t i = 0; i < js_count(bans); i++)
-        print_ban(js_at(bans, i), now_us);
-    if (js_count(bans) == 0)
+    if (printing.count == 0)
         printf("Nobody is banned.\n");
     return EXIT_FINE;
 }

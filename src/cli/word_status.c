@@ -74,6 +74,12 @@ static void print_status(const js *status) {
         printf("! The configuration on disk is wrong: %s\n"
                "! The one of %s stays in force. Mend it, then: hauberk reload\n",
                disk_error, js_string(configuration, "since", "?"));
+    long long lost_bans = (long long)js_number(status, "bans_pushed_out", 0) +
+                          (long long)js_number(status, "bans_not_made", 0);
+    if (lost_bans)
+        printf("! The book of bans is full: %lld bans were ended early or not made since the start. "
+               "Raise bans-most.\n",
+               lost_bans);
     if (!js_flag(status, "jit", true))
         printf("! The regex compiler is off (no executable memory allowed): matching is slower.\n");
     print_sources(js_get(status, "sources"));

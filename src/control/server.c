@@ -26,6 +26,9 @@ struct client {
     struct watch *watch;
     struct packet *first, **last;
     size_t unread;
+    control_more_fn *more; /* of a long answer, or NULL */
+    void *more_context;
+    uint32_t cursor;
 };
 
 struct control {
@@ -62,6 +65,12 @@ static struct client *find_client(const struct control *control, uint64_t number
     return NULL;
 }
 
+static void update_events(struct client *client) {
+    bool has_more = client->first || client->more;
+    watch_set_events(client->watch,
+                     (client->more ? 0 : EPOLLIN) | (has_more ? (uint32_t)EPOLLOUT : 0));
+}
+
 /* False: the client is gone. */
 static bool flush(struct client *client) {
     while (client->first) {
@@ -81,7 +90,7 @@ static bool flush(struct client *client) {
     }
     if (!client->first)
         client->last = &client->first;
-    watch_set_events(client->watch, EPOLLIN | (client->first ? EPOLLOUT : 0));
+    update_events(client);
     return true;
 }
 
@@ -125,12 +134,40 @@ void control_end(struct control *control, uint64_t number, int exit, const char 
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    client->more = NULL;
     js *end = js_object();
     js_set_number(end, "exit", exit);
     js_set_string(end, "text", text);
     js *object = js_object();
     js_set(object, "end", end);
     send_object(client, object);
+}
+
+void control_stream(struct control *control, uint64_t number, control_more_fn *more,
+                    void *context) {
+    struct client *client = find_client(control, number);
+    if (!client)
+        return;
+    client->more = more;
+    client->more_context = context;
+    client->cursor = 0;
+    update_events(client);
+}
+
+bool control_is_clear(const struct control *control, uint64_t number) {
+    const struct client *client = find_client(control, number);
+    return client && !client->first;
+}
+
+/* The cursor is handed in and out because the client may be let go meanwhile. */
+static void stream_some(struct client *client) {
+    struct control *control = client->control;
+    uint64_t number = client->number;
+    uint32_t cursor = client->cursor;
+    client->more(client->more_context, number, &cursor);
+    client = find_client(control, number);
+    if (client)
+        client->cursor = cursor;
 }
 
 void control_watch(struct control *control, uint64_t number) {
@@ -171,6 +208,10 @@ static int client_ready(void *context, int fd, uint32_t events) {
     uint64_t number = client->number;
     if ((events & EPOLLOUT) && !flush(client))
         return 0;
+    if ((events & EPOLLOUT) && client->more && !client->first) {
+        stream_some(client);
+        return 0;
+    }
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         return 0;
     static char packet[PACKET_MAX];

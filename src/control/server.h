@@ -32,6 +32,15 @@ void control_row(struct control *control, uint64_t client, js *row); /* takes ro
 void control_end(struct control *control, uint64_t client, int exit, const char *format, ...)
     prints(4, 5);
 
+/* An answer too long to be made at once: `more` is called whenever the client has read what it was
+ * sent, with the client's own `cursor` (0 at first). It adds some rows and returns, or calls
+ * control_end(), which ends it. Meanwhile the client's further questions wait. */
+typedef void control_more_fn(void *context, uint64_t client, uint32_t *cursor);
+void control_stream(struct control *control, uint64_t client, control_more_fn *more,
+                    void *context);
+/* Has the client read, as far as its socket tells, what it was sent? False: it has gone, too. */
+bool control_is_clear(const struct control *control, uint64_t client);
+
 /* From now on the client gets every row of control_tell(); there is no end. */
 void control_watch(struct control *control, uint64_t client);
 void control_tell(struct control *control, js *row); /* takes row */

@@ -15,6 +15,26 @@ static bool have_caught_up(const struct desk *desk) {
     return true;
 }
 
+/* A book that is full is told at once, then once an hour while it goes on. */
+static void tell_losses(struct desk *desk, int64_t now_us) {
+    struct bans_losses losses = bans_losses(desk->decider->bans);
+    struct bans_losses *told = &desk->losses_told;
+    char text[BAN_REASON_MAX];
+    if ((losses.pushed_out == told->pushed_out && losses.not_made == told->not_made) ||
+        (desk->losses_told_us && now_us - desk->losses_told_us < HOUR_US))
+        return;
+    snprintf(text, sizeof(text),
+             "the book of bans is full (bans-most %u): %llu bans were ended early for newer ones, "
+             "%llu could not be made",
+             desk->config->bans_most,
+             (unsigned long long)(losses.pushed_out - told->pushed_out),
+             (unsigned long long)(losses.not_made - told->not_made));
+    log_warning("%s", text);
+    desk_note(desk, "note", "", NULL, 0, text);
+    *told = losses;
+    desk->losses_told_us = now_us;
+}
+
 static int sweep(void *context) {
     struct desk *desk = context;
     int64_t wall_us = clock_now_us();
@@ -22,7 +42,12 @@ static int sweep(void *context) {
     int64_t step_us = (wall_us - desk->last_wall_us) - (monotonic_us - desk->last_monotonic_us);
     desk->last_wall_us = wall_us;
     desk->last_monotonic_us = monotonic_us;
+    watch_set_timer(desk->sweep_timer, SWEEP_EVERY_US);
+    if (desk->is_loading)
+        return 0;
     decider_sweep(desk->decider, wall_us);
+    tell_losses(desk, monotonic_us);
+    desk_tell_refusals(desk);
     if (monotonic_us - desk->purged_us > HOUR_US) {
         desk->purged_us = monotonic_us;
         store_purge(desk->store, wall_us - desk->config->evidence_days * DAY_US);
@@ -39,7 +64,6 @@ static int sweep(void *context) {
         desk_reconcile(desk);
     }
     desk_pump_orders(desk);
-    watch_set_timer(desk->sweep_timer, SWEEP_EVERY_US);
     return 0;
 }
 
@@ -61,6 +85,7 @@ struct desk *desk_new(struct loop *loop, const struct config *config, const char
 struct desk *desk_free(struct desk *desk) {
     if (!desk)
         return NULL;
+    desk_drop_deferred(desk);
     desk->store = store_close(desk->store);
     store_batch_free(desk->batch);
     free(desk->stored.at);
@@ -71,16 +96,34 @@ struct desk *desk_free(struct desk *desk) {
     return NULL;
 }
 
+void desk_find_position(struct desk *desk, struct desk_source *source) {
+    for (size_t i = 0; i < desk->stored.count; i++)
+        if (strcmp(desk->stored.at[i].source, source->path) == 0) {
+            source->position = desk->stored.at[i].position;
+            source->committed = source->position.done;
+            source->lost = source->lost_kept = desk->stored.at[i].lost;
+        }
+}
+
+void desk_is_loaded(struct desk *desk) {
+    desk->is_loading = false;
+    for (uint16_t i = 0; i < SOURCES_MAX; i++)
+        if (desk->sources[i].is_there)
+            desk_find_position(desk, &desk->sources[i]);
+    desk_apply_left_orders(desk);
+    if (desk->is_dirty)
+        desk_commit_now(desk);
+    desk_pump_orders(desk);
+    desk_check_ready(desk);
+    desk_answer_deferred(desk);
+}
+
 static void name_source(struct desk *desk, const struct wire_source *named) {
     struct desk_source *source = &desk->sources[named->source];
     source->is_there = true;
     memcpy(source->path, named->path.at, named->path.length);
     source->path[named->path.length] = '\0';
-    for (size_t i = 0; i < desk->stored.count; i++)
-        if (strcmp(desk->stored.at[i].source, source->path) == 0) {
-            source->position = desk->stored.at[i].position;
-            source->committed = source->position.done;
-        }
+    desk_find_position(desk, source);
     decider_name_source(desk->decider, named->source, wire_bytes(named->path));
 }
 

@@ -36,6 +36,7 @@ struct desk_source {
     struct wire_position position; /* as applied in memory */
     uint64_t committed;            /* ordinal, durable */
     uint64_t lost, lines, lag;
+    uint64_t lost_kept; /* of `lost`, what the position accounts for */
     uint32_t skipped;
     uint8_t state;
     bool has_jit, has_prefilter;
@@ -71,10 +72,23 @@ struct desk {
     uint32_t drifts;
     int64_t paused_until_us;   /* `hauberk pause`; 0 */
     struct watch *resume_timer, *pause_timer;
+    struct refusals {           /* by the kernel, since they were last told */
+        uint64_t count;
+        int error;              /* of the first of them */
+        struct prefix prefix;
+        int64_t told_us;        /* monotonic */
+    } refusals;
+    struct bans_losses losses_told;
+    int64_t losses_told_us;     /* monotonic; 0 never */
 
     struct store_batch *batch; /* the next one: history and evidence wait here */
     struct watch *commit_timer, *sweep_timer;
     bool is_dirty;
+    bool is_loading;           /* what was stored comes in, slice by slice; nothing is ordered,
+                                  committed or answered from it before that is over */
+    uint32_t bans_loaded, bans_left_out;
+    struct watch *load_idle;
+    struct deferred *deferred; /* questions asked meanwhile, newest first */
     char store_error[200];     /* "" when the store works */
     int64_t store_error_since_us;
     struct pending_answer *answers;      /* for the next commit */
@@ -107,6 +121,8 @@ struct desk *desk_free(struct desk *desk);
 int desk_from_supervisor(struct desk *desk, struct message *message);
 
 /* keeping.c */
+/* Opens it and begins to load, slice by slice between other events of the loop. When that is over,
+ * desk_is_loaded() follows; a database that cannot be read ends the loop. */
 must_use int desk_open_store(struct desk *desk, struct why *reterr_why);
 void desk_changed(struct desk *desk);     /* something is to be stored soon */
 void desk_commit_now(struct desk *desk);
@@ -131,6 +147,8 @@ void desk_check_ready(struct desk *desk); /* says READY once stored bans are in 
 bool desk_enforces(const struct desk *desk);
 /* Drops from the kernel what nobody wants; once, when all sources have caught up. */
 void desk_reconcile(struct desk *desk);
+/* Logs what the kernel refused, as one line for all of the last seconds. */
+void desk_tell_refusals(struct desk *desk);
 void desk_lift(struct desk *desk);        /* takes every element out of the kernel */
 typedef void desk_elements_fn(void *context, const struct wire_element *elements, uint32_t count,
                               bool is_last);
@@ -140,7 +158,14 @@ void desk_ask_kernel(struct desk *desk, const struct prefix *prefix, desk_elemen
 
 /* words.c */
 void desk_answer_question(void *context, const struct question *question);
+void desk_answer_deferred(struct desk *desk); /* what was asked while it was loading */
+void desk_drop_deferred(struct desk *desk);
 void desk_tell_watchers(struct desk *desk, const char *kind, js *row); /* takes row */
+
+/* What was stored is all here. */
+void desk_is_loaded(struct desk *desk);
+/* Where reading of a source stands, by what was stored of its path. */
+void desk_find_position(struct desk *desk, struct desk_source *source);
 
 /* A person's change, for every way it can come. */
 uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us);

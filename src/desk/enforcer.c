@@ -65,7 +65,7 @@ void desk_reconcile(struct desk *desk) {
 
 /* Stored bans are in the kernel (or there is nobody to put them there): hauberkd may say ready. */
 void desk_check_ready(struct desk *desk) {
-    if (desk->is_ready || !desk->own_is_known || !desk->sources_are_known)
+    if (desk->is_ready || desk->is_loading || !desk->own_is_known || !desk->sources_are_known)
         return;
     if (desk_enforces(desk) && !projection_is_settled(desk->decider->projection))
         return;
@@ -77,7 +77,7 @@ void desk_check_ready(struct desk *desk) {
 void desk_pump_orders(struct desk *desk) {
     static struct enforce_order due[ORDERS_MAX];
     static struct wire_order orders[ORDERS_MAX];
-    if (!desk_enforces(desk) || !desk->own_is_known)
+    if (desk->is_loading || !desk_enforces(desk) || !desk->own_is_known)
         return;
     while (channel_is_clear(desk->enforcer)) {
         uint32_t count =
@@ -118,17 +118,34 @@ void desk_lift(struct desk *desk) {
     projection_order_again(desk->decider->projection);
 }
 
+void desk_tell_refusals(struct desk *desk) {
+    struct refusals *refusals = &desk->refusals;
+    char text[PREFIX_TEXT_MAX];
+    int64_t now_us = clock_monotonic_us();
+    if (refusals->count == 0 ||
+        (refusals->told_us && now_us - refusals->told_us < SWEEP_EVERY_US))
+        return;
+    prefix_format(&refusals->prefix, text);
+    if (refusals->count == 1)
+        log_error("the kernel did not take %s: %s", text, strerror(refusals->error));
+    else
+        log_error("the kernel did not take %llu elements; the first was %s: %s",
+                  (unsigned long long)refusals->count, text, strerror(refusals->error));
+    *refusals = (struct refusals){.told_us = now_us};
+}
+
 static void take_receipts(struct desk *desk, const struct wire_receipt *receipts,
                           uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         const struct wire_receipt *receipt = &receipts[i];
-        char text[PREFIX_TEXT_MAX];
         projection_receipt(desk->decider->projection, receipt->scope, &receipt->prefix,
                            receipt->is_drop, receipt->until_us, (int)receipt->error);
-        if (receipt->error)
-            log_error("the kernel did not take %s: %s",
-                      prefix_format(&receipt->prefix, text), strerror((int)receipt->error));
+        if (receipt->error && desk->refusals.count++ == 0) {
+            desk->refusals.error = (int)receipt->error;
+            desk->refusals.prefix = receipt->prefix;
+        }
     }
+    desk_tell_refusals(desk);
     desk_pump_orders(desk);
     desk_check_ready(desk);
 }

@@ -14,6 +14,9 @@
 
 #include "base/log.h"
 
+#define LOAD_SLICE_US (10 * INT64_C(1000))
+enum { LOAD_ROWS = 256 }; /* between two looks at the clock */
+
 static void make_due(struct desk *desk, int64_t after_us) {
     if (!store_is_busy(desk->store))
         watch_set_timer(desk->commit_timer, after_us);
@@ -41,6 +44,7 @@ static void collect_positions(struct desk *desk, struct store_batch *batch) {
         struct row_position *row = rows_add(&batch->positions);
         memcpy(row->source, source->path, sizeof(row->source));
         row->position = source->position;
+        row->lost = source->lost_kept;
         desk->acks[i] = (struct ack){source->position.done, true, source->is_sighting};
         source->is_sighting = false;
     }
@@ -153,7 +157,7 @@ static void committed(void *context, int error, const char *what) {
 }
 
 void desk_commit_now(struct desk *desk) {
-    if (store_is_busy(desk->store) || (!desk->is_dirty && !desk->answers))
+    if (desk->is_loading || store_is_busy(desk->store) || (!desk->is_dirty && !desk->answers))
         return;
     struct store_batch *batch = desk->batch;
     desk->batch = store_batch_new();
@@ -183,7 +187,7 @@ static int store_ready(void *context, int fd, uint32_t events) {
 
 /* At most two seconds: what is not durable by then is read again next time. */
 void desk_finish(struct desk *desk) {
-    if (!desk->store)
+    if (!desk->store || desk->is_loading)
         return;
     int64_t until_us = clock_monotonic_us() + 2 * SECOND_US;
     do {
@@ -379,9 +383,12 @@ static void load_ban(void *context, const struct row_ban *row) {
     ban.scope = (uint16_t)(scope < 0 ? SCOPE_ALL : scope);
     if (stored_scope >= 0 && stored_scope != ban.scope)
         projection_drop_unknown(desk->decider->projection, (uint16_t)stored_scope, &ban.key.id);
-    if (!decider_is_exempt(desk->decider, ban.key.jail, &ban.key.id) &&
-        !bans_restore(desk->decider->bans, &ban))
-        log_error("more bans are stored than bans-most allows; some are left out");
+    if (decider_is_exempt(desk->decider, ban.key.jail, &ban.key.id))
+        return;
+    if (bans_restore(desk->decider->bans, &ban, desk->started_us))
+        desk->bans_loaded++;
+    else
+        desk->bans_left_out++;
 }
 
 static void load_past(void *context, const struct row_past *row) {
@@ -393,7 +400,8 @@ static void load_past(void *context, const struct row_past *row) {
         (void)bans_restore_past(desk->decider->bans, &past);
 }
 
-int desk_open_store(struct desk *desk, struct why *reterr_why) {
+/* For about LOAD_SLICE_US; then whoever else has something to say has his turn. */
+static int load_some(void *context) {
     static const struct store_readers readers = {.position = load_position,
                                                  .counter = load_counter,
                                                  .burst = load_burst,
@@ -402,6 +410,32 @@ int desk_open_store(struct desk *desk, struct why *reterr_why) {
                                                  .ban = load_ban,
                                                  .past = load_past,
                                                  .unban = load_unban};
+    struct desk *desk = context;
+    struct why why = {0};
+    char text[900];
+    int64_t until_us = clock_monotonic_us() + LOAD_SLICE_US;
+    int has_more;
+    do
+        has_more = store_load(desk->store, LOAD_ROWS, &readers, desk, &why);
+    while (has_more > 0 && clock_monotonic_us() < until_us);
+    if (has_more < 0) {
+        log_error("%s", why_format(&why, text, sizeof(text)));
+        return has_more;
+    }
+    if (has_more) {
+        watch_set_idle(desk->load_idle, true);
+        return 0;
+    }
+    if (desk->bans_left_out)
+        log_error("%u of %u stored bans are left out: bans-most allows %u, and %d networks that "
+                  "are neither single addresses nor IPv6 /64s",
+                  desk->bans_left_out, desk->bans_left_out + desk->bans_loaded,
+                  desk->config->bans_most, NETS_MAX);
+    desk_is_loaded(desk);
+    return 0;
+}
+
+int desk_open_store(struct desk *desk, struct why *reterr_why) {
     bool was_damaged = false;
     int error = store_open(desk->state_folder, &desk->store, &was_damaged, reterr_why);
     if (error < 0)
@@ -410,11 +444,11 @@ int desk_open_store(struct desk *desk, struct why *reterr_why) {
         log_error("the database in %s was damaged; it was set aside and a new one begun: bans and "
                   "positions of before are lost",
                   desk->state_folder);
-    error = store_load(desk->store, &readers, desk, reterr_why);
-    if (error < 0)
-        return error;
     desk->batch = store_batch_new();
     desk->commit_timer = loop_add_timer(desk->loop, -1, commit_due, desk);
     (void)loop_add_fd(desk->loop, store_fd(desk->store), EPOLLIN, store_ready, desk);
+    desk->is_loading = true;
+    desk->load_idle = loop_add_idle(desk->loop, load_some, desk);
+    watch_set_idle(desk->load_idle, true);
     return 0;
 }

@@ -68,8 +68,11 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
     source->lag = batch->lag;
     if (batch->lost)
         note_lost(desk, source, batch->lost);
-    if (batch->last <= position->done)
+    if (batch->last < position->done)
         return; /* lines read again, for their sessions only */
+    /* One that ends at `done` itself moves nothing, but where a file lost its tail the identity has
+     * moved: kept, so that the loss is not found again. What was lost is stored together with it. */
+    source->lost_kept = source->lost;
     for (uint32_t i = 0; i < count; i++) {
         if (events[i].line_end <= position->done)
             continue;
@@ -79,9 +82,9 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
             decider_event(desk->decider, batch->source, &events[i],
                           events[i].line_end <= position->mark, now_us);
     }
-    source->lines += batch->lines;
     if (batch->last > position->done)
-        position->done = batch->last;
+        source->lines += batch->lines;
+    position->done = batch->last;
     position->resume = batch->resume < position->done ? batch->resume : position->done;
     wire_set_bytes(position->done_identity, wire_bytes(batch->last_identity));
     wire_set_bytes(position->resume_identity, wire_bytes(batch->resume_identity));

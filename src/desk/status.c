@@ -101,16 +101,18 @@ const char *desk_why_not_effective(const struct desk *desk) {
         return "paused by `hauberk pause`";
     if (desk->waits_until_us)
         return "our table was changed twice within a minute; waiting ten minutes";
+    if (desk->is_loading)
+        return "still loading the stored bans; the kernel keeps those it has";
     if (!desk->enforcer_is_there)
         return "the enforcer is not there yet";
-    struct projection_counts counts = projection_counts(desk->decider->projection, clock_now_us());
+    struct projection_counts counts = projection_counts(desk->decider->projection);
     if (counts.refused > 0)
         return "the kernel refused some elements; see the log";
     return NULL;
 }
 
 void desk_word_status(struct desk *desk, const struct question *question) {
-    struct projection_counts counts = projection_counts(desk->decider->projection, clock_now_us());
+    struct projection_counts counts = projection_counts(desk->decider->projection);
     const char *why_not = desk_why_not_effective(desk);
     js *row = js_object();
     js_set_string(row, "version", build_version);
@@ -120,7 +122,11 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     js_set_flag(row, "observing", desk->decider->observes);
     js_set_time(row, "paused_until", desk->paused_until_us);
     js_set_time(row, "waits_until", desk->waits_until_us);
+    js_set_flag(row, "loading", desk->is_loading);
     js_set_number(row, "bans", bans_count(desk->decider->bans));
+    struct bans_losses losses = bans_losses(desk->decider->bans);
+    js_set_number(row, "bans_pushed_out", (int64_t)losses.pushed_out);
+    js_set_number(row, "bans_not_made", (int64_t)losses.not_made);
     js_set_number(row, "wanted", counts.wanted);
     js_set_number(row, "enforced", counts.enforced);
     js_set_number(row, "counted_addresses", ledger_size(desk->decider->ledger));

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "enforce/private.h"
 
-enum { ASK_BUFFER_BYTES = BATCH_ROOM_BYTES, MANY_ORDERS = 1000 };
+enum { ASK_BUFFER_BYTES = BATCH_ROOM_BYTES, MANY_ORDERS = 100 };
 
 static void enforce_drop_partial(struct enforce **enforce) {
     *enforce = enforce_free(*enforce);
@@ -137,6 +137,7 @@ int enforce_set_scopes(struct enforce *enforce, const struct scope *scopes, uint
     memcpy(enforce->scopes, scopes, count * sizeof(*scopes));
     enforce->scope_count = count;
     enforce->has_skeleton = true;
+    enforce->put_guess = NONE_IS_THERE;
     return 0;
 }
 

@@ -79,7 +79,7 @@ must_use int enforce_set_scopes(struct enforce *enforce, const struct scope *sco
  * of a call come before its puts, so a network may take the place of those it covers. Orders for
  * networks first read the set they are for. Any number of orders; 100,000 addresses take about a
  * quarter of a second, three times as long while any program in any namespace listens to nf_tables.
- * From 1000 orders on the watch descriptor is deaf meanwhile and tells afterwards whether somebody
+ * From 100 orders on the watch descriptor is deaf meanwhile and tells afterwards whether somebody
  * else changed anything. */
 must_use int enforce_apply(struct enforce *enforce, const struct enforce_order *orders,
                            uint32_t count, int *ret_results, struct why *reterr_why);

@@ -25,8 +25,10 @@ void elements_begin(struct element_writer *writer, struct batch *batch, uint8_t 
 }
 
 static void message_begin(struct element_writer *writer) {
-    writer->message = batch_next(writer->batch, writer->command,
-                                 writer->command == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
+    uint16_t flags = writer->command != NFT_MSG_NEWSETELEM ? 0
+                     : writer->is_exclusive                ? NLM_F_CREATE | NLM_F_EXCL
+                                                           : NLM_F_CREATE;
+    writer->message = batch_next(writer->batch, writer->command, flags);
     mnl_attr_put_strz(writer->message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
     mnl_attr_put_strz(writer->message, NFTA_SET_ELEM_LIST_SET, writer->set);
     if (writer->set_id)

@@ -2,7 +2,11 @@
  *
  * A put of a host is add, delete, add in one transaction: kernel 6.1 keeps the old timeout when an
  * element is added again, and a bare delete of one that has just expired would void the whole
- * transaction. A drop is add and delete for the same reason. The sets of networks bear no such
+ * transaction. A drop is add and delete for the same reason. Where hundreds of hosts are put at once,
+ * as after a start, this is three times the work it need be: most often none of them is there yet
+ * (the machine was booted) or all are (we were restarted). So such a batch is tried as exclusive
+ * adds, then as deletes and adds, and what the set then answers is tried first the next time. A
+ * guess that fails costs little: the kernel stops at the first element. The sets of networks bear no such
  * thing, because the kernel compares starts and ends one by one: dropping 192.0.2.0/24 where the
  * set holds its two halves would take the first start and the last end out and leave everything
  * above banned; 6.1 lets some overlaps pass; and neither 6.1 nor 6.18 deletes what was both
@@ -16,6 +20,7 @@
 #include "enforce/private.h"
 
 enum {
+    GUESS_FROM = 100, /* hosts put in one batch */
     ORDER_BYTES_MOST = 2 * (40 + 36), /* a network's start and end, deleted and added */
     TIMEOUT_MOST_YEARS = 100,         /* the kernel counts nanoseconds in 64 bits */
 };
@@ -35,6 +40,7 @@ struct applying {
     struct todo *todo; /* sorted by set; one for each (scope, prefix) */
     uint32_t count;
     int64_t now_us;
+    enum put_guess guess; /* of the batch being written */
 };
 
 static bool is_too_wide(const struct prefix *prefix) {
@@ -146,6 +152,7 @@ static void write_some(const struct applying *applying, uint32_t from, uint32_t 
     set_name(name, &applying->enforce->scopes[first->scope], first->kind);
     struct element_writer writer;
     elements_begin(&writer, &applying->enforce->batch, command, name);
+    writer.is_exclusive = applying->guess == NONE_IS_THERE;
     for (uint32_t i = from; i < to; i++) {
         const struct enforce_order *order = &applying->orders[applying->todo[i].order];
         if (is_chosen(&applying->todo[i]))
@@ -159,8 +166,10 @@ static void write_set_orders(const struct applying *applying, uint32_t from, uin
     if (set_kinds[applying->todo[from].kind].is_interval) {
         write_some(applying, from, to, NFT_MSG_DELSETELEM, is_there, false);
     } else {
-        write_some(applying, from, to, NFT_MSG_NEWSETELEM, is_any, false);
-        write_some(applying, from, to, NFT_MSG_DELSETELEM, is_any, false);
+        if (applying->guess == ANY_MAY_BE_THERE)
+            write_some(applying, from, to, NFT_MSG_NEWSETELEM, is_any, false);
+        if (applying->guess != NONE_IS_THERE)
+            write_some(applying, from, to, NFT_MSG_DELSETELEM, is_any, false);
     }
     write_some(applying, from, to, NFT_MSG_NEWSETELEM, is_put, true);
 }
@@ -194,6 +203,33 @@ static void apply_range(const struct applying *applying, uint32_t from, uint32_t
     }
     for (uint32_t i = from; i < to; i++)
         applying->results[applying->todo[i].order] = error == -EPERM ? -EACCES : error;
+}
+
+static bool are_puts_of_hosts(const struct applying *applying, uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i < to; i++)
+        if (applying->todo[i].is_drop || set_kinds[applying->todo[i].kind].is_interval)
+            return false;
+    return true;
+}
+
+/* One batch of many. */
+static void apply_batch(struct applying *applying, uint32_t from, uint32_t to) {
+    enum put_guess *guess = &applying->enforce->put_guess;
+    if (to - from >= GUESS_FROM && are_puts_of_hosts(applying, from, to)) {
+        for (; *guess != ANY_MAY_BE_THERE; ++*guess) {
+            applying->guess = *guess;
+            int error = send_orders(applying, from, to);
+            applying->guess = ANY_MAY_BE_THERE;
+            if (error == 0) {
+                for (uint32_t i = from; i < to; i++)
+                    applying->results[applying->todo[i].order] = 0;
+                return;
+            }
+            if (error != -EEXIST && error != -ENOENT)
+                break; /* the usual way tells which of them it was */
+        }
+    }
+    apply_range(applying, from, to);
 }
 
 /* Refused alone, but only because its element expired since we looked, or before the delete. */
@@ -362,7 +398,8 @@ int orders_apply(struct enforce *enforce, const struct enforce_order *orders, ui
     cleanup_free struct todo *todo = reallocarray(NULL, count, sizeof(*todo));
     if (!todo)
         return why_set(reterr_why, -ENOMEM, NULL, 0, "no memory for %u orders", count);
-    struct applying applying = {enforce, orders, results, todo, 0, clock_now_us()};
+    struct applying applying = {enforce, orders, results, todo, 0, clock_now_us(),
+                                ANY_MAY_BE_THERE};
     collect(&applying, count);
     if (needs_settling(&applying)) {
         int error = settle(&applying);
@@ -373,7 +410,7 @@ int orders_apply(struct enforce *enforce, const struct enforce_order *orders, ui
     uint32_t most = enforce->netfilter.send_most_bytes / ORDER_BYTES_MOST;
     most = most > BATCH_ORDERS_MOST ? BATCH_ORDERS_MOST : most < 1 ? 1 : most;
     for (uint32_t from = 0; from < applying.count; from += most)
-        apply_range(&applying, from,
+        apply_batch(&applying, from,
                     applying.count - from < most ? applying.count : from + most);
     for (uint32_t i = 0; i < applying.count; i++)
         apply_again(&applying, i);

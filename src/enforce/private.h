@@ -137,6 +137,7 @@ struct element_writer {
     const char *set;
     uint32_t set_id; /* of a set made in the same batch, else 0 */
     uint8_t command;
+    bool is_exclusive; /* adding what is there already is an error */
     struct nlmsghdr *message; /* NULL: none begun */
     struct nlattr *list;
     unsigned count;
@@ -240,4 +241,6 @@ struct enforce {
     struct scope scopes[SCOPES_MAX];
     uint32_t scope_count;
     bool has_skeleton; /* as far as we know: the exempt sets exist */
+    /* What of many hosts put at once the sets hold already; see nft_orders.c. */
+    enum put_guess { NONE_IS_THERE, ALL_ARE_THERE, ANY_MAY_BE_THERE } put_guess;
 };

@@ -16,6 +16,7 @@ struct joins *joins_new(uint32_t most) {
     must(joins);
     joins->table = table_new(sizeof(struct join), sizeof(struct digest), most);
     joins->dirty.key_size = sizeof(struct digest);
+    joins->dirty.is_unordered = true;
     return joins;
 }
 

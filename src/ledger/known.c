@@ -19,6 +19,7 @@ struct known *known_new(uint32_t most) {
     must(known);
     known->table = table_new(sizeof(struct known_entry), sizeof(struct known_key), most);
     known->dirty.key_size = sizeof(struct known_key);
+    known->dirty.is_unordered = true;
     return known;
 }
 

@@ -20,6 +20,7 @@ struct ledger *ledger_new(uint32_t most) {
     must(ledger);
     ledger->table = table_new(sizeof(struct counter), sizeof(struct ledger_key), most);
     ledger->dirty.key_size = sizeof(struct ledger_key);
+    ledger->dirty.is_unordered = true;
     return ledger;
 }
 

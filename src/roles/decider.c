@@ -79,7 +79,6 @@ int main(int argc, char **argv) {
         channel_new(loop, ROLE_FD_SECOND, DECIDER, ENFORCER, &enforcer_calls, &role);
     role.desk->control = control_new(loop, ROLE_FD_CONTROL, desk_answer_question, role.desk);
     role.desk->sensor_is_there = true;
-    desk_apply_left_orders(role.desk);
     if (role.desk->paused_until_us)
         desk_pause(role.desk, role.desk->paused_until_us);
     desk_begin_enforcing(role.desk);

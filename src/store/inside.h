@@ -19,7 +19,16 @@ struct statements {
 int rows_prepare_schema(sqlite3 *db);                       /* SQLite's codes */
 int rows_prepare(sqlite3 *db, struct statements *statements);
 void rows_finalize(struct statements *statements);
-int rows_load(sqlite3 *db, const struct store_readers *readers, void *context);
+
+/* Where reading at start stands: a table, and the statement that goes through it. */
+struct load {
+    uint32_t table;
+    sqlite3_stmt *statement;
+};
+/* SQLITE_ROW: there is more. SQLITE_DONE: that was all. */
+int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_readers *readers,
+              void *context);
+void rows_load_end(struct load *load);
 
 /* One transaction. 0 or -errno with the reason; nothing is kept of it then. */
 int rows_commit(sqlite3 *db, const struct statements *statements, const struct store_batch *batch,

@@ -18,7 +18,7 @@ enum { SCHEMA_VERSION = 2 };
 static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2};
 
 static const char *const texts[STATEMENTS] = {
-    [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?)",
+    [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?)",
     [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [DROP_COUNTER] = "DELETE FROM counter WHERE jail=? AND address=? AND length=? AND window=?",
     [PUT_BURST] = "INSERT OR REPLACE INTO burst VALUES (?,?,?,?,?)",
@@ -79,6 +79,7 @@ static int put_position(const struct statements *s, const struct row_position *r
     bind_number(&b, (int64_t)row->position.resume);
     bind_blob(&b, row->position.done_identity.at, row->position.done_identity.length);
     bind_blob(&b, row->position.resume_identity.at, row->position.resume_identity.length);
+    bind_number(&b, (int64_t)row->lost);
     return step(&b);
 }
 
@@ -314,6 +315,7 @@ static void load_position(sqlite3_stmt *s, const struct store_readers *readers, 
               &row.position.done_identity.length);
     read_blob(s, 5, row.position.resume_identity.at, sizeof(row.position.resume_identity.at),
               &row.position.resume_identity.length);
+    row.lost = (uint64_t)sqlite3_column_int64(s, 6);
     readers->position(context, &row);
 }
 
@@ -395,21 +397,8 @@ static void load_unban(sqlite3_stmt *s, const struct store_readers *readers, voi
     readers->unban(context, &row);
 }
 
-static int load_table(sqlite3 *db, const char *sql,
-                      void (*load)(sqlite3_stmt *, const struct store_readers *, void *),
-                      const struct store_readers *readers, void *context) {
-    sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    while (result == SQLITE_OK || result == SQLITE_ROW) {
-        result = sqlite3_step(statement);
-        if (result == SQLITE_ROW)
-            load(statement, readers, context);
-    }
-    sqlite3_finalize(statement);
-    return result == SQLITE_DONE ? SQLITE_OK : result;
-}
-
-int rows_load(sqlite3 *db, const struct store_readers *readers, void *context) {
+int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_readers *readers,
+              void *context) {
     static const struct {
         const char *sql;
         void (*load)(sqlite3_stmt *, const struct store_readers *, void *);
@@ -422,10 +411,32 @@ int rows_load(sqlite3 *db, const struct store_readers *readers, void *context) {
          " ORDER BY at DESC LIMIT 256",
          load_unban},
     };
-    int result = SQLITE_OK;
-    for (size_t i = 0; i < ELEMENTS_OF(tables) && result == SQLITE_OK; i++)
-        result = load_table(db, tables[i].sql, tables[i].load, readers, context);
-    return result;
+    int result = SQLITE_ROW;
+    for (; most > 0 && load->table < ELEMENTS_OF(tables); most--) {
+        if (!load->statement) {
+            result = sqlite3_prepare_v2(db, tables[load->table].sql, -1, &load->statement, NULL);
+            if (result != SQLITE_OK)
+                return result;
+        }
+        result = sqlite3_step(load->statement);
+        if (result == SQLITE_ROW) {
+            tables[load->table].load(load->statement, readers, context);
+            continue;
+        }
+        rows_load_end(load);
+        if (result != SQLITE_DONE)
+            return result;
+        load->table++;
+    }
+    if (load->table < ELEMENTS_OF(tables))
+        return SQLITE_ROW;
+    load->table = 0;
+    return SQLITE_DONE;
+}
+
+void rows_load_end(struct load *load) {
+    sqlite3_finalize(load->statement);
+    load->statement = NULL;
 }
 
 /* First and last address of a prefix: a range over the index. */

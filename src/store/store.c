@@ -40,6 +40,7 @@ struct job {
 struct store {
     sqlite3 *db;
     struct statements statements;
+    struct load load;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -273,6 +274,7 @@ struct store *store_close(struct store *store) {
         store->done_first = job->next;
         free_job(job);
     }
+    rows_load_end(&store->load);
     rows_finalize(&store->statements);
     sqlite3_close(store->db);
     pthread_cond_destroy(&store->wake);
@@ -282,11 +284,11 @@ struct store *store_close(struct store *store) {
     return NULL;
 }
 
-int store_load(struct store *store, const struct store_readers *readers, void *context,
-               struct why *reterr_why) {
-    int result = rows_load(store->db, readers, context);
-    if (result == SQLITE_OK)
-        return 0;
+int store_load(struct store *store, uint32_t most, const struct store_readers *readers,
+               void *context, struct why *reterr_why) {
+    int result = rows_load(store->db, &store->load, most, readers, context);
+    if (result == SQLITE_ROW || result == SQLITE_DONE)
+        return result == SQLITE_ROW;
     const char *path = sqlite3_db_filename(store->db, "main");
     if (result != SQLITE_CORRUPT && result != SQLITE_NOTADB)
         return why_set(reterr_why, -EIO, path, 0, "cannot be read: %s",

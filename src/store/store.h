@@ -1,6 +1,6 @@
 /* What outlives the process: SQLite (WAL, synchronous=FULL), written by one thread.
  *
- * The decider never waits for the disk. It loads everything once at start; afterwards it hands over
+ * The decider never waits for the disk. It loads everything once at start, in slices; afterwards it hands over
  * batches, one at a time, and is told through a descriptor when they are durable. A batch is one
  * transaction: positions and what reading up to them did stand or fall together. If the disk
  * refuses (full, failing), the batch is kept and tried again each second; what changes meanwhile
@@ -22,6 +22,7 @@ struct store;
 struct row_position {
     char source[257];
     struct wire_position position;
+    uint64_t lost; /* bytes gone before they were read, ever */
 };
 
 struct row_counter {
@@ -121,7 +122,7 @@ must_use int store_open(const char *state_folder, struct store **ret_store,
 /* Finishes what is queued. */
 struct store *store_close(struct store *store);
 
-/* Everything stored, in any order; called before the first commit. Text is good during the call. */
+/* Everything stored, in any order. Text is good during the call. */
 struct store_readers {
     void (*position)(void *context, const struct row_position *row);
     void (*counter)(void *context, const struct row_counter *row);
@@ -132,9 +133,11 @@ struct store_readers {
     void (*past)(void *context, const struct row_past *row);
     void (*unban)(void *context, const struct row_history *row); /* of the last week */
 };
-/* -EBADMSG: damaged; it was set aside, and the next store_open() begins a new one. */
-must_use int store_load(struct store *store, const struct store_readers *readers, void *context,
-                        struct why *reterr_why);
+/* Reads on, `most` rows at a time, so that whoever loads can answer others in between. 1: there is
+ * more; 0: that was all, and only now may anything be committed or asked. -EBADMSG: damaged; it was
+ * set aside, and the next store_open() begins a new one. */
+must_use int store_load(struct store *store, uint32_t most, const struct store_readers *readers,
+                        void *context, struct why *reterr_why);
 
 /* Readable when something is finished; store_finished() then calls back. */
 int store_fd(const struct store *store);

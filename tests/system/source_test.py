@@ -149,9 +149,17 @@ def test_cut_below_the_position():
         os.truncate(path, kept)  # a power cut took the tail; the head is what it was
         world.start()
         wait_for(lambda: source(world)["lost"] == size - kept, 10, lambda: f"the loss: {source(world)}")
+        for _ in range(2):  # it is remembered, and found once only
+            world.stop()
+            world.start()
+            assert source(world)["lost"] == size - kept, source(world)
         attack(world, "203.0.113.7", 2)
         world.wait_for_bans({("sshd", "203.0.113.7")})
         wait_for_failures(world, 2)
+        committed(world)
+        world.stop()
+        world.start()
+        assert source(world)["lost"] == size - kept, source(world)
         assert "were gone before they were read" in world.hauberk("status").stdout
 
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "bans/bans.h"
+#include "bans/bans.c" /* NOLINT: how long its lists get */
 #include "base/clock.h"
 #include "base/hash.h"
 
@@ -22,7 +22,7 @@ static struct prefix id;
 
 static int begin(void **state) {
     (void)state;
-    projection = projection_new(1000);
+    projection = projection_new(30 * MOST);
     bans = bans_new(MOST, JAILS, projection);
     return prefix_parse(SPAN("203.0.113.9"), &id);
 }
@@ -146,6 +146,90 @@ static void a_full_book_says_so_and_a_full_past_forgets_the_oldest(void **state)
     assert_int_equal(bans_count(bans), MOST);
 }
 
+static void the_least_of_a_full_book_goes(void **state) {
+    (void)state;
+    /* Half have returned twice, half never; the newcomers push out only the latter. */
+    for (uint32_t i = 0; i < MOST; i++) {
+        id.address.at[15] = (uint8_t)i;
+        assert_non_null(add(i % 2 ? 2 : 0, 1, BEGIN_US + 1000 + i));
+    }
+    for (uint32_t i = MOST; i < MOST + MOST / 4; i++) {
+        id.address.at[15] = (uint8_t)i;
+        assert_non_null(add(2, 1, BEGIN_US + 5000));
+        assert_true(wanted(1) == BEGIN_US + 5000);
+    }
+    assert_int_equal(bans_count(bans), MOST);
+    assert_int_equal(bans_losses(bans).pushed_out, MOST / 4);
+    uint32_t gone = 0;
+    for (uint32_t i = 0; i < MOST; i++) {
+        id.address.at[15] = (uint8_t)i;
+        uint16_t jail = i % 2 ? 2 : 0;
+        if (bans_find(bans, jail, &id, BEGIN_US))
+            continue;
+        gone++;
+        assert_int_equal(jail, 0);
+        assert_true(wanted(1) == 0);
+        assert_non_null(bans_past(bans, 0, &id)); /* who comes again has returned */
+    }
+    assert_int_equal(gone, MOST / 4);
+}
+
+static void what_a_person_banned_is_not_pushed_out(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < MOST; i++) {
+        id.address.at[15] = (uint8_t)i;
+        assert_non_null(add(JAIL_BY_HAND, 1, BEGIN_US + 1));
+    }
+    id.address.at[15] = MOST;
+    assert_null(add(2, 1, BEGIN_US + 1000));
+    assert_int_equal(bans_losses(bans).not_made, 1);
+    assert_int_equal(bans_losses(bans).pushed_out, 0);
+}
+
+static void a_stuck_disk_does_not_make_the_lists_grow(void **state) {
+    (void)state;
+    enum { DIFFERENT = 3000 };
+    for (uint32_t i = 0; i < 100 * DIFFERENT; i++) { /* each comes and goes a hundred times */
+        id.address.at[14] = (uint8_t)(i % DIFFERENT >> 8);
+        id.address.at[15] = (uint8_t)(i % DIFFERENT);
+        bans_end(bans, add(1, 1, BEGIN_US + 9), BEGIN_US);
+        projection_receipt(projection, 1, &id, true, 0, 0);
+        struct enforce_order order;
+        while (projection_orders(projection, BEGIN_US, &order, 1))
+            ;
+    }
+    assert_true(bans->dirty.room <= 4 * DIFFERENT && bans->dirty_past.room <= 4 * DIFFERENT);
+    struct ledger_key key;
+    uint32_t told = 0;
+    static bool is_told[DIFFERENT];
+    for (; bans_take_dirty(bans, &key); told++)
+        is_told[key.id.address.at[14] << 8 | key.id.address.at[15]] = true;
+    for (uint32_t i = 0; i < DIFFERENT; i++)
+        assert_true(is_told[i]); /* and none is forgotten */
+}
+
+static void networks_have_a_bound_of_their_own(void **state) {
+    (void)state;
+    struct bans *many = bans_new(NETS_MAX + 10, JAILS, projection);
+    id.length = 30;
+    for (uint32_t i = 0; i < NETS_MAX; i++) {
+        struct ban ban = {.scope = 1, .until_us = BEGIN_US + 1000};
+        id.address.at[13] = (uint8_t)(i >> 14);
+        id.address.at[14] = (uint8_t)(i >> 6);
+        id.address.at[15] = (uint8_t)(i << 2);
+        ban.key = ledger_key_of(0, &id);
+        assert_non_null(bans_add(many, &ban, false));
+    }
+    struct prefix one_more;
+    assert_int_equal(prefix_parse(SPAN("198.51.100.0/25"), &one_more), 0);
+    struct ban ban = {.key = ledger_key_of(0, &one_more), .scope = 1, .until_us = BEGIN_US + 9};
+    assert_false(projection_takes_net(projection, 1, &one_more));
+    assert_true(projection_takes_net(projection, 1, &id)); /* that one is in already */
+    assert_null(bans_add(many, &ban, false));
+    assert_int_equal(bans_losses(many).not_made, 1);
+    bans_free(many);
+}
+
 static void dirty_keys_tell_of_every_change(void **state) {
     (void)state;
     struct ledger_key key;
@@ -166,7 +250,7 @@ static void dirty_keys_tell_of_every_change(void **state) {
     assert_false(bans_take_dirty_past(bans, &key));
     /* What comes from the store is not told back to it. */
     struct ban stored = {.key = ledger_key_of(0, &id), .scope = 1, .until_us = UNTIL_PERMANENT};
-    assert_true(bans_restore(bans, &stored));
+    assert_true(bans_restore(bans, &stored, BEGIN_US));
     assert_false(bans_take_dirty(bans, &key));
     assert_true(wanted(1) == UNTIL_PERMANENT);
 }
@@ -182,6 +266,10 @@ int main(void) {
         TEST(settling_moves_only_what_is_over),
         TEST(a_lifted_ban_ended_when_it_was_lifted),
         TEST(a_full_book_says_so_and_a_full_past_forgets_the_oldest),
+        TEST(the_least_of_a_full_book_goes),
+        TEST(what_a_person_banned_is_not_pushed_out),
+        TEST(networks_have_a_bound_of_their_own),
+        TEST(a_stuck_disk_does_not_make_the_lists_grow),
         TEST(dirty_keys_tell_of_every_change),
     };
     hash_open();

@@ -211,7 +211,7 @@ static void exemptions_hold_on_both_sides(void **state) {
     decider_free(one);
 }
 
-static void a_full_book_refuses_and_goes_on(void **state) {
+static void a_full_book_makes_room_for_who_attacks_now(void **state) {
     (void)state;
     struct decider *one = decider();
     char text[32];
@@ -221,17 +221,23 @@ static void a_full_book_refuses_and_goes_on(void **state) {
     }
     assert_int_equal(bans_count(one->bans), 1024);
     fail_times(one, sshd, "203.0.113.9", 3, BEGIN_US);
-    assert_null(ban_of(one, sshd_jail, "203.0.113.9", BEGIN_US));
+    assert_non_null(ban_of(one, sshd_jail, "203.0.113.9", BEGIN_US));
+    assert_int_equal(bans_count(one->bans), 1024);
+    assert_int_equal(bans_losses(one->bans).pushed_out, 1);
     struct prefix prefix = {0};
     struct why why = {0};
     assert_int_equal(prefix_parse(SPAN("203.0.113.10"), &prefix), 0);
     assert_int_equal(decider_ban_by_hand(one, &prefix, 60, SPAN(""), false, BEGIN_US, &why),
-                     -ENOSPC);
-    /* When they are over there is room again. */
+                     0);
+    assert_int_equal(bans_count(one->bans), 1024);
+    assert_int_equal(bans_losses(one->bans).pushed_out, 2);
+    assert_int_equal(projection_counts(one->projection).wanted, 1024);
+    /* When they are over nobody has to go. */
     int64_t later_us = BEGIN_US + DAY_US;
     decider_sweep(one, later_us);
     fail_times(one, sshd, "203.0.113.9", 3, later_us);
     assert_non_null(ban_of(one, sshd_jail, "203.0.113.9", later_us));
+    assert_int_equal(bans_losses(one->bans).pushed_out, 2);
     decider_free(one);
 }
 
@@ -361,7 +367,7 @@ static struct decider *made_anew(void) {
     for (uint32_t i = 0; i < kept.known.count; i++)
         assert_true(known_restore(one->known, &kept.known.at[i]));
     for (uint32_t i = 0; i < kept.bans.count; i++)
-        assert_true(bans_restore(one->bans, &kept.bans.at[i]));
+        assert_true(bans_restore(one->bans, &kept.bans.at[i], BEGIN_US));
     for (uint32_t i = 0; i < kept.past.count; i++)
         assert_true(bans_restore_past(one->bans, &kept.past.at[i]));
     return one;
@@ -453,7 +459,7 @@ int main(void) {
         cmocka_unit_test(a_source_feeds_only_its_jails),
         cmocka_unit_test(one_login_in_two_logs_is_joined),
         cmocka_unit_test(exemptions_hold_on_both_sides),
-        cmocka_unit_test(a_full_book_refuses_and_goes_on),
+        cmocka_unit_test(a_full_book_makes_room_for_who_attacks_now),
         cmocka_unit_test(findtime_is_exact_to_the_microsecond),
         cmocka_unit_test(times_are_clamped),
         cmocka_unit_test(memory_of_a_month_is_forgotten),

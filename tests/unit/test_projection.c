@@ -191,7 +191,7 @@ static void wish(uint16_t scope, const struct prefix *prefix, int64_t until_us, 
     }
     if (found)
         *found = (struct wish){scope, *prefix, until_us};
-    projection_want(w.projection, scope, prefix, until_us, cut);
+    assert_true(projection_want(w.projection, scope, prefix, until_us, cut));
 }
 
 static void random_wish(void) {
@@ -276,7 +276,7 @@ static void quieten(void) {
         while (w.batch_count)
             kernel_takes_batch();
         hear_receipts(UINT32_MAX);
-        struct projection_counts counts = projection_counts(w.projection, w.now_us);
+        struct projection_counts counts = projection_counts(w.projection);
         if (round > 3 && projection_is_settled(w.projection) && counts.refused == 0 &&
             counts.wanted == counts.enforced)
             break;
@@ -357,7 +357,7 @@ static void a_table_that_was_touched_is_put_back(void **state) {
         play(i, i % 2, true);
 }
 
-/* ---- one by one ---- */
+/* ---- carrying out ---- */
 
 static uint32_t carry_out(void) {
     uint32_t before = w.cuts;
@@ -368,18 +368,121 @@ static uint32_t carry_out(void) {
     return w.cuts - before;
 }
 
+/* ---- many networks ---- */
+
+enum { MANY = 3000 };
+
+/* What the projection says of an address, without a kernel: orders put and never answered wrong. */
+static int64_t ordered_until(const struct enforce_order *orders, uint32_t count,
+                             const struct address *address, uint32_t *ret_hits) {
+    int64_t until_us = 0;
+    *ret_hits = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (!orders[i].is_drop && prefix_holds(&orders[i].prefix, address)) {
+            until_us = orders[i].until_us;
+            ++*ret_hits;
+        }
+    return until_us;
+}
+
+static struct prefix random_net(bool is_v6) {
+    struct prefix outer = prefix_from(is_v6 ? "2001:db8::/40" : "100.64.0.0/13");
+    struct address address = outer.address;
+    for (unsigned bit = outer.length + (is_v6 ? 0u : 96u); bit < 128; bit++)
+        if (chance(2))
+            address.at[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+    uint32_t one = chance(18), other = chance(18); /* more narrow ones than wide ones */
+    uint8_t length = (uint8_t)((is_v6 ? 45u : 14u) + (one > other ? one : other));
+    return prefix_cut(&address, length);
+}
+
+static void thousands_of_nested_networks_cover_what_each_wants(void **state) {
+    (void)state;
+    static struct wish wishes[MANY];
+    static struct enforce_order orders[400000];
+    for (int is_v6 = 0; is_v6 < 2; is_v6++) {
+        begin_play(77 + (uint64_t)is_v6);
+        for (uint32_t i = 0; i < MANY; i++) {
+            struct prefix net = random_net(is_v6);
+            wishes[i] = (struct wish){0, net, chance(500) == 0
+                                           ? UNTIL_PERMANENT
+                                           : w.now_us + 1 + chance(1000000) + net.length * 30000};
+            for (uint32_t j = 0; j < i; j++) /* the same net again: the last wish holds */
+                if (prefix_equals(&wishes[j].prefix, &net))
+                    wishes[j].until_us = wishes[i].until_us;
+            assert_true(projection_want(w.projection, 0, &net, wishes[i].until_us, false));
+        }
+        uint32_t count = projection_orders(w.projection, w.now_us, orders, ELEMENTS_OF(orders));
+        assert_true(count > MANY / 2 && count < ELEMENTS_OF(orders));
+        for (uint32_t i = 0; i < 2000; i++) {
+            struct address address = random_net(is_v6).address;
+            int64_t wanted = 0;
+            uint32_t hits;
+            if (chance(2))
+                address = wishes[chance(MANY)].prefix.address;
+            for (uint32_t j = 0; j < MANY; j++)
+                if (prefix_holds(&wishes[j].prefix, &address))
+                    wanted = later(wanted, wishes[j].until_us);
+            int64_t held = ordered_until(orders, count, &address, &hits);
+            assert_true(hits <= 1 && held == wanted);
+        }
+        /* All in force: every wish is, until its end and not a moment longer than wanted there. */
+        for (uint32_t i = 0; i < count; i++)
+            projection_receipt(w.projection, 0, &orders[i].prefix, false, orders[i].until_us, 0);
+        for (uint32_t i = 0; i < MANY; i++)
+            assert_true(projection_enforces(w.projection, 0, &wishes[i].prefix,
+                                            wishes[i].until_us));
+        w.projection = projection_free(w.projection);
+    }
+}
+
+static void what_lies_in_a_network_that_lasts_longer_is_enforced(void **state) {
+    (void)state;
+    begin_play(1);
+    struct prefix outer = prefix_from("203.0.113.0/24");
+    struct prefix inner = prefix_from("203.0.113.64/26");
+    struct prefix host = prefix_from("203.0.113.70");
+    struct prefix half = prefix_from("203.0.112.0/23");
+    struct prefix net64 = prefix_from("2001:db8::/64");
+    struct prefix in64 = prefix_from("2001:db8::7");
+    int64_t until_us = w.now_us + MINUTE_US;
+    assert_true(projection_want(w.projection, 0, &inner, until_us, false));
+    assert_true(projection_want(w.projection, 0, &outer, until_us + 9, false));
+    assert_true(projection_want(w.projection, 0, &net64, until_us, false));
+    assert_false(projection_enforces(w.projection, 0, &inner, until_us));
+    (void)carry_out();
+    assert_null(projection_find(w.projection, 0, &inner)); /* the outer one says it all */
+    assert_true(projection_enforces(w.projection, 0, &inner, until_us));
+    assert_true(projection_enforces(w.projection, 0, &host, until_us + 9));
+    assert_false(projection_enforces(w.projection, 0, &host, until_us + 10));
+    assert_false(projection_enforces(w.projection, 1, &inner, until_us));
+    assert_false(projection_enforces(w.projection, 0, &half, until_us));
+    assert_true(projection_enforces(w.projection, 0, &in64, until_us));
+    assert_false(projection_enforces(w.projection, 0, &in64, UNTIL_PERMANENT));
+    /* An inner one that lasts longer: the outer is enforced by its parts, the inner one's end counts. */
+    assert_true(projection_want(w.projection, 0, &inner, until_us + 50, false));
+    assert_false(projection_enforces(w.projection, 0, &inner, until_us + 50));
+    (void)carry_out();
+    assert_true(projection_enforces(w.projection, 0, &inner, until_us + 50));
+    assert_true(projection_enforces(w.projection, 0, &outer, until_us + 9));
+    assert_false(projection_enforces(w.projection, 0, &outer, until_us + 10));
+    w.projection = projection_free(w.projection);
+}
+
+/* ---- one by one ---- */
+
 static void a_cut_is_made_once_and_not_at_a_restore(void **state) {
     (void)state;
     begin_play(1);
     struct prefix host = prefix_from("203.0.113.9");
     struct prefix net = prefix_from("203.0.113.0/25");
-    projection_want(w.projection, 0, &host, w.now_us + MINUTE_US, true);
+    assert_true(projection_want(w.projection, 0, &host, w.now_us + MINUTE_US, true));
     assert_int_equal(carry_out(), 1);
     projection_order_again(w.projection);
     assert_int_equal(carry_out(), 0);
-    projection_want(w.projection, 0, &net, w.now_us + MINUTE_US, true);
+    assert_true(projection_want(w.projection, 0, &net, w.now_us + MINUTE_US, true));
     assert_int_equal(carry_out(), 1);
-    projection_want(w.projection, 0, &net, w.now_us + 2 * MINUTE_US, false);
+    assert_true(projection_want(w.projection, 0, &net, w.now_us + 2 * MINUTE_US, false));
     assert_int_equal(carry_out(), 0);
     w.projection = projection_free(w.projection);
 }
@@ -388,23 +491,23 @@ static void what_is_wanted_and_what_is_enforced_are_told_apart(void **state) {
     (void)state;
     begin_play(1);
     struct prefix host = prefix_from("203.0.113.9");
-    projection_want(w.projection, 0, &host, w.now_us + MINUTE_US, false);
-    struct projection_counts counts = projection_counts(w.projection, w.now_us);
+    assert_true(projection_want(w.projection, 0, &host, w.now_us + MINUTE_US, false));
+    struct projection_counts counts = projection_counts(w.projection);
     assert_int_equal(counts.wanted, 1);
     assert_int_equal(counts.enforced, 0);
     send_orders(10);
     assert_false(projection_is_settled(w.projection));
     kernel_takes_batch();
     hear_receipts(10);
-    counts = projection_counts(w.projection, w.now_us);
+    counts = projection_counts(w.projection);
     assert_int_equal(counts.enforced, 1);
     assert_true(projection_is_settled(w.projection));
     /* Prolonged: enforced only when the kernel has the new end. */
-    projection_want(w.projection, 0, &host, w.now_us + 2 * MINUTE_US, false);
-    counts = projection_counts(w.projection, w.now_us);
+    assert_true(projection_want(w.projection, 0, &host, w.now_us + 2 * MINUTE_US, false));
+    counts = projection_counts(w.projection);
     assert_int_equal(counts.enforced, 0);
     assert_int_equal(carry_out(), 0);
-    counts = projection_counts(w.projection, w.now_us);
+    counts = projection_counts(w.projection);
     assert_int_equal(counts.enforced, 1);
     w.projection = projection_free(w.projection);
 }
@@ -414,11 +517,11 @@ static void an_exempt_order_is_refused_and_not_asked_again(void **state) {
     begin_play(1);
     struct prefix host = prefix_from("203.0.113.9");
     struct enforce_order order;
-    projection_want(w.projection, 0, &host, w.now_us + MINUTE_US, false);
+    assert_true(projection_want(w.projection, 0, &host, w.now_us + MINUTE_US, false));
     assert_int_equal(projection_orders(w.projection, w.now_us, &order, 1), 1);
     projection_receipt(w.projection, 0, &host, false, order.until_us, EPERM);
-    assert_int_equal(projection_counts(w.projection, w.now_us).refused, 1);
-    assert_int_equal(projection_counts(w.projection, w.now_us).enforced, 0);
+    assert_int_equal(projection_counts(w.projection).refused, 1);
+    assert_int_equal(projection_counts(w.projection).enforced, 0);
     projection_sweep(w.projection, w.now_us);
     assert_int_equal(projection_orders(w.projection, w.now_us, &order, 1), 0);
     w.projection = projection_free(w.projection);
@@ -445,6 +548,8 @@ int main(void) {
         cmocka_unit_test(the_kernel_covers_what_is_banned),
         cmocka_unit_test(errors_of_the_kernel_pass),
         cmocka_unit_test(a_table_that_was_touched_is_put_back),
+        cmocka_unit_test(thousands_of_nested_networks_cover_what_each_wants),
+        cmocka_unit_test(what_lies_in_a_network_that_lasts_longer_is_enforced),
         cmocka_unit_test(a_cut_is_made_once_and_not_at_a_restore),
         cmocka_unit_test(what_is_wanted_and_what_is_enforced_are_told_apart),
         cmocka_unit_test(an_exempt_order_is_refused_and_not_asked_again),
