@@ -5,6 +5,7 @@
  *   enforcer.c  scopes and orders out, receipts and drift in
  *   keeping.c   what changed, batch by batch, into the store; what was stored, at start
  *   words.c     questions of the command line
+ *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
  *
  * One event's way through here: desk_events() applies a frame to the decider and marks the
@@ -139,6 +140,9 @@ void desk_ask_kernel(struct desk *desk, const struct prefix *prefix, desk_elemen
 /* words.c */
 void desk_answer_question(void *context, const struct question *question);
 void desk_tell_watchers(struct desk *desk, const char *kind, js *row); /* takes row */
+
+/* forget.c: one of the words. */
+void desk_word_forget(struct desk *desk, const struct question *question);
 
 /* A person's change, for every way it can come. */
 uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us);

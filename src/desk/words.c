@@ -420,7 +420,7 @@ static const struct {
 } words[] = {
     {"status", word_status}, {"bans", word_bans},   {"ban", word_ban},
     {"unban", word_unban},   {"pause", word_pause}, {"reload", word_reload},
-    {"watch", word_watch},   {"why", word_why},
+    {"watch", word_watch},   {"why", word_why},     {"forget", desk_word_forget},
 };
 
 void desk_answer_question(void *context, const struct question *question) {

@@ -269,6 +269,13 @@ static void a_success_is_known_for_thirty_days(void **state) {
         if (known_has_prefix(known, &prefix, BEGIN_US, NULL) != cases[i].is_known)
             fail_msg("%s", cases[i].prefix);
     }
+    known_forget_account(known, SPAN("alice"));
+    assert_false(known_has_account(known, &v4.address, SPAN("alice"), BEGIN_US));
+    assert_int_equal(known_count_addresses(known), 2); /* the address had its success all the same */
+    known_forget_prefix(known, &v6); /* with its /64 */
+    assert_int_equal(known_count_addresses(known), 1);
+    assert_false(known_has_account(known, &v6.address, SPAN("bob"), BEGIN_US));
+    assert_false(known_has_prefix(known, &net, BEGIN_US, NULL));
     known_sweep(known, BEGIN_US + KNOWN_LIFE_US + 1);
     assert_int_equal(known_count_addresses(known), 0);
     assert_false(known_has_prefix(known, &net, BEGIN_US, NULL));
