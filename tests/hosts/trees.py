@@ -57,6 +57,7 @@ BELOW = {"base": None, "services": "base", "build": "services", "hauberk": "buil
 
 PACKAGES = "/packages"                  # where the layer `package` has them: old.deb, new.deb, lintian
 OLD_VERSION, NEW_VERSION = "0.0.1~test", "0.0.2~test"
+DEB_EXTRAS = ["lintian", "ccache"]      # for an opinion, and because the second build differs from the first in one file
 
 
 class TreeError(Exception):
@@ -146,7 +147,7 @@ def name_of(release, layer):
         "services": lambda: [*SERVICE_PACKAGES, *RUNTIME_PACKAGES[release], files_digest(HERE / "services")],
         "build": lambda: listed_packages("build"),
         "hauberk": lambda: [sources_digest()],
-        "deb": lambda: [*listed_packages("deb"), "lintian"],
+        "deb": lambda: [*listed_packages("deb"), *DEB_EXTRAS],
         "package": lambda: [sources_digest(), OLD_VERSION, NEW_VERSION],
     }
     base = name_of(release, BELOW[layer]) if BELOW[layer] else release
@@ -317,22 +318,25 @@ def make_hauberk(tree):
 
 
 def make_deb(tree):
-    """debhelper, and lintian for its opinion."""
-    tree.install(tree.overlay("deb"), [*listed_packages("deb"), "lintian"])
+    """debhelper, and what `package` needs besides."""
+    tree.install(tree.overlay("deb"), [*listed_packages("deb"), *DEB_EXTRAS])
 
 
 def make_package(tree):
-    """`make deb` by an ordinary user, once for each version, without a network."""
+    """`make deb` by an ordinary user, without a network, once for each version: of the old one a source differs, so that
+    its programs would not talk to the new one's."""
     building = tree.making / "building"
     root = tree.overlay("package", building)
     copy_checkout(root / "home/builder/hauberk")
     tree.inside(root, f"""useradd builder; chown -R builder: /home/builder; mkdir {PACKAGES}
-        by_builder() {{ setpriv --reuid=builder --regid=builder --init-groups env HOME=/home/builder "$@"; }}
+        by_builder() {{ setpriv --reuid=builder --regid=builder --init-groups env HOME=/home/builder \
+            PATH="/usr/lib/ccache:$PATH" "$@"; }}
         cd /home/builder/hauberk
-        for version in old={OLD_VERSION} new={NEW_VERSION}; do
-            by_builder make deb DEB_VERSION="${{version#*=}}"
-            mv build/deb/*.deb "{PACKAGES}/${{version%%=*}}.deb"
-        done
+        by_builder make deb DEB_VERSION={NEW_VERSION}
+        mv build/deb/*.deb {PACKAGES}/new.deb
+        echo '/* as it was */' >>src/base/clock.c
+        by_builder make deb DEB_VERSION={OLD_VERSION}
+        mv build/deb/*.deb {PACKAGES}/old.deb
         by_builder lintian --tag-display-limit 0 {PACKAGES}/new.deb | tee {PACKAGES}/lintian""", "--private-network")
     (tree.making / f"upper{PACKAGES}").parent.mkdir(parents=True)
     (building / f"upper{PACKAGES}").rename(tree.making / f"upper{PACKAGES}")
