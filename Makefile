@@ -8,6 +8,7 @@ PREFIX = /usr
 RELEASE = build/release
 CHECK = build/check
 MESON_OPTIONS =
+DEB_VERSION =
 
 # As root, everything is built as whoever owns the checkout, so that nothing of root's is left in it.
 OWNER = $$(stat -c %u .)
@@ -22,11 +23,15 @@ help:
 	@echo "sudo make guard   build and guard this host in the foreground; Ctrl-C lifts everything"
 	@echo "sudo make check   build with sanitizers and run every test"
 	@echo "make build        build only"
+	@echo "make deb          a Debian package for this release, in build/deb"
 	@echo "make install      DESTDIR=… PREFIX=/usr"
 	@echo "make bench        measure against a log of a million lines"
 
 packages-build:
 	@tools/packages packages/build
+
+packages-deb:
+	@tools/packages packages/build packages/deb
 
 packages-check:
 	@tools/packages packages/build packages/check
@@ -42,6 +47,9 @@ build: $(RELEASE)/build.ninja
 
 install: build
 	@DESTDIR="$(DESTDIR)" meson install -C $(RELEASE) --no-rebuild
+
+deb: packages-deb
+	@$(AS_OWNER); DEB_VERSION="$(DEB_VERSION)" as_owner tools/deb
 
 guard: build
 	@tools/guard $(RELEASE)
@@ -68,5 +76,5 @@ bench: build
 clean:
 	@rm -rf build
 
-.PHONY: all help packages-build packages-check build install guard build-check check build-clang \
-	bench clean
+.PHONY: all help packages-build packages-deb packages-check build install deb guard build-check check \
+	build-clang bench clean

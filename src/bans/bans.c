@@ -181,6 +181,15 @@ static void mark_past(struct bans *bans, struct past *past) {
     key_list_add(&bans->dirty_past, &past->key);
 }
 
+void bans_forget_past(struct bans *bans, const struct prefix *prefix) {
+    uint32_t place = 0;
+    for (struct past *past; (past = table_next(bans->past, &place));)
+        if (prefix_overlaps(&past->key.id, prefix)) {
+            mark_past(bans, past);
+            table_remove(bans->past, past);
+        }
+}
+
 static struct past *place_in_past(struct bans *bans, const struct ledger_key *key) {
     bool is_new;
     struct past *past = table_add(bans->past, key, &is_new);

@@ -93,6 +93,7 @@ struct config {
     uint32_t ledger_most; /* addresses counted at once */
     uint32_t bans_most;
     int64_t evidence_days; /* how long lines are kept */
+    int64_t unknown_names_days; /* and in them the names of accounts that do not exist */
 
     /* What was accepted but has no effect, or not the one it has in fail2ban: to be told, once. */
     struct why *notices;

@@ -50,7 +50,8 @@ static int sweep(void *context) {
     desk_tell_refusals(desk);
     if (monotonic_us - desk->purged_us > HOUR_US) {
         desk->purged_us = monotonic_us;
-        store_purge(desk->store, wall_us - desk->config->evidence_days * DAY_US);
+        store_purge(desk->store, wall_us - desk->config->evidence_days * DAY_US,
+                    wall_us - desk->config->unknown_names_days * DAY_US);
     }
     desk_changed(desk);
     if (step_us > 5 * SECOND_US || step_us < -5 * SECOND_US) {

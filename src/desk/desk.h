@@ -5,6 +5,7 @@
  *   enforcer.c  scopes and orders out, receipts and drift in
  *   keeping.c   what changed, batch by batch, into the store; what was stored, at start
  *   words.c     questions of the command line, with status.c, change.c, why.c (answers.h)
+ *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
  *
  * One event's way through here: desk_events() applies a frame to the decider and marks the
@@ -166,6 +167,8 @@ void desk_tell_watchers(struct desk *desk, const char *kind, js *row); /* takes 
 void desk_is_loaded(struct desk *desk);
 /* Where reading of a source stands, by what was stored of its path. */
 void desk_find_position(struct desk *desk, struct desk_source *source);
+/* forget.c: one of the words. */
+void desk_word_forget(struct desk *desk, const struct question *question);
 
 /* A person's change, for every way it can come. */
 uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us);

@@ -183,6 +183,26 @@ void known_sweep(struct known *known, int64_t now_us) {
             drop(known, one);
 }
 
+void known_forget_prefix(struct known *known, const struct prefix *prefix) {
+    uint32_t place = 0;
+    for (struct known_entry *one; (one = table_next(known->table, &place));) {
+        bool is_net = one->key.kind != KNOWN_ADDRESS && !address_is_v4(&one->key.address);
+        struct prefix id = is_net ? prefix_cut(&one->key.address, 64)
+                                  : prefix_of(&one->key.address);
+        if (prefix_overlaps(prefix, &id))
+            drop(known, one);
+    }
+}
+
+void known_forget_account(struct known *known, struct span account) {
+    struct address nowhere = {0};
+    uint64_t wanted = key_of(&nowhere, KNOWN_PAIR, account).account;
+    uint32_t place = 0;
+    for (struct known_entry *one; (one = table_next(known->table, &place));)
+        if (one->key.kind == KNOWN_PAIR && one->key.account == wanted)
+            drop(known, one);
+}
+
 bool known_take_dirty(struct known *known, struct known_key *ret_key) {
     if (!key_list_take(&known->dirty, ret_key))
         return false;

@@ -54,5 +54,9 @@ bool known_has_prefix(const struct known *known, const struct prefix *prefix, in
 
 bool known_restore(struct known *known, const struct known_entry *entry);
 void known_sweep(struct known *known, int64_t now_us);
+/* Somebody wants to be forgotten: every record of an address in the prefix (and of its /64), or
+ * every pair with that account. */
+void known_forget_prefix(struct known *known, const struct prefix *prefix);
+void known_forget_account(struct known *known, struct span account);
 bool known_take_dirty(struct known *known, struct known_key *ret_key);
 const struct known_entry *known_find(const struct known *known, const struct known_key *key);

@@ -225,7 +225,26 @@ static int kernel_changed(void *context, int fd, uint32_t events) {
     return 0;
 }
 
+/* `hauberk-enforcer --lift`: deletes our table and ends. For the unit and the package, when no
+ * hauberkd is left that could be asked. */
+static int lift_alone(void) {
+    struct why why = {0};
+    struct enforce *enforce = NULL;
+    log_open("hauberk");
+    hash_open();
+    int error = enforce_open(&enforce, &why);
+    if (error >= 0)
+        error = enforce_lift(enforce, &why);
+    enforce_free(enforce);
+    if (error >= 0)
+        return 0;
+    say_error("the bans cannot be lifted", &why);
+    return 1;
+}
+
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--lift") == 0)
+        return lift_alone();
     struct why why = {0};
     struct role_options options = role_begin(ENFORCER, argc, argv);
     static struct enforcer_role role;

@@ -35,4 +35,13 @@ int rows_commit(sqlite3 *db, const struct statements *statements, const struct s
                 char *what, size_t room);
 int rows_why(sqlite3 *db, const struct prefix *prefix, const char *account, uint32_t most,
              struct store_answer *answer, char *what, size_t room);
-void rows_purge(sqlite3 *db, int64_t before_us);
+void rows_purge(sqlite3 *db, int64_t before_us, int64_t names_before_us);
+struct address rows_last_of(const struct prefix *prefix);
+
+/* forget.c */
+int rows_forget(sqlite3 *db, const struct row_forgotten *forgotten); /* SQLite's codes */
+/* What is deleted from here on is overwritten, not only unlinked. */
+void rows_erase(sqlite3 *db, bool on);
+/* Empties the log of older pages, too, as far as nobody reads. */
+void rows_erase_log(sqlite3 *db);
+void rows_blank_names(sqlite3 *db, int64_t before_us);

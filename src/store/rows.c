@@ -1,4 +1,5 @@
-/* The statements of the store, one table after the other: writing, then reading.
+/* The statements of the store, one table after the other: writing, then reading. Forgetting is in
+ * forget.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -202,8 +203,11 @@ static int put_history(const struct statements *s, const struct row_history *row
     for (size_t i = 0; i < batch->rows.count && result == SQLITE_OK; i++) \
         result = put(statements, &batch->rows.at[i]);
 
-static int put_batch(const struct statements *statements, const struct store_batch *batch) {
+static int put_batch(sqlite3 *db, const struct statements *statements,
+                     const struct store_batch *batch) {
     int result = SQLITE_OK;
+    for (size_t i = 0; i < batch->forgotten.count && result == SQLITE_OK; i++)
+        result = rows_forget(db, &batch->forgotten.at[i]);
     PUT_ALL(counters, put_counter)
     PUT_ALL(bursts, put_burst)
     PUT_ALL(joins, put_session)
@@ -218,14 +222,19 @@ static int put_batch(const struct statements *statements, const struct store_bat
 
 int rows_commit(sqlite3 *db, const struct statements *statements, const struct store_batch *batch,
                 char *what, size_t room) {
+    rows_erase(db, batch->forgotten.count > 0);
     int result = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (result == SQLITE_OK)
-        result = put_batch(statements, batch);
+        result = put_batch(db, statements, batch);
     if (result == SQLITE_OK)
         result = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    if (result != SQLITE_OK)
+        snprintf(what, room, "%s", sqlite3_errmsg(db));
+    rows_erase(db, false);
+    if (result == SQLITE_OK && batch->forgotten.count > 0)
+        rows_erase_log(db);
     if (result == SQLITE_OK)
         return 0;
-    snprintf(what, room, "%s", sqlite3_errmsg(db));
     if (!sqlite3_get_autocommit(db))
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return result == SQLITE_FULL ? -ENOSPC : -EIO;
@@ -439,12 +448,16 @@ void rows_load_end(struct load *load) {
     load->statement = NULL;
 }
 
+struct address rows_last_of(const struct prefix *prefix) {
+    struct address last = prefix->address;
+    for (unsigned i = prefix->length + (prefix_is_v4(prefix) ? 96u : 0u); i < 128; i++)
+        last.at[i / 8] |= (uint8_t)(0x80u >> i % 8);
+    return last;
+}
+
 /* First and last address of a prefix: a range over the index. */
 static void bind_range(struct binder *b, const struct prefix *prefix, struct address *last) {
-    unsigned bits = prefix->length + (prefix_is_v4(prefix) ? 96u : 0u);
-    *last = prefix->address;
-    for (unsigned i = bits; i < 128; i++)
-        last->at[i / 8] |= (uint8_t)(0x80u >> i % 8);
+    *last = rows_last_of(prefix);
     bind_blob(b, prefix->address.at, sizeof(prefix->address.at));
     bind_blob(b, last->at, sizeof(last->at));
 }
@@ -519,9 +532,10 @@ int rows_why(sqlite3 *db, const struct prefix *prefix, const char *account, uint
     return -EIO;
 }
 
-void rows_purge(sqlite3 *db, int64_t before_us) {
+void rows_purge(sqlite3 *db, int64_t before_us, int64_t names_before_us) {
     static const char *const sql[] = {"DELETE FROM evidence WHERE at < ?",
                                       "DELETE FROM history WHERE at < ?"};
+    rows_erase(db, true);
     for (size_t i = 0; i < ELEMENTS_OF(sql); i++) {
         struct binder b = {NULL, 0};
         if (sqlite3_prepare_v2(db, sql[i], -1, &b.statement, NULL) != SQLITE_OK)
@@ -530,4 +544,6 @@ void rows_purge(sqlite3 *db, int64_t before_us) {
         (void)step(&b);
         sqlite3_finalize(b.statement);
     }
+    rows_blank_names(db, names_before_us);
+    rows_erase(db, false);
 }

@@ -52,6 +52,7 @@ CREATE TABLE evidence (
 CREATE INDEX evidence_address ON evidence (address, at);
 CREATE INDEX evidence_account ON evidence (account, at);
 CREATE INDEX evidence_at ON evidence (at);
+CREATE INDEX evidence_named ON evidence (at) WHERE unknown = 1 AND account <> '';
 CREATE TABLE history (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL, kind TEXT NOT NULL, jail TEXT NOT NULL,

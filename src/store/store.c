@@ -31,7 +31,7 @@ struct job {
     struct prefix prefix;
     char account[97];
     uint32_t most;
-    int64_t before_us;
+    int64_t before_us, names_before_us;
     struct store_answer answer;
     int error; /* of a commit; it is tried again unless 0 */
     char what[200];
@@ -60,6 +60,7 @@ struct store_batch *store_batch_new(void) {
 struct store_batch *store_batch_free(struct store_batch *batch) {
     if (!batch)
         return NULL;
+    free(batch->forgotten.at);
     free(batch->positions.at);
     free(batch->counters.at);
     free(batch->joins.at);
@@ -129,7 +130,7 @@ static void work(struct store *store, struct job *job) {
                                      sizeof(job->what));
         job->answer.what = job->what;
     } else {
-        rows_purge(store->db, job->before_us);
+        rows_purge(store->db, job->before_us, job->names_before_us);
     }
 }
 
@@ -343,11 +344,12 @@ int store_why(struct store *store, const struct prefix *prefix, struct span acco
     return 0;
 }
 
-void store_purge(struct store *store, int64_t before_us) {
+void store_purge(struct store *store, int64_t before_us, int64_t names_before_us) {
     struct job *job = calloc(1, sizeof(*job));
     must(job);
     job->kind = JOB_PURGE;
     job->before_us = before_us;
+    job->names_before_us = names_before_us;
     push_job(store, job);
 }
 

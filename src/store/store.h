@@ -82,13 +82,23 @@ struct row_history {
     char text[BAN_REASON_MAX];
 };
 
+/* Somebody is to be forgotten: everything kept about the addresses of a prefix but a ban in force,
+ * or every line with that account. */
+struct row_forgotten {
+    bool has_prefix;
+    struct prefix prefix;
+    char account[97];
+};
+
 #define ROWS(type)          \
     struct {                \
         struct type *at;    \
         size_t count, room; \
     }
 
+/* What is forgotten goes first: rows of the same batch are newer. */
 struct store_batch {
+    ROWS(row_forgotten) forgotten;
     ROWS(row_position) positions;
     ROWS(row_counter) counters;
     ROWS(row_join) joins;
@@ -165,5 +175,7 @@ typedef void store_answer_fn(void *context, const struct store_answer *answer);
 must_use int store_why(struct store *store, const struct prefix *prefix, struct span account,
                        uint32_t most, store_answer_fn *done, void *context);
 
-/* Removes evidence and history older than that; queued like a question. */
-void store_purge(struct store *store, int64_t before_us);
+/* Removes evidence and history older than that, and from younger evidence the names of accounts that
+ * do not exist, when they are older than names_before_us: a password typed as a name is one. Queued
+ * like a question. */
+void store_purge(struct store *store, int64_t before_us, int64_t names_before_us);

@@ -32,6 +32,7 @@
 #include "base/log.h"
 #include "wire/inherited.h"
 
+enum { FAULTS_TO_GIVE_UP = 3 };
 #define LINGER_US SECOND_US          /* from QUIT to SIGKILL */
 #define PING_EVERY_US SECOND_US
 #define SILENCE_US (10 * SECOND_US)  /* without a PONG: killed */
@@ -60,7 +61,7 @@ struct supervisor {
 
     enum state state;
     struct watch *linger_timer, *rest_timer, *ping_timer;
-    bool is_leaving, lifts, has_said_ready;
+    bool is_leaving, lifts, has_said_ready, gives_up;
     int64_t pinged_us; /* monotonic: when ping_roles() last ran */
     int64_t rest_us;   /* before the next start */
     struct digest logs_digest; /* of the configuration the last logs were made from */
@@ -329,6 +330,13 @@ static int64_t choose_rest(struct supervisor *supervisor, const struct child *ch
     return is_from_outside ? 0 : rest_after_fault(supervisor);
 }
 
+/* Before we ever were ready, somebody waits: systemd for the start, a person for `make guard`. A
+ * role that leaves by itself has said why, and leaves again. */
+static bool is_hopeless(const struct supervisor *supervisor, const siginfo_t *how) {
+    return !supervisor->has_said_ready && how->si_code == CLD_EXITED && how->si_status != 0 &&
+           supervisor->faults >= FAULTS_TO_GIVE_UP;
+}
+
 static bool all_are_dead(const struct supervisor *supervisor) {
     for (size_t i = 0; i < ELEMENTS_OF(started_roles); i++)
         if (supervisor->children[started_roles[i]].pid)
@@ -351,7 +359,7 @@ static void go_on(struct supervisor *supervisor) {
         return;
     watch_set_timer(supervisor->linger_timer, -1);
     if (supervisor->is_leaving) {
-        loop_end(supervisor->loop, 0);
+        loop_end(supervisor->loop, supervisor->gives_up ? -ECHILD : 0);
         return;
     }
     supervisor->state = STATE_RESTING;
@@ -384,7 +392,17 @@ static int child_died(void *context, pid_t pid, const siginfo_t *how) {
         log_warning("the %s ended (%s)", role_names[child->role], death);
         if (child->role == SENSOR && child_death_is_crash(child, how))
             remember_poison(supervisor);
-        end_all(supervisor, choose_rest(supervisor, child, how));
+        int64_t rest_us = choose_rest(supervisor, child, how);
+        if (is_hopeless(supervisor, how)) {
+            char status[200];
+            snprintf(status, sizeof(status),
+                     "STATUS=not guarding: the %s does not start, the log says why",
+                     role_names[child->role]);
+            loop_notify(status);
+            log_error("the %s does not start, see above; giving up", role_names[child->role]);
+            supervisor->is_leaving = supervisor->gives_up = true;
+        }
+        end_all(supervisor, rest_us);
     }
     if (supervisor->state == STATE_ENDING)
         go_on(supervisor);
@@ -557,7 +575,8 @@ static void start_enforcer_alone(struct supervisor *supervisor) {
 static int ping_roles(void *context) {
     struct supervisor *supervisor = context;
     int64_t now_us = clock_monotonic_us();
-    bool all_answer = supervisor->state == STATE_RUNNING;
+    /* While resting nobody is there to answer, and nothing hangs. */
+    bool all_answer = supervisor->state != STATE_ENDING;
     /* We ourselves were stopped or busy: nobody is to be blamed for not having been asked. */
     bool was_away = now_us - supervisor->pinged_us > 3 * PING_EVERY_US;
     supervisor->pinged_us = now_us;

@@ -168,7 +168,7 @@ def make_trees(report, releases):
     """Make what is missing, hauberk's own release build included; without it there is nothing to run."""
     name = "the trees are made and hauberk builds in them"
     try:
-        trees.ensure(releases, ["hauberk"])
+        trees.ensure(releases, ["hauberk", "package"])
     except trees.TreeError as error:
         report.failed(name, str(error))
         return False
@@ -176,7 +176,7 @@ def make_trees(report, releases):
     return True
 
 
-FILES = ("test_harness", "test_ban", "test_connections", "test_survival")
+FILES = ("test_harness", "test_ban", "test_connections", "test_survival", "test_package")
 
 
 def order(item):

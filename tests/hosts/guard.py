@@ -11,7 +11,6 @@ import signal
 import kernel
 from host import wait_for
 
-UNIT = "hauberkd.service"
 FOLDERS = ["--config", "/etc/hauberk", "--state", "/var/lib/hauberk", "--runtime", "/run/hauberk"]
 ROLES = ("sensor", "decider", "enforcer")
 
@@ -26,6 +25,7 @@ def measured(text):
 class Guard:
     """A host with its hauberkd. Use as a context manager; `words` run as a unit of the host would."""
 
+    unit = "hauberkd.service"
     _barriers = itertools.count(1)
 
     def __init__(self, machine):
@@ -43,21 +43,21 @@ class Guard:
 
     def start(self, *options):
         """Start hauberkd as a unit and await its own word that it is ready."""
-        self.host.enter("systemctl", "reset-failed", UNIT, check=False)
-        wait_for(lambda: self.host.enter("systemctl", "show", "--value", "-p", "LoadState", UNIT).stdout.strip()
+        self.host.enter("systemctl", "reset-failed", self.unit, check=False)
+        wait_for(lambda: self.host.enter("systemctl", "show", "--value", "-p", "LoadState", self.unit).stdout.strip()
                  == "not-found", 15, "the end of the earlier hauberkd's unit")
         done = self.host.enter(
-            "systemd-run", "--quiet", "--collect", f"--unit={UNIT}", "--service-type=notify",
+            "systemd-run", "--quiet", "--collect", f"--unit={self.unit}", "--service-type=notify",
             "--property=Restart=on-failure", "--property=RestartSec=0", "--property=StartLimitIntervalSec=0",
             "--property=TimeoutStartSec=20", "--", "/usr/sbin/hauberkd", *FOLDERS, *options, check=False)
         if done.returncode:
             story = self.journal()[-4000:]
-            self.host.enter("systemctl", "stop", UNIT, check=False)
+            self.host.enter("systemctl", "stop", self.unit, check=False)
             raise RuntimeError(f"hauberkd does not start: {done.stderr}{story}")
 
     def stop(self):
         """End hauberkd as a restart would: by SIGTERM, after which the kernel keeps the bans."""
-        self.host.enter("systemctl", "stop", UNIT)
+        self.host.enter("systemctl", "stop", self.unit)
 
     def signal(self, which, number=signal.SIGKILL):
         """Signal one of our processes: "hauberkd" or a role."""
@@ -65,7 +65,7 @@ class Guard:
 
     def pids(self):
         """The harness's pids of hauberkd and the roles, by name."""
-        group = self.host.enter("systemctl", "show", "--value", "-p", "ControlGroup", UNIT).stdout.strip()
+        group = self.host.enter("systemctl", "show", "--value", "-p", "ControlGroup", self.unit).stdout.strip()
         found = {}
         for pid in self.host.cgroup_pids(group):
             with contextlib.suppress(OSError):
@@ -74,7 +74,7 @@ class Guard:
 
     def journal(self):
         """What hauberkd wrote to the journal."""
-        return self.host.journal("-u", UNIT, "-o", "cat")
+        return self.host.journal("-u", self.unit, "-o", "cat")
 
     # --- the command line --------------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ whole. Makers run in mount and pid namespaces that end with their parent, so a k
 which the next run removes.
 
 `hauberk` is one layer more: the checkout built in release mode inside its release's build tree, keyed by its sources.
+`deb` has what `make deb` needs on top of `build`, and `package` what it gave: the checkout's package twice, the one of
+a later version that upgrades the other, and lintian's opinion.
 
     trees.py [--layer LAYER]… [RELEASE]…      makes what is missing (up to `build`, both releases)
 """
@@ -50,7 +52,12 @@ RUNTIME_PACKAGES = {
         libseccomp2 libcap-ng0 libsodium23 libjansson4 libarchive13t64""".split(),
 }
 
-BELOW = {"base": None, "services": "base", "build": "services", "hauberk": "build"}      # what each layer lies on
+# What each layer lies on.
+BELOW = {"base": None, "services": "base", "build": "services", "hauberk": "build", "deb": "build", "package": "deb"}
+
+PACKAGES = "/packages"                  # where the layer `package` has them: old.deb, new.deb, lintian
+OLD_VERSION, NEW_VERSION = "0.0.1~test", "0.0.2~test"
+DEB_EXTRAS = ["lintian", "ccache"]      # for an opinion, and because the second build differs from the first in one file
 
 
 class TreeError(Exception):
@@ -118,9 +125,9 @@ def sources_list(release):
 
 # --- layers ----------------------------------------------------------------------------------------------------------
 
-def build_packages():
-    """What a release build of hauberk needs: packages/build (one name a line, # begins a comment)."""
-    lines = (CHECKOUT / "packages" / "build").read_text().splitlines()
+def listed_packages(purpose):
+    """What building hauberk ("build") or its package ("deb") needs: one name a line, # begins a comment."""
+    lines = (CHECKOUT / "packages" / purpose).read_text().splitlines()
     return sorted(name for line in lines for name in line.split("#")[0].split())
 
 
@@ -138,8 +145,10 @@ def name_of(release, layer):
     recipes = {
         "base": lambda: BASE_PACKAGES,
         "services": lambda: [*SERVICE_PACKAGES, *RUNTIME_PACKAGES[release], files_digest(HERE / "services")],
-        "build": build_packages,
+        "build": lambda: listed_packages("build"),
         "hauberk": lambda: [sources_digest()],
+        "deb": lambda: [*listed_packages("deb"), *DEB_EXTRAS],
+        "package": lambda: [sources_digest(), OLD_VERSION, NEW_VERSION],
     }
     base = name_of(release, BELOW[layer]) if BELOW[layer] else release
     recipe = " ".join([base, *recipes[layer]()])
@@ -190,8 +199,8 @@ def make(release, layer, cgroup):
         began = time.monotonic()
         making, log = path.with_name(path.name + ".making"), path.with_name(path.name + ".log")
         making.mkdir()
-        {"base": make_base, "services": make_services, "build": make_build, "hauberk": make_hauberk}[layer](
-            Tree(release, making, log, cgroup))
+        {"base": make_base, "services": make_services, "build": make_build, "hauberk": make_hauberk, "deb": make_deb,
+         "package": make_package}[layer](Tree(release, making, log, cgroup))
         (making / "upper").rename(path)
         subprocess.run(["umount", "-l", making / "root"], check=False, capture_output=True)
         shutil.rmtree(making)
@@ -295,7 +304,7 @@ def make_services(tree):
 
 def make_build(tree):
     """A compiler and the development packages."""
-    tree.install(tree.overlay("build"), build_packages())
+    tree.install(tree.overlay("build"), listed_packages("build"))
 
 
 def make_hauberk(tree):
@@ -305,6 +314,32 @@ def make_hauberk(tree):
     copy_checkout(root / "root/hauberk")
     tree.inside(root, "cd /root/hauberk && make install DESTDIR=/root/installed PREFIX=/usr", "--private-network")
     (building / "upper/root/installed").rename(tree.making / "upper")
+    tree.run("umount", root)
+
+
+def make_deb(tree):
+    """debhelper, and what `package` needs besides."""
+    tree.install(tree.overlay("deb"), [*listed_packages("deb"), *DEB_EXTRAS])
+
+
+def make_package(tree):
+    """`make deb` by an ordinary user, without a network, once for each version: of the old one a source differs, so that
+    its programs would not talk to the new one's."""
+    building = tree.making / "building"
+    root = tree.overlay("package", building)
+    copy_checkout(root / "home/builder/hauberk")
+    tree.inside(root, f"""useradd builder; chown -R builder: /home/builder; mkdir {PACKAGES}
+        by_builder() {{ setpriv --reuid=builder --regid=builder --init-groups env HOME=/home/builder \
+            PATH="/usr/lib/ccache:$PATH" "$@"; }}
+        cd /home/builder/hauberk
+        by_builder make deb DEB_VERSION={NEW_VERSION}
+        mv build/deb/*.deb {PACKAGES}/new.deb
+        echo '/* as it was */' >>src/base/clock.c
+        by_builder make deb DEB_VERSION={OLD_VERSION}
+        mv build/deb/*.deb {PACKAGES}/old.deb
+        by_builder lintian --tag-display-limit 0 {PACKAGES}/new.deb | tee {PACKAGES}/lintian""", "--private-network")
+    (tree.making / f"upper{PACKAGES}").parent.mkdir(parents=True)
+    (building / f"upper{PACKAGES}").rename(tree.making / f"upper{PACKAGES}")
     tree.run("umount", root)
 
 

@@ -128,6 +128,30 @@ def test_lines_written_before_an_unban_do_not_ban_again():
         world.wait_for_bans({("sshd", "203.0.113.9")})
 
 
+def test_who_asks_to_be_forgotten_is_gone_when_the_answer_comes():
+    with make_world() as world:
+        world.start()
+        attack(world, "203.0.113.7", 2, user="quagga")
+        attack(world, "203.0.113.8", user="okapi")
+        world.wait_for_bans({("sshd", "203.0.113.8")})
+        assert "quagga" in world.hauberk("why", "203.0.113.7").stdout
+
+        assert world.hauberk("forget", "quagga", check=True).stdout == "quagga is forgotten\n"
+        assert "quagga" not in world.hauberk("why", "203.0.113.7").stdout
+        world.hauberk("forget", "203.0.113.7", check=True)
+        said = world.hauberk("forget", "203.0.113.8", check=True).stdout
+        assert said == "203.0.113.8 is forgotten, but stays banned; to end that: hauberk unban 203.0.113.8\n"
+        world.stop(signal.SIGKILL)                    # the answer came: it is durable
+        for path in (world.folder / "state").glob("hauberk.db*"):
+            for name in (b"quagga", b"okapi"):
+                assert name not in path.read_bytes(), f"{name} in {path}"
+        world.start()
+        world.wait_for_bans({("sshd", "203.0.113.8")})
+        attack(world, "203.0.113.7", 1)               # the two failures before no longer count
+        attack(world, "203.0.113.9")
+        world.wait_for_bans({("sshd", "203.0.113.8"), ("sshd", "203.0.113.9")})
+
+
 def test_sigint_lifts_and_sigterm_keeps():
     with make_world() as world:
         world.start()

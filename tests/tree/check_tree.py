@@ -297,6 +297,14 @@ class Skip(Exception):
     """A check that cannot be made here, and why."""
 
 
+def debian_control_builds_with_what_is_listed():
+    """debian/control names the libraries of packages/build and no other."""
+    listed = set(re.findall(r"^(lib\S+-dev)\b", text(ROOT / "packages/build"), re.M)) - {"libc6-dev"}
+    needed = re.search(r"^Build-Depends:(.*?)^\S", text(ROOT / "debian/control"), re.M | re.S)[1]
+    for package in sorted(listed ^ set(re.findall(r"\blib\S+-dev\b", needed))):
+        yield f"{package} is in one of packages/build and debian/control's Build-Depends only"
+
+
 CHECKS = [
     every_folder_has_its_place, folders_include_only_what_stands_above,
     private_headers_stay_in_their_folder, libraries_are_included_in_one_folder_only,
@@ -304,6 +312,7 @@ CHECKS = [
     jails_name_filters_that_are_there, words_are_in_the_manual, settings_are_in_the_manual,
     manual_is_clean, shell_scripts_parse, python_scripts_parse, no_package_archive_is_named,
     packages_are_listed_once, texts_name_files_that_are_there, lines_end_cleanly,
+    debian_control_builds_with_what_is_listed,
 ]
 
 

@@ -408,7 +408,8 @@ static void nothing_written_is_good(void **state) {
     assert_false(config->observe || config->follow_symlinks);
     assert_int_equal(config->ledger_most, 262144);
     assert_int_equal(config->bans_most, 1000000);
-    assert_int_equal(config->evidence_days, 30);
+    assert_int_equal(config->evidence_days, 90);
+    assert_int_equal(config->unknown_names_days, 7);
     config_free(config);
 }
 

@@ -293,6 +293,12 @@ static void a_success_is_known_for_thirty_days(void **state) {
     assert_true(entry.first_us == BEGIN_US - HOUR_US && entry.last_us == BEGIN_US + 5);
     assert_true(known_has_prefix(known, &net, BEGIN_US, &entry));
     assert_int_equal(entry.successes, 1);
+    known_forget_account(known, SPAN("Alice@example.org"));
+    assert_false(known_has_account(known, &v4.address, SPAN("alice"), BEGIN_US));
+    assert_int_equal(known_count_addresses(known), 3); /* the address had its success all the same */
+    known_forget_prefix(known, &v6); /* with its /64 */
+    assert_int_equal(known_count_addresses(known), 2);
+    assert_false(known_has_account(known, &v6.address, SPAN("carol"), BEGIN_US));
     known_sweep(known, BEGIN_US + KNOWN_LIFE_US + 6);
     assert_int_equal(known_count_addresses(known), 0);
     assert_false(known_has_prefix(known, &net, BEGIN_US, NULL));

@@ -573,8 +573,158 @@ static void evidence_is_found_by_prefix_and_by_account(void **state) {
     assert_int_equal(newest.evidence, 3);
     assert_int_equal(newest.ordinals[0], 36);
     assert_int_equal(newest.ordinals[2], 40);
-    store_purge(store, 130);
+    store_purge(store, 130, 0);
     assert_int_equal(ask(store, "::/0", NULL, 60).evidence, 10);
+    store_close(store);
+}
+
+/* ---- forgetting ---- */
+
+static int64_t count_rows(const char *table) {
+    char path[128];
+    char sql[64];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    snprintf(path, sizeof(path), "%s/hauberk.db", folder);
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t count = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return count;
+}
+
+static void add_line(struct store_batch *batch, const char *address, const char *account,
+                     int64_t at_us, bool is_unknown, const char *text) {
+    struct row_evidence *row = rows_add(&batch->evidence);
+    memcpy(row->source, "/a", 3);
+    row->jail = "sshd";
+    row->ordinal = batch->evidence.count;
+    row->at_us = at_us;
+    row->address = prefix_from(address).address;
+    row->no_such_account = is_unknown;
+    snprintf(row->account, sizeof(row->account), "%s", account);
+    snprintf(row->text, sizeof(row->text), "%s", text);
+}
+
+/* Whether the bytes are in any file of the store, also in pages nobody uses. */
+static bool is_on_disk(const char *bytes) {
+    static const char *const files[] = {"hauberk.db", "hauberk.db-wal"};
+    bool found = false;
+    for (size_t i = 0; i < ELEMENTS_OF(files); i++) {
+        char path[128];
+        cleanup_text struct text content = {0};
+        snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+        if (file_read(path, 64 << 20, &content) >= 0 && content.length)
+            found = found || memmem(content.at, content.length, bytes, strlen(bytes));
+    }
+    return found;
+}
+
+static void commit_forgetting(struct store *store, const char *prefix, const char *account) {
+    struct store_batch *batch = store_batch_new();
+    struct row_forgotten *who = rows_add(&batch->forgotten);
+    who->has_prefix = prefix != NULL;
+    if (prefix)
+        who->prefix = prefix_from(prefix);
+    snprintf(who->account, sizeof(who->account), "%s", account ? account : prefix);
+    commit_and_wait(store, batch);
+}
+
+static void who_is_forgotten_is_not_even_on_the_disk(void **state) {
+    (void)state;
+    struct store *store = open_store();
+    struct store_batch *batch = batch_of_everything();
+    add_line(batch, "198.51.100.7", "quagga", 1, false, "user quagga of the first address");
+    add_line(batch, "198.51.100.8", "quagga", 2, false, "user quagga of the second address");
+    add_line(batch, "198.51.100.8", "okapi", 3, false, "user okapi of the second address");
+    add_line(batch, "2001:db8:1:2::5", "zebra", 4, false, "user zebra of the third address");
+    *rows_add(&batch->history) = (struct row_history){
+        .at_us = 5, .kind = "ban", .jail = "sshd", .id = prefix_from("2001:db8:1:2::/64")};
+    commit_and_wait(store, batch);
+    assert_true(is_on_disk("quagga of the first"));
+
+    commit_forgetting(store, NULL, "quagga");
+    assert_false(is_on_disk("quagga"));
+    assert_int_equal(count_rows("evidence"), 2);
+    assert_int_equal(count_rows("known"), 1); /* pairs are memory's to forget */
+    commit_forgetting(store, "198.51.100.0/24", NULL);
+    assert_false(is_on_disk("okapi"));
+    assert_int_equal(count_rows("known"), 0);
+    assert_int_equal(count_rows("evidence"), 1);
+    /* One address of a /64 takes with it what is kept about the whole. */
+    assert_int_equal(count_rows("counter"), 1);
+    assert_int_equal(count_rows("history"), 2);
+    commit_forgetting(store, "2001:db8:1:2::5", NULL);
+    assert_int_equal(count_rows("counter"), 0);
+    assert_int_equal(count_rows("history"), 1);
+    assert_int_equal(count_rows("evidence"), 0);
+    commit_forgetting(store, "203.0.113.9", NULL);
+    assert_int_equal(count_rows("past"), 0);
+    assert_int_equal(count_rows("history"), 0);
+    assert_int_equal(count_rows("ban"), 1); /* a decision, not evidence */
+    assert_int_equal(count_rows("position"), 1);
+    store_close(store);
+}
+
+static void rows_of_the_same_batch_are_newer_than_what_is_forgotten(void **state) {
+    (void)state;
+    struct store *store = open_store();
+    struct store_batch *batch = store_batch_new();
+    *rows_add(&batch->forgotten) =
+        (struct row_forgotten){.has_prefix = true, .prefix = prefix_from("198.51.100.7")};
+    add_line(batch, "198.51.100.7", "", 1, false, "later");
+    commit_and_wait(store, batch);
+    assert_int_equal(count_rows("evidence"), 1);
+    store_close(store);
+}
+
+static void unknown_names_leave_their_lines(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *text, *after;
+    } cases[] = {
+        {"hunter2", "Invalid user hunter2 from x", "Invalid user … from x"},
+        {"bob", "Invalid user bob from bobby <bob@a>", "Invalid user … from bobby <…@a>"},
+        {"Bob", "bob, BOB.", "…, …."},
+        {"a", "a man a plan", "… man … plan"},
+        {"$1", "user $1 from $12", "user … from $12"},
+        {"gone", "the name stands elsewhere", ""},
+        {"bob", "bobby only", ""},
+    };
+    struct store *store = open_store();
+    struct store_batch *batch = store_batch_new();
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++)
+        add_line(batch, "198.51.100.7", cases[i].name, 100, true, cases[i].text);
+    add_line(batch, "198.51.100.7", "young", 200, true, "user young");
+    add_line(batch, "198.51.100.7", "known", 100, false, "user known");
+    for (int i = 0; i < 1200; i++) /* more than are done at once */
+        add_line(batch, "198.51.100.9", "crowd", 100, true, "user crowd");
+    commit_and_wait(store, batch);
+    store_purge(store, 0, 150);
+    (void)ask(store, "198.51.100.7", NULL, 1); /* behind the purge */
+    char path[128];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *rows = NULL;
+    snprintf(path, sizeof(path), "%s/hauberk.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT text,account FROM evidence ORDER BY id", -1,
+                                        &rows, NULL), SQLITE_OK);
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        assert_int_equal(sqlite3_step(rows), SQLITE_ROW);
+        assert_string_equal((const char *)sqlite3_column_text(rows, 0), cases[i].after);
+        assert_string_equal((const char *)sqlite3_column_text(rows, 1), "");
+    }
+    for (int i = 0; i < 2; i++) { /* too young; an account that exists */
+        assert_int_equal(sqlite3_step(rows), SQLITE_ROW);
+        assert_string_equal((const char *)sqlite3_column_text(rows, 1), i ? "known" : "young");
+    }
+    while (sqlite3_step(rows) == SQLITE_ROW)
+        assert_string_equal((const char *)sqlite3_column_text(rows, 0), "user …");
+    sqlite3_finalize(rows);
+    sqlite3_close(db);
     store_close(store);
 }
 
@@ -613,22 +763,6 @@ static void a_hanging_disk_delays_nobody(void **state) {
 }
 
 /* ---- a disk that is full ---- */
-
-static int64_t count_rows(const char *table) {
-    char path[128];
-    char sql[64];
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    snprintf(path, sizeof(path), "%s/hauberk.db", folder);
-    snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t count = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return count;
-}
 
 static void a_refusing_disk_is_told_and_tried_again(void **state) {
     (void)state;
@@ -896,6 +1030,9 @@ int main(void) {
         TEST(an_earlier_schema_is_brought_up_to_date),
         TEST(every_row_comes_back),
         TEST(evidence_is_found_by_prefix_and_by_account),
+        TEST(who_is_forgotten_is_not_even_on_the_disk),
+        TEST(rows_of_the_same_batch_are_newer_than_what_is_forgotten),
+        TEST(unknown_names_leave_their_lines),
         TEST(a_hanging_disk_delays_nobody),
         TEST(a_refusing_disk_is_told_and_tried_again),
         TEST(closing_with_a_full_disk_does_not_hang),
