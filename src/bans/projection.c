@@ -296,6 +296,10 @@ static void flatten_what_is_stale(struct projection *projection) {
     put_dropped_nets_last(projection);
 }
 
+bool projection_has_stale_nets(const struct projection *projection) {
+    return projection->stale != 0;
+}
+
 static bool want_net(struct projection *projection, const struct element_key *key,
                      int64_t until_us, bool cut) {
     bool is_new;

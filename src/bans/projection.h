@@ -55,6 +55,9 @@ must_use bool projection_restore(struct projection *projection, uint16_t scope,
 bool projection_takes_net(const struct projection *projection, uint16_t scope,
                           const struct prefix *prefix);
 
+/* Are there networks not flattened yet, so that the next projection_orders() has to? */
+bool projection_has_stale_nets(const struct projection *projection);
+
 /* The kernel may hold such an element that nobody wants: order its removal, whatever is known. */
 void projection_drop_unknown(struct projection *projection, uint16_t scope,
                              const struct prefix *prefix);

@@ -85,7 +85,7 @@ struct desk {
     struct store_batch *batch; /* the next one: history and evidence wait here */
     struct watch *commit_timer, *sweep_timer;
     bool is_dirty;
-    bool is_loading;           /* what was stored comes in, slice by slice; nothing is ordered,
+    bool is_loading;           /* what was stored comes in, slice by slice; nothing is read,
                                   committed or answered from it before that is over */
     uint32_t bans_loaded, bans_left_out;
     struct watch *load_idle;

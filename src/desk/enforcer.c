@@ -77,7 +77,12 @@ void desk_check_ready(struct desk *desk) {
 void desk_pump_orders(struct desk *desk) {
     static struct enforce_order due[ORDERS_MAX];
     static struct wire_order orders[ORDERS_MAX];
-    if (desk->is_loading || !desk_enforces(desk) || !desk->own_is_known)
+    if (!desk_enforces(desk) || !desk->own_is_known)
+        return;
+    /* What is loaded may go out while the rest is read: at a start elements are only added. Not if a
+     * person's orders wait to be applied first, nor networks, which are flattened all at once. */
+    if (desk->is_loading &&
+        (desk->left_orders.length > 0 || projection_has_stale_nets(desk->decider->projection)))
         return;
     while (channel_is_clear(desk->enforcer)) {
         uint32_t count =

@@ -423,6 +423,7 @@ static int load_some(void *context) {
         return has_more;
     }
     if (has_more) {
+        desk_pump_orders(desk);
         watch_set_idle(desk->load_idle, true);
         return 0;
     }
