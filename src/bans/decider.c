@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "config/exempt.h"
 
 enum { KNOWN_MOST = 200000, JOINS_MOST = 50000, KEPT_AFTER_BAN = 5, KEPT_EXTRA = 5 };
 #define OLDEST_EVENT_US (7 * DAY_US)
@@ -83,13 +84,9 @@ static bool overlaps_any(const struct prefix *list, uint32_t count, const struct
 
 bool decider_is_exempt(const struct decider *decider, uint16_t jail,
                        const struct prefix *prefix) {
-    const struct config *config = decider->config;
-    if (overlaps_any(config->admin, config->admin_count, prefix) ||
-        overlaps_any(decider->own, decider->own_count, prefix))
-        return true;
-    if (jail != JAIL_BY_HAND)
-        return overlaps_any(config->jails[jail].ignore, config->jails[jail].ignore_count, prefix);
-    return false;
+    int whose = jail == JAIL_BY_HAND ? EXEMPT_BY_HAND : jail;
+    return overlaps_any(decider->own, decider->own_count, prefix) ||
+           config_exemption_of(decider->config, whose, prefix) != CONFIG_NOT_EXEMPT;
 }
 
 void decider_set_own(struct decider *decider, const struct prefix *own, uint32_t count) {
@@ -350,7 +347,7 @@ int decider_ban_by_hand(struct decider *decider, const struct prefix *prefix, in
     if (decider_is_exempt(decider, JAIL_BY_HAND, prefix))
         return why_set(reterr_why, -EPERM, NULL, 0,
                        "%s is or holds an address that is never banned (this machine's own, its "
-                       "gateway, or one of `admin`); see `hauberk config`",
+                       "gateway, its resolver, or one of `admin` or `ignoreip`); see `hauberk config`",
                        text);
     if (prefix->length < (is_v4 ? 8 : 19))
         return why_set(reterr_why, -EINVAL, NULL, 0,

@@ -87,7 +87,8 @@ void decider_name_source(struct decider *decider, uint16_t source, struct span p
 void decider_event(struct decider *decider, uint16_t source, const struct wire_event *event,
                    bool is_memory, int64_t now_us);
 
-/* Never banned: admin, own addresses, ignoreip of that jail (jail may be JAIL_BY_HAND). */
+/* Never banned: own addresses, and what config/exempt.h says of that jail; of JAIL_BY_HAND, all
+ * jails' ignoreip. */
 bool decider_is_exempt(const struct decider *decider, uint16_t jail,
                        const struct prefix *prefix);
 /* Replaces what the enforcer told of this machine's own addresses. */

@@ -12,6 +12,7 @@
 #include "base/duration.h"
 #include "base/files.h"
 #include "cli/cli.h"
+#include "config/exempt.h"
 #include "enforce/enforce.h"
 
 static int read_address(const char *text, struct prefix *ret_prefix) {
@@ -37,6 +38,17 @@ static int leave_order(const struct cli *cli, const char *line) {
     return 0;
 }
 
+/* A hauberkd that began meanwhile may have read the orders before this one was among them, so it is
+ * asked itself; done twice it changes nothing. Takes args. */
+static int tell_newcomer(const struct cli *cli, const char *word, js *args, int exit_code) {
+    if (exit_code != EXIT_FINE) {
+        js_free(args);
+        return exit_code;
+    }
+    exit_code = cli_ask(cli, word, args, NULL, NULL);
+    return exit_code == -ENOENT ? EXIT_FINE : exit_code;
+}
+
 static struct enforce *open_kernel(void) {
     struct why why = {0};
     struct enforce *enforce = NULL;
@@ -49,11 +61,25 @@ static struct enforce *open_kernel(void) {
 
 /* ---- unban ---- */
 
+static int check_jail(const struct cli *cli, const char *jail) {
+    struct why why = {0};
+    if (strcmp(jail, "by-hand") == 0)
+        return EXIT_FINE;
+    struct config *config = cli_read_config(cli);
+    if (!config)
+        return EXIT_FAILED;
+    int number = config_find_jail(config, span_of(jail), &why);
+    config_free(config);
+    return number < 0 ? cli_fail_why(EXIT_USAGE, &why) : EXIT_FINE;
+}
+
 static int unban_alone(const struct cli *cli, const struct prefix *prefix, const char *jail) {
     struct prefix all[2] = {{.address.at = {[10] = 0xff, [11] = 0xff}}, {.length = 0}};
     char line[200];
     char text[PREFIX_TEXT_MAX];
     struct why why = {0};
+    if (jail && check_jail(cli, jail) != EXIT_FINE)
+        return EXIT_USAGE;
     /* One jail's ban only: another may want the same element, and only hauberkd knows. */
     struct enforce *enforce = jail ? NULL : open_kernel();
     if (!jail && !enforce)
@@ -94,11 +120,36 @@ int word_unban(struct cli *cli) {
         js_set_string(args, "address", cli->arguments[0]);
     if (jail)
         js_set_string(args, "jail", jail);
+    js *again = js_copy(args);
     int exit_code = cli_ask(cli, "unban", args, NULL, NULL);
-    return exit_code == -ENOENT ? unban_alone(cli, is_all ? NULL : &prefix, jail) : exit_code;
+    if (exit_code == -ENOENT)
+        return tell_newcomer(cli, "unban", again,
+                             unban_alone(cli, is_all ? NULL : &prefix, jail));
+    js_free(again);
+    return exit_code;
 }
 
 /* ---- ban ---- */
+
+struct exemptions {
+    struct prefix at[4096];
+    uint32_t count;
+};
+
+static void add_exempt(void *context, const struct prefix *prefix) {
+    struct exemptions *exemptions = context;
+    if (exemptions->count < ELEMENTS_OF(exemptions->at))
+        exemptions->at[exemptions->count++] = *prefix;
+}
+
+/* What hauberkd would exempt, as far as it is known here, and what it has exempted. */
+static int exempt_alone(struct enforce *enforce, const struct config *config, struct why *why) {
+    static struct exemptions exemptions;
+    config_each_exempt(config, EXEMPT_EVERYWHERE, add_exempt, &exemptions);
+    int error = enforce_keep_exempt(enforce, why);
+    return error < 0 ? error
+                     : enforce_set_exempt(enforce, exemptions.at, exemptions.count, why);
+}
 
 static int put_alone(const struct config *config, const struct prefix *prefix, int64_t until_us,
                      bool cut) {
@@ -108,7 +159,7 @@ static int put_alone(const struct config *config, const struct prefix *prefix, i
     struct enforce *enforce = open_kernel();
     if (!enforce)
         return EXIT_FAILED;
-    int error = enforce_set_exempt(enforce, config->admin, config->admin_count, &why);
+    int error = exempt_alone(enforce, config, &why);
     if (error >= 0)
         error = enforce_set_scopes(enforce, config->scopes, config->scope_count, &why);
     if (error >= 0)
@@ -116,10 +167,37 @@ static int put_alone(const struct config *config, const struct prefix *prefix, i
     enforce_free(enforce);
     if (error >= 0 && result == -EPERM)
         return cli_fail(EXIT_FAILED, "that is or holds an address that is never banned (this "
-                                     "machine's own, its gateway, or one of `admin`)");
+                                     "machine's own, its gateway, or one that hauberkd spared)");
     if (error < 0 || result < 0)
         return cli_fail_why(EXIT_FAILED, &why);
     return EXIT_FINE;
+}
+
+/* Why a ban would not be enforced now; NULL: it would. */
+static const char *why_not_now(const struct cli *cli, const struct config *config, int64_t now_us,
+                               char into[80]) {
+    char path[500];
+    char until[CLOCK_TEXT_MAX];
+    cleanup_text struct text text = {0};
+    int64_t until_us = 0;
+    if (config->observe)
+        return "observing: bans nobody, as configured";
+    snprintf(path, sizeof(path), "%.480s/pause", cli->runtime_folder);
+    if (file_read(path, 64, &text) < 0 ||
+        span_to_integer(span_trim(text_span(&text)), 0, INT64_MAX, &until_us) < 0 ||
+        until_us <= now_us)
+        return NULL;
+    snprintf(into, 80, "paused until %s", clock_format_local(until_us, now_us, until));
+    return into;
+}
+
+static int check_exempt(const struct config *config, const struct prefix *prefix) {
+    char text[PREFIX_TEXT_MAX];
+    enum config_exemption exemption = config_exemption_of(config, EXEMPT_BY_HAND, prefix);
+    if (exemption == CONFIG_NOT_EXEMPT)
+        return EXIT_FINE;
+    return cli_fail(EXIT_FAILED, "%s is never banned: it is, holds or lies in an address that is %s",
+                    prefix_format(prefix, text), config_exemption_text(exemption));
 }
 
 static int ban_alone(const struct cli *cli, const struct prefix *prefix, int64_t seconds,
@@ -127,9 +205,14 @@ static int ban_alone(const struct cli *cli, const struct prefix *prefix, int64_t
     struct config *config = cli_read_config(cli);
     if (!config)
         return EXIT_FAILED;
+    char not_now_text[80];
     int64_t now_us = clock_now_us();
     int64_t until_us = seconds < 0 ? UNTIL_PERMANENT : now_us + seconds * SECOND_US;
-    int exit_code = put_alone(config, prefix, until_us, cut);
+    config_read_resolvers(config);
+    const char *not_now = why_not_now(cli, config, now_us, not_now_text);
+    int exit_code = check_exempt(config, prefix);
+    if (exit_code == EXIT_FINE && !not_now)
+        exit_code = put_alone(config, prefix, until_us, cut);
     config_free(config);
     if (exit_code != EXIT_FINE)
         return exit_code;
@@ -141,7 +224,10 @@ static int ban_alone(const struct cli *cli, const struct prefix *prefix, int64_t
              prefix_format(prefix, text), (long long)until_us, reason);
     if (leave_order(cli, line) != 0)
         return EXIT_FAILED;
-    printf("No hauberkd runs: %s was put into the kernel; the next one will know.\n", text);
+    if (not_now)
+        printf("No hauberkd runs: %s is noted for the next one; not enforced: %s.\n", text, not_now);
+    else
+        printf("No hauberkd runs: %s was put into the kernel; the next one will know.\n", text);
     return EXIT_FINE;
 }
 
@@ -165,8 +251,12 @@ int word_ban(struct cli *cli) {
     js_set_number(args, "seconds", seconds);
     js_set_string(args, "why", why_text);
     js_set_flag(args, "cut", cut);
+    js *again = js_copy(args);
     int exit_code = cli_ask(cli, "ban", args, NULL, NULL);
-    return exit_code == -ENOENT ? ban_alone(cli, &prefix, seconds, why_text, cut) : exit_code;
+    if (exit_code == -ENOENT)
+        return tell_newcomer(cli, "ban", again, ban_alone(cli, &prefix, seconds, why_text, cut));
+    js_free(again);
+    return exit_code;
 }
 
 /* ---- pause ---- */

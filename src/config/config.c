@@ -524,6 +524,20 @@ int config_read(const char *config_folder, const char *data_folder, struct confi
     return 0;
 }
 
+int config_find_jail(const struct config *config, struct span name, struct why *reterr_why) {
+    char what[SHOWN_MAX];
+    char hint[NEAREST_HINT_MAX];
+    struct nearest nearest = nearest_to(name);
+    for (uint32_t i = 0; i < config->jail_count; i++) {
+        if (span_is(name, config->jails[i].name))
+            return (int)i;
+        nearest_offer(&nearest, config->jails[i].name);
+    }
+    nearest_offer(&nearest, "by-hand"); /* the jail of what a person bans */
+    return why_set(reterr_why, -ENOENT, NULL, 0, "there is no jail '%s'%s", shown(name, what),
+                   nearest_hint(&nearest, hint));
+}
+
 struct config *config_free(struct config *config) {
     if (!config)
         return NULL;

@@ -65,7 +65,6 @@ struct desk *desk_free(struct desk *desk) {
     store_batch_free(desk->batch);
     free(desk->stored.at);
     free(desk->own_coming);
-    text_free(&desk->left_orders);
     decider_free(desk->decider);
     free(desk);
     return NULL;

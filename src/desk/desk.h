@@ -78,8 +78,8 @@ struct desk {
     int64_t store_error_since_us;
     struct pending_answer *answers;      /* for the next commit */
     struct pending_answer *answers_sent; /* in the commit under way */
-    struct text left_orders;      /* what STATE/orders held at start */
-    bool left_orders_are_applied; /* and waits for the commit to be removed */
+    /* What STATE/orders held at start was applied, and waits for the commit to be removed. */
+    enum { LEFT_ORDERS_NONE, LEFT_ORDERS_APPLIED, LEFT_ORDERS_SET_ASIDE } left_orders;
     struct ack {
         uint64_t ordinal;
         bool is_due, is_mark;
@@ -144,8 +144,8 @@ void desk_tell_watchers(struct desk *desk, const char *kind, js *row); /* takes 
 uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us);
 void desk_pause(struct desk *desk, int64_t until_us);
 
-/* pausing.c: what was ordered while no hauberkd ran. desk_read_left_orders() is called with full
- * rights, before the sandbox; desk_apply_left_orders() when the store is loaded. */
-void desk_read_left_orders(struct desk *desk);
+/* pausing.c: what was ordered while no hauberkd ran. desk_read_pause() is called with full rights,
+ * before the sandbox; desk_apply_left_orders() when the store is loaded. */
+void desk_read_pause(struct desk *desk);
 void desk_apply_left_orders(struct desk *desk);
 void desk_left_orders_are_kept(struct desk *desk);

@@ -9,7 +9,7 @@
 #include "base/duration.h"
 #include "wire/build.h"
 
-enum { WHY_LINES = 60 };
+enum { WHY_LINES = 60, WHY_NOT_MAX = 160 };
 
 static void set_address(js *row, const struct prefix *prefix) {
     char text[PREFIX_TEXT_MAX];
@@ -137,6 +137,18 @@ static const char *why_not_effective(const struct desk *desk) {
     return NULL;
 }
 
+/* The same with the time it lasts, where there is one. */
+static const char *describe_why_not(const struct desk *desk, char into[WHY_NOT_MAX]) {
+    char until[CLOCK_TEXT_MAX];
+    int64_t now_us = clock_now_us();
+    if (desk->paused_until_us && !desk->decider->observes)
+        snprintf(into, WHY_NOT_MAX, "paused until %s",
+                 clock_format_local(desk->paused_until_us, now_us, until));
+    else
+        snprintf(into, WHY_NOT_MAX, "%s", why_not_effective(desk));
+    return into;
+}
+
 static void word_status(struct desk *desk, const struct question *question) {
     struct projection_counts counts = projection_counts(desk->decider->projection, clock_now_us());
     const char *why_not = why_not_effective(desk);
@@ -194,6 +206,7 @@ static void word_ban(struct desk *desk, const struct question *question) {
     struct why why = {0};
     char text[PREFIX_TEXT_MAX];
     char length[DURATION_TEXT_MAX];
+    char not_now[WHY_NOT_MAX];
     if (refuse_unless_root(desk, question) || !read_prefix_argument(desk, question, &prefix))
         return;
     int64_t seconds = js_number(question->args, "seconds", 3600);
@@ -204,8 +217,14 @@ static void word_ban(struct desk *desk, const struct question *question) {
         return;
     }
     desk_pump_orders(desk);
-    desk_answer_when_kept(desk, question->client, 0, "%s is banned from every port for %s",
-                          prefix_format(&prefix, text), duration_format(seconds, length));
+    if (why_not_effective(desk))
+        desk_answer_when_kept(desk, question->client, 0,
+                              "%s: noted, for %s; not enforced: %s",
+                              prefix_format(&prefix, text), duration_format(seconds, length),
+                              describe_why_not(desk, not_now));
+    else
+        desk_answer_when_kept(desk, question->client, 0, "%s is banned from every port for %s",
+                              prefix_format(&prefix, text), duration_format(seconds, length));
 }
 
 /* What still holds an address after a jail's ban was lifted. */
@@ -234,9 +253,9 @@ static void word_unban(struct desk *desk, const struct question *question) {
     const char *jail_name = js_string(question->args, "jail", NULL);
     int jail = jail_name ? decider_find_jail(desk->decider, span_of(jail_name)) : -1;
     if (jail_name && jail < 0) {
-        char safe[80];
-        safe_copy(safe, sizeof(safe), span_of(jail_name));
-        control_end(desk->control, question->client, 2, "there is no jail '%s'", safe);
+        struct why why = {0};
+        (void)!config_find_jail(desk->config, span_of(jail_name), &why);
+        control_end(desk->control, question->client, 2, "%s", why.text);
         return;
     }
     int64_t now_us = clock_now_us();

@@ -88,6 +88,46 @@ int enforce_set_exempt(struct enforce *enforce, const struct prefix *prefixes, u
     return exempt_changed(enforce, changed, reterr_why);
 }
 
+struct found_exempt {
+    struct prefix at[EXEMPT_MOST];
+    uint32_t count;
+    bool is_full;
+};
+
+static void find_exempt(void *context, const struct prefix *prefix, int64_t expires_us,
+                        uint64_t packets) {
+    struct found_exempt *found = context;
+    (void)expires_us;
+    (void)packets;
+    if (found->count < EXEMPT_MOST)
+        found->at[found->count++] = *prefix;
+    else
+        found->is_full = true;
+}
+
+int enforce_keep_exempt(struct enforce *enforce, struct why *reterr_why) {
+    static const char *const names[] = {EXEMPT_4, EXEMPT_6};
+    static struct found_exempt found;
+    cleanup_kernel_sets struct kernel_sets sets = {0};
+    int error = kernel_sets_read(&enforce->netfilter, &sets);
+    found.count = 0;
+    found.is_full = false;
+    for (size_t i = 0; error >= 0 && i < ELEMENTS_OF(names); i++) {
+        const struct kernel_set *set = kernel_sets_find(&sets, names[i]);
+        if (set)
+            error = elements_read(&enforce->netfilter, set, find_exempt, &found);
+        if (error == -ENOENT) /* deleted since */
+            error = 0;
+    }
+    if (error >= 0 && found.is_full)
+        error = -E2BIG;
+    if (error < 0)
+        return why_set(reterr_why, error, NULL, 0, "the kernel's exempt addresses cannot be read: "
+                                                   "%s", strerror(-error));
+    int changed = exempt_replace(&enforce->exempt, EXEMPT_FOUND, found.at, found.count);
+    return exempt_changed(enforce, changed, reterr_why);
+}
+
 int enforce_spare(struct enforce *enforce, const struct prefix *prefix, int64_t until_us,
                   struct why *reterr_why) {
     int64_t now_us = clock_now_us();

@@ -52,6 +52,10 @@ struct enforce *enforce_free(struct enforce *enforce); /* the kernel keeps every
 must_use int enforce_set_exempt(struct enforce *enforce, const struct prefix *prefixes,
                                 uint32_t count, struct why *reterr_why);
 
+/* Adds what the kernel's exempt sets hold now, for whoever acts while no hauberkd runs and knows
+ * less than it did: its sparings are kept and hold against enforce_apply() too. */
+must_use int enforce_keep_exempt(struct enforce *enforce, struct why *reterr_why);
+
 /* Adds to the exempt sets until then (kept in memory; never removes another exemption). At most
  * 4096. When it is over it no longer refuses orders; the kernel's sets are tidied by the next
  * enforce_apply(), enforce_spare() or enforce_set_scopes(). */

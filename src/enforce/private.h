@@ -170,7 +170,7 @@ must_use int orders_apply(struct enforce *enforce, const struct enforce_order *o
 
 /* ---- exempt.c: who is never banned ------------------------------------------------------- */
 
-enum exempt_origin { EXEMPT_ALWAYS, EXEMPT_OWN, EXEMPT_GIVEN, EXEMPT_SPARED, EXEMPT_ORIGINS };
+enum exempt_origin { EXEMPT_ALWAYS, EXEMPT_OWN, EXEMPT_GIVEN, EXEMPT_FOUND, EXEMPT_SPARED, EXEMPT_ORIGINS };
 
 struct exemption {
     struct prefix prefix;

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/log.h"
+#include "config/exempt.h"
 #include "desk/desk.h"
 #include "roles/role.h"
 
@@ -58,6 +59,7 @@ int main(int argc, char **argv) {
         why_set(&why, -1, options.config_folder, 0, "changed while hauberk was starting");
         role_fail(&why);
     }
+    config_read_resolvers(config);
     struct decider_role role = {.supervisor = {.loop = loop_new(),
                                                .on_message = from_supervisor,
                                                .on_quit = on_quit,
@@ -65,7 +67,7 @@ int main(int argc, char **argv) {
     struct loop *loop = role.supervisor.loop;
     role.desk = desk_new(loop, config, options.state_folder, options.runtime_folder);
     role.desk->decider->observes = config->observe || options.observe;
-    desk_read_left_orders(role.desk);
+    desk_read_pause(role.desk);
     role_enter_sandbox(DECIDER, &options, options.state_folder);
     if (desk_open_store(role.desk, &why) < 0)
         role_fail(&why);

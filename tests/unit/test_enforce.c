@@ -621,6 +621,27 @@ static void test_spare(void **state) {
     assert_int_equal(enforce_spare(enforce, &one, 5, NULL), 0); /* long over: nothing */
 }
 
+static void test_keep_exempt(void **state) {
+    struct enforce *enforce = ready(state);
+    struct prefix given = P("192.0.2.0/24"), spared[] = {P("198.51.100.7"), P("2001:db8:7::/48")};
+    static char before[65536], after[65536];
+    struct why why = {0};
+    must_why(enforce_set_exempt(enforce, &given, 1, &why), &why);
+    for (size_t i = 0; i < ELEMENTS_OF(spared); i++)
+        assert_int_equal(enforce_spare(enforce, &spared[i], UNTIL_PERMANENT, NULL), 0);
+    nft_list(before, sizeof(before));
+    /* Another process, which knows less: it keeps what it finds, and refuses the same. */
+    struct enforce *other = NULL;
+    must_why(enforce_open(&other, &why), &why);
+    must_why(enforce_keep_exempt(other, &why), &why);
+    must_why(enforce_set_scopes(other, enforce->scopes, enforce->scope_count, &why), &why);
+    nft_list(after, sizeof(after));
+    assert_string_equal(after, before);
+    assert_true(enforce_is_exempt(other, &spared[0]));
+    assert_true(enforce_is_exempt(other, &spared[1]));
+    enforce_free(other);
+}
+
 static void test_bad_orders_stay_alone(void **state) {
     struct enforce *enforce = ready(state);
     enum { COUNT = 3000 };
@@ -1534,6 +1555,7 @@ int main(void) {
         TEST(test_top_of_the_space),
         TEST(test_refusals),
         TEST(test_spare),
+        TEST(test_keep_exempt),
         TEST(test_bad_orders_stay_alone),
         TEST(test_kernel_refuses_some),
         TEST(test_small_buffer),
