@@ -5,8 +5,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-#include "bans/bans.h"
-#include "config/config.h"
+#include "bans/spared.h"
+#include "config/admins.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
 #include "wire/wire.h"
@@ -41,9 +41,20 @@ struct decision {
     bool is_return, cuts;
 };
 
+/* An exempt id reached a jail's limit; told once within the jail's findtime. */
+struct exempt_case {
+    uint16_t jail;
+    struct prefix id;
+    int64_t at_us;
+    const char *text; /* "would be banned for 2 h: …; spared: …" */
+};
+
 struct decider_calls {
     void (*on_evidence)(void *context, const struct evidence *evidence); /* may be NULL */
     void (*on_ban)(void *context, const struct decision *decision);      /* may be NULL */
+    void (*on_spare)(void *context, const struct spared *entry, bool is_new); /* may be NULL */
+    void (*on_spare_end)(void *context, const struct spared *entry);     /* may be NULL */
+    void (*on_exempt)(void *context, const struct exempt_case *told);    /* may be NULL */
 };
 
 struct decider {
@@ -57,8 +68,17 @@ struct decider {
     void *context;
     bool observes;             /* decides and tells, orders nothing */
     bool reads_all;            /* replay: every jail reads every source */
-    struct prefix *own;        /* from the enforcer, and spared logins */
+    struct prefix *own;        /* from the enforcer */
     uint32_t own_count, own_room;
+    struct spared_list *spared;
+    const struct admins *admins;   /* borrowed; NULL: nobody is known to be one */
+    struct ledger *exempt_ledger;  /* what would have counted, of exempt ids */
+    struct exempt_told {
+        struct ledger_key key;
+        int64_t until_us;
+    } exempt_told[64]; /* a ring */
+    uint32_t exempt_told_next;
+    int64_t now_us; /* of the last event or sweep */
     uint64_t jails_of_source[SOURCES_MAX]; /* bit j: jail j reads it */
     struct jail_counts {
         uint64_t failures, successes, bans;
@@ -91,6 +111,22 @@ void decider_event(struct decider *decider, uint16_t source, const struct wire_e
  * jails' ignoreip. */
 bool decider_is_exempt(const struct decider *decider, uint16_t jail,
                        const struct prefix *prefix);
+/* Why it is, in words that follow "it is "; NULL when it is not. */
+enum { EXEMPT_TEXT_MAX = 200 };
+const char *decider_why_exempt(const struct decider *decider, uint16_t jail,
+                               const struct prefix *prefix, char into[EXEMPT_TEXT_MAX]);
+
+/* From now on no jail bans it, until then. Present bans are the caller's to lift. -EINVAL too wide,
+ * -ENOSPC full. An entry that is newer than `at_us` stays as it is. */
+must_use int decider_trust(struct decider *decider, const struct prefix *prefix, int64_t until_us,
+                           struct span why, int64_t at_us, struct why *reterr_why);
+/* Ends the trust, given up to at_us, of what lies in the prefix; returns how much that was. */
+uint32_t decider_untrust(struct decider *decider, const struct prefix *prefix, int64_t at_us);
+/* An administrator's login: spared until then, and present bans are lifted. */
+void decider_spare_login(struct decider *decider, enum spared_kind kind,
+                         const struct address *address, struct span account, int64_t at_us,
+                         int64_t until_us, int64_t now_us);
+
 /* Replaces what the enforcer told of this machine's own addresses. */
 void decider_set_own(struct decider *decider, const struct prefix *own, uint32_t count);
 

@@ -37,6 +37,9 @@ int cli_ask(const struct cli *cli, const char *word, js *args,
             bool (*each)(void *context, const js *row), void *context);
 int cli_no_daemon(const struct cli *cli); /* says so; EXIT_FAILED */
 
+/* EXIT_FINE, or EXIT_USAGE after saying that it is none. */
+int cli_read_prefix(const char *text, struct prefix *ret_prefix);
+
 /* Collects rows into an array. */
 bool cli_collect(void *array, const js *row);
 void cli_print_json(const js *value);

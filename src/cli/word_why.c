@@ -98,7 +98,7 @@ static void print_known(const js *facts, const js *bans) {
         if (js_number(js_at(bans, i), "returns", 0) > returns)
             returns = js_number(js_at(bans, i), "returns", 0);
     if (js_flag(facts, "exempt", false))
-        printf("Never banned: it is this machine's own, its gateway, or in `admin`.\n");
+        printf("Never banned: it is %s.\n", js_string(facts, "exempt_why", "exempt"));
     if (js_flag(facts, "known", false))
         printf("Known here? Yes: %lld logins succeeded from it, the last at %s.",
                (long long)js_number(facts, "successes", 0),
@@ -112,6 +112,26 @@ static void print_known(const js *facts, const js *bans) {
     else
         printf("   Returns: it came back %lld times; each ban is twice as long.\n",
                (long long)returns);
+}
+
+/* What was noted of it beside its bans, oldest first. */
+static void print_notes(const js *history, int64_t now_us) {
+    static const char *const kinds[] = {"spared", "trust", "untrust", "note"};
+    size_t shown = 0;
+    for (size_t i = js_count(history); i > 0; i--) {
+        const js *one = js_at(history, i - 1);
+        const char *kind = js_string(one, "kind", "");
+        char at[CLOCK_TEXT_MAX];
+        bool is_note = false;
+        for (size_t k = 0; k < ELEMENTS_OF(kinds); k++)
+            is_note = is_note || strcmp(kind, kinds[k]) == 0;
+        if (is_note && shown++ < LINES_SHOWN)
+            printf("  %s  %s%s\n", clock_format_local(cli_time(one, "at"), now_us, at),
+                   strcmp(kind, "trust") == 0     ? "trusted: "
+                   : strcmp(kind, "untrust") == 0 ? "no longer trusted: "
+                                                  : "",
+                   js_string(one, "text", ""));
+    }
 }
 
 static void print_answer(const char *subject, const struct answer *answer) {
@@ -129,6 +149,7 @@ static void print_answer(const char *subject, const struct answer *answer) {
         printf("(The database does not answer: lines are not shown.)\n");
     if (is_account)
         return;
+    print_notes(answer->history, now_us);
     print_known(answer->facts, answer->bans);
     if (js_count(answer->bans))
         printf("Let it in now:   hauberk unban %s\n", subject);

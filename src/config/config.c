@@ -216,6 +216,8 @@ static int read_hauberk(struct config_reading *reading) {
         if (setting->type == TYPE_ADDRESSES) {
             config->admin = value.prefixes;
             config->admin_count = value.prefix_count;
+        } else if (setting->type == TYPE_GROUPS) {
+            config->admin_groups = value.paths;
         } else {
             setting_store(setting, value.number, config);
         }

@@ -81,6 +81,7 @@ struct config {
     uint16_t scope_count;
     struct prefix *admin; /* [hauberk] admin: never banned, whatever a jail says */
     uint32_t admin_count;
+    struct config_patterns admin_groups; /* whose members are administrators (admins.h) */
     struct prefix *resolvers; /* none until config_read_resolvers() (exempt.h) */
     uint32_t resolver_count;
     bool observe;         /* decide and tell, ban nobody */

@@ -5,6 +5,7 @@
  *   enforcer.c  scopes and orders out, receipts and drift in
  *   keeping.c   what changed, batch by batch, into the store; what was stored, at start
  *   words.c     questions of the command line
+ *   sparing.c   what people trust, and where administrators are logged in
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
  *
  * One event's way through here: desk_events() applies a frame to the decider and marks the
@@ -16,6 +17,7 @@
 
 #include "bans/decider.h"
 #include "base/clock.h"
+#include "base/logins.h"
 #include "base/loop.h"
 #include "control/server.h"
 #include "store/store.h"
@@ -85,6 +87,9 @@ struct desk {
         bool is_due, is_mark;
     } acks[SOURCES_MAX]; /* in the commit under way */
 
+    struct logins *logins; /* NULL: no logind */
+    int64_t logins_seen_us;
+
     struct role_view {
         struct wire_role_state state;
         bool is_there;
@@ -140,7 +145,31 @@ void desk_ask_kernel(struct desk *desk, const struct prefix *prefix, desk_elemen
 void desk_answer_question(void *context, const struct question *question);
 void desk_tell_watchers(struct desk *desk, const char *kind, js *row); /* takes row */
 
+/* False after refusing: only root changes anything; no prefix. */
+bool desk_may_change(struct desk *desk, const struct question *question);
+bool desk_read_prefix(struct desk *desk, const struct question *question,
+                      struct prefix *ret_prefix);
+
+/* sparing.c */
+void desk_word_trust(struct desk *desk, const struct question *question);
+void desk_word_untrust(struct desk *desk, const struct question *question);
+void desk_word_trusted(struct desk *desk, const struct question *question);
+js *desk_spared_row(const struct desk *desk, const struct spared *entry);
+void desk_spare_all(struct desk *desk); /* to an enforcer that knows none yet */
+void desk_was_spared(void *context, const struct spared *entry, bool is_new);
+void desk_sparing_is_over(void *context, const struct spared *entry);
+void desk_was_exempt(void *context, const struct exempt_case *one);
+void desk_watch_logins(struct desk *desk);
+void desk_look_at_logins(struct desk *desk);
+void desk_sweep_logins(struct desk *desk);
+
 /* A person's change, for every way it can come. */
+must_use int desk_trust(struct desk *desk, const struct prefix *prefix, int64_t until_us,
+                        struct span why, int64_t at_us, uint32_t *ret_lifted,
+                        struct why *reterr_why);
+uint32_t desk_untrust(struct desk *desk, const struct prefix *prefix, int64_t at_us);
+/* Lets it in again, trusts it for 30 days, and notes which ban was wrong. */
+uint32_t desk_false_positive(struct desk *desk, const struct prefix *prefix, int64_t at_us);
 uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us);
 void desk_pause(struct desk *desk, int64_t until_us);
 

@@ -99,6 +99,7 @@ void desk_begin_enforcing(struct desk *desk) {
     desk->enforcer_is_there = true;
     if (desk->decider->observes)
         desk_lift(desk); /* what an earlier run enforced is not in force any more */
+    desk_spare_all(desk);
     if (desk->decider->observes || desk->paused_until_us || desk->waits_until_us) {
         desk_check_ready(desk);
         return;

@@ -101,6 +101,18 @@ static void collect_bans(struct desk *desk, struct store_batch *batch) {
     }
 }
 
+static void collect_spared(struct desk *desk, struct store_batch *batch) {
+    struct spared_key key;
+    while (spared_take_dirty(desk->decider->spared, &key)) {
+        const struct spared *entry = spared_find(desk->decider->spared, &key);
+        struct row_spared *row = rows_add(&batch->spared);
+        row->is_gone = !entry;
+        row->entry.key = key;
+        if (entry)
+            row->entry = *entry;
+    }
+}
+
 /* ---- committing ---- */
 
 static void tell_answers(struct desk *desk, int error) {
@@ -154,6 +166,7 @@ void desk_commit_now(struct desk *desk) {
     collect_positions(desk, batch);
     collect_ledger(desk, batch);
     collect_bans(desk, batch);
+    collect_spared(desk, batch);
     watch_set_timer(desk->commit_timer, -1);
     int error = store_commit(desk->store, batch, committed, desk);
     must(error >= 0);
@@ -276,7 +289,9 @@ static void ban_was_made(void *context, const struct decision *decision) {
     }
 }
 
-const struct decider_calls desk_decider_calls = {keep_evidence, ban_was_made};
+const struct decider_calls desk_decider_calls = {keep_evidence,   ban_was_made,
+                                                 desk_was_spared, desk_sparing_is_over,
+                                                 desk_was_exempt};
 
 /* ---- loading ---- */
 
@@ -357,10 +372,16 @@ static void load_past(void *context, const struct row_past *row) {
         (void)bans_restore_past(desk->decider->bans, &past);
 }
 
+static void load_spared(void *context, const struct row_spared *row) {
+    struct desk *desk = context;
+    if (!spared_restore(desk->decider->spared, &row->entry))
+        log_error("more trusted addresses are stored than can be; some are left out");
+}
+
 int desk_open_store(struct desk *desk, struct why *reterr_why) {
     static const struct store_readers readers = {load_position, load_counter, load_join,
                                                  load_known,    load_ban,     load_past,
-                                                 load_unban};
+                                                 load_unban,    load_spared};
     bool was_damaged = false;
     int error = store_open(desk->state_folder, &desk->store, &was_damaged, reterr_why);
     if (error < 0)

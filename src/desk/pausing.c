@@ -14,6 +14,9 @@
  *
  *   unban TIME_US PREFIX [JAIL]
  *   ban TIME_US PREFIX UNTIL_US WHY
+ *   trust TIME_US PREFIX UNTIL_US WHY
+ *   untrust TIME_US PREFIX
+ *   false-positive TIME_US PREFIX
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "desk/desk.h"
@@ -78,6 +81,21 @@ static bool apply_ban(struct desk *desk, int64_t at_us, const struct prefix *pre
     return true;
 }
 
+static bool apply_trust(struct desk *desk, int64_t at_us, const struct prefix *prefix,
+                        struct span rest) {
+    int64_t until_us;
+    uint32_t lifted;
+    struct why why = {0};
+    struct span until = span_word(&rest);
+    if (span_to_integer(until, -1, INT64_MAX, &until_us) < 0)
+        return false;
+    if (until_us != UNTIL_PERMANENT && until_us <= clock_now_us())
+        return true;
+    if (desk_trust(desk, prefix, until_us, span_trim(rest), at_us, &lifted, &why) < 0)
+        log_error("a trust ordered while hauberkd was down cannot be given: %s", why.text);
+    return true;
+}
+
 static bool apply_line(struct desk *desk, struct span line) {
     struct span word = span_word(&line);
     struct span when = span_word(&line);
@@ -90,6 +108,12 @@ static bool apply_line(struct desk *desk, struct span line) {
         return apply_unban(desk, at_us, &prefix, line);
     if (span_is(word, "ban"))
         return apply_ban(desk, at_us, &prefix, line);
+    if (span_is(word, "trust"))
+        return apply_trust(desk, at_us, &prefix, line);
+    if (span_is(word, "untrust"))
+        return desk_untrust(desk, &prefix, at_us), true;
+    if (span_is(word, "false-positive"))
+        return desk_false_positive(desk, &prefix, at_us), true;
     return false;
 }
 

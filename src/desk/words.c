@@ -9,7 +9,7 @@
 #include "base/duration.h"
 #include "wire/build.h"
 
-enum { WHY_LINES = 60, WHY_NOT_MAX = 160 };
+enum { WHY_LINES = 60, SPARED_SHOWN = 100, WHY_NOT_MAX = 160 };
 
 static void set_address(js *row, const struct prefix *prefix) {
     char text[PREFIX_TEXT_MAX];
@@ -121,6 +121,16 @@ static js *status_sources(const struct desk *desk) {
     return sources;
 }
 
+static js *status_spared(const struct desk *desk) {
+    js *rows = js_array();
+    uint32_t place = 0;
+    int64_t now_us = clock_now_us();
+    for (const struct spared *one; (one = spared_next(desk->decider->spared, &place));)
+        if (!spared_is_over(one, now_us) && js_count(rows) < SPARED_SHOWN)
+            js_append(rows, desk_spared_row(desk, one));
+    return rows;
+}
+
 /* Is what we decided in force, and if not, why not. */
 static const char *why_not_effective(const struct desk *desk) {
     if (desk->decider->observes)
@@ -173,6 +183,7 @@ static void word_status(struct desk *desk, const struct question *question) {
     for (uint16_t i = 0; i < SOURCES_MAX; i++)
         has_jit = has_jit || desk->sources[i].has_jit;
     js_set_flag(row, "jit", has_jit);
+    js_set(row, "spared", status_spared(desk));
     js_set(row, "roles", status_roles(desk));
     js_set(row, "jails", status_jails(desk));
     js_set(row, "sources", status_sources(desk));
@@ -182,15 +193,15 @@ static void word_status(struct desk *desk, const struct question *question) {
 
 /* ---- changes ---- */
 
-static bool refuse_unless_root(struct desk *desk, const struct question *question) {
+bool desk_may_change(struct desk *desk, const struct question *question) {
     if (question->is_root)
-        return false;
+        return true;
     control_end(desk->control, question->client, 1, "only root may %s", question->word);
-    return true;
+    return false;
 }
 
-static bool read_prefix_argument(struct desk *desk, const struct question *question,
-                                 struct prefix *ret_prefix) {
+bool desk_read_prefix(struct desk *desk, const struct question *question,
+                      struct prefix *ret_prefix) {
     const char *text = js_string(question->args, "address", "");
     if (prefix_parse(span_of(text), ret_prefix) >= 0)
         return true;
@@ -207,7 +218,7 @@ static void word_ban(struct desk *desk, const struct question *question) {
     char text[PREFIX_TEXT_MAX];
     char length[DURATION_TEXT_MAX];
     char not_now[WHY_NOT_MAX];
-    if (refuse_unless_root(desk, question) || !read_prefix_argument(desk, question, &prefix))
+    if (!desk_may_change(desk, question) || !desk_read_prefix(desk, question, &prefix))
         return;
     int64_t seconds = js_number(question->args, "seconds", 3600);
     if (decider_ban_by_hand(desk->decider, &prefix, seconds,
@@ -245,10 +256,10 @@ static uint32_t unban_everything(struct desk *desk, int jail, int64_t now_us) {
 
 static void word_unban(struct desk *desk, const struct question *question) {
     struct prefix prefix;
-    if (refuse_unless_root(desk, question))
+    if (!desk_may_change(desk, question))
         return;
     bool is_all = js_flag(question->args, "all", false);
-    if (!is_all && !read_prefix_argument(desk, question, &prefix))
+    if (!is_all && !desk_read_prefix(desk, question, &prefix))
         return;
     const char *jail_name = js_string(question->args, "jail", NULL);
     int jail = jail_name ? decider_find_jail(desk->decider, span_of(jail_name)) : -1;
@@ -266,6 +277,13 @@ static void word_unban(struct desk *desk, const struct question *question) {
     }
     char text[PREFIX_TEXT_MAX];
     cleanup_text struct text holding = {0};
+    if (js_flag(question->args, "false_positive", false)) {
+        uint32_t count = desk_false_positive(desk, &prefix, now_us);
+        desk_answer_when_kept(desk, question->client, 0,
+                              "%s may come in again (%u lifted) and is trusted for 30 d",
+                              prefix_format(&prefix, text), count);
+        return;
+    }
     uint32_t lifted = desk_unban(desk, &prefix, jail, now_us);
     list_holding(desk, &prefix, &holding);
     prefix_format(&prefix, text);
@@ -282,7 +300,7 @@ static void word_unban(struct desk *desk, const struct question *question) {
 }
 
 static void word_pause(struct desk *desk, const struct question *question) {
-    if (refuse_unless_root(desk, question))
+    if (!desk_may_change(desk, question))
         return;
     desk_pause(desk, js_number(question->args, "until_us", 0));
     desk_note(desk, "note", "", NULL, desk->paused_until_us,
@@ -293,7 +311,7 @@ static void word_pause(struct desk *desk, const struct question *question) {
 }
 
 static void word_reload(struct desk *desk, const struct question *question) {
-    if (refuse_unless_root(desk, question))
+    if (!desk_may_change(desk, question))
         return;
     if (desk->reload_client)
         control_end(desk->control, question->client, 1, "%s", "a reload is under way already");
@@ -402,7 +420,10 @@ static void send_facts(struct desk *desk, uint64_t client, const struct prefix *
         js_set_time(facts, "known_last", known.last_us);
         js_set_number(facts, "successes", known.successes);
     }
+    char why[EXEMPT_TEXT_MAX];
     js_set_flag(facts, "exempt", decider_is_exempt(desk->decider, JAIL_BY_HAND, prefix));
+    js_set_string(facts, "exempt_why",
+                  decider_why_exempt(desk->decider, JAIL_BY_HAND, prefix, why));
     js_set_flag(facts, "effective", why_not_effective(desk) == NULL);
     js_set_string(facts, "why_not", why_not_effective(desk));
     js_set_string(facts, "store_error", desk->store_error[0] ? desk->store_error : NULL);
@@ -440,6 +461,7 @@ static const struct {
     {"status", word_status}, {"bans", word_bans},   {"ban", word_ban},
     {"unban", word_unban},   {"pause", word_pause}, {"reload", word_reload},
     {"watch", word_watch},   {"why", word_why},
+    {"trust", desk_word_trust}, {"untrust", desk_word_untrust}, {"trusted", desk_word_trusted},
 };
 
 void desk_answer_question(void *context, const struct question *question) {

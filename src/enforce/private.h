@@ -194,6 +194,8 @@ must_use int exempt_replace(struct exempt *exempt, enum exempt_origin origin,
                             const struct prefix *prefixes, uint32_t count);
 /* Likewise; longer wins over an earlier sparing of the same prefix. */
 must_use int exempt_spare(struct exempt *exempt, const struct prefix *prefix, int64_t until_us);
+/* Likewise; drops the sparing of that prefix. */
+must_use int exempt_unspare(struct exempt *exempt, const struct prefix *prefix);
 /* Likewise; drops the sparings that are over. */
 must_use int exempt_tidy(struct exempt *exempt, int64_t now_us);
 bool exempt_touches(const struct exempt *exempt, const struct prefix *prefix, int64_t now_us);

@@ -249,6 +249,7 @@ static void fill_event(struct wire_event *event, const struct rule_match *match,
     set_safe(&event->session.length, event->session.at, sizeof(event->session.at),
              match->groups[GROUP_SESSION]);
     event->no_such_account = match->groups[GROUP_NO_USER].length > 0;
+    event->by_key = span_is(match->groups[GROUP_METHOD], "publickey");
     int64_t attempts = 0;
     if (match->groups[GROUP_ATTEMPTS].length &&
         span_to_integer(match->groups[GROUP_ATTEMPTS], 0, INT64_MAX, &attempts) >= 0)

@@ -92,7 +92,7 @@ int main(int argc, char **argv) {
     int error = config_read(options.config_folder, options.data_folder, &config, &why);
     if (error >= 0)
         config_read_resolvers(config);
-    role_enter_sandbox(CHECKER, &options, NULL);
+    role_enter_sandbox(CHECKER, &options, NULL, NULL);
     if (error >= 0)
         error = compile_filters(config, &why);
     if (error < 0) {

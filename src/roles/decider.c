@@ -68,7 +68,11 @@ int main(int argc, char **argv) {
     role.desk = desk_new(loop, config, options.state_folder, options.runtime_folder);
     role.desk->decider->observes = config->observe || options.observe;
     desk_read_pause(role.desk);
-    role_enter_sandbox(DECIDER, &options, options.state_folder);
+    struct admins *admins = admins_read(config);
+    role.desk->decider->admins = admins;
+    role.desk->logins = logins_open();
+    role_enter_sandbox(DECIDER, &options, options.state_folder,
+                       role.desk->logins ? LOGINS_FOLDER : NULL);
     if (desk_open_store(role.desk, &why) < 0)
         role_fail(&why);
     role_connect_supervisor(&role.supervisor, DECIDER);
@@ -84,9 +88,11 @@ int main(int argc, char **argv) {
     desk_apply_left_orders(role.desk);
     if (role.desk->paused_until_us)
         desk_pause(role.desk, role.desk->paused_until_us);
+    desk_watch_logins(role.desk);
     desk_begin_enforcing(role.desk);
     int result = loop_run(loop);
     desk_finish(role.desk);
     role.desk = desk_free(role.desk);
+    admins_free(admins);
     return result < 0 ? 1 : 0;
 }

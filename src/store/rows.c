@@ -10,6 +10,15 @@ static const char schema[] = {
 #include "schema.h"
 };
 
+/* What brings a database of version i + 1 to the next; schema.sql is version 1. */
+static const char *const migrations[] = {
+    "CREATE TABLE spared ("
+    " address BLOB NOT NULL, length INTEGER NOT NULL, kind INTEGER NOT NULL,"
+    " since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL,"
+    " PRIMARY KEY (address, length, kind)"
+    ") STRICT, WITHOUT ROWID; PRAGMA user_version = 2;",
+};
+
 static const char *const texts[STATEMENTS] = {
     [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?)",
     [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?)",
@@ -22,6 +31,8 @@ static const char *const texts[STATEMENTS] = {
     [DROP_BAN] = "DELETE FROM ban WHERE jail=? AND address=? AND length=?",
     [PUT_PAST] = "INSERT OR REPLACE INTO past VALUES (?,?,?,?,?)",
     [DROP_PAST] = "DELETE FROM past WHERE jail=? AND address=? AND length=?",
+    [PUT_SPARED] = "INSERT OR REPLACE INTO spared VALUES (?,?,?,?,?,?)",
+    [DROP_SPARED] = "DELETE FROM spared WHERE address=? AND length=? AND kind=?",
     [PUT_EVIDENCE] = "INSERT OR IGNORE INTO evidence (source,ordinal,jail,at,address,account,"
                      "verdict,unknown,text) VALUES (?,?,?,?,?,?,?,?,?)",
     [PUT_HISTORY] = "INSERT INTO history (at,kind,jail,address,length,until,text) "
@@ -143,6 +154,18 @@ static int put_past(const struct statements *s, const struct row_past *row) {
     return step(&b);
 }
 
+static int put_spared(const struct statements *s, const struct row_spared *row) {
+    struct binder b = begin(s, row->is_gone ? DROP_SPARED : PUT_SPARED);
+    bind_prefix(&b, &row->entry.key.prefix);
+    bind_number(&b, row->entry.key.kind);
+    if (!row->is_gone) {
+        bind_number(&b, row->entry.since_us);
+        bind_number(&b, row->entry.until_us);
+        bind_text(&b, row->entry.why);
+    }
+    return step(&b);
+}
+
 static int put_evidence(const struct statements *s, const struct row_evidence *row) {
     struct binder b = begin(s, PUT_EVIDENCE);
     bind_text(&b, row->source);
@@ -179,6 +202,7 @@ static int put_batch(const struct statements *statements, const struct store_bat
     PUT_ALL(known, put_known)
     PUT_ALL(bans, put_ban)
     PUT_ALL(past, put_past)
+    PUT_ALL(spared, put_spared)
     PUT_ALL(evidence, put_evidence)
     PUT_ALL(history, put_history)
     PUT_ALL(positions, put_position)
@@ -209,13 +233,16 @@ int rows_prepare_schema(sqlite3 *db) {
     int end = sqlite3_finalize(statement);
     if (result != SQLITE_OK || end != SQLITE_OK)
         return result != SQLITE_OK ? result : end;
-    if (version > 1)
+    int newest = 1 + (int)ELEMENTS_OF(migrations);
+    if (version > newest)
         return SQLITE_MISMATCH; /* made by a newer hauberk: never touch it */
-    if (version == 1)
+    if (version == newest)
         return SQLITE_OK;
     result = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (result == SQLITE_OK)
+    if (result == SQLITE_OK && version <= 0)
         result = sqlite3_exec(db, schema, NULL, NULL, NULL);
+    for (int from = version <= 0 ? 1 : version; from < newest && result == SQLITE_OK; from++)
+        result = sqlite3_exec(db, migrations[from - 1], NULL, NULL, NULL);
     if (result == SQLITE_OK)
         return sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
@@ -338,6 +365,17 @@ static void load_past(sqlite3_stmt *s, const struct store_readers *readers, void
     readers->past(context, &row);
 }
 
+static void load_spared(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
+    struct row_spared row = {.entry = {.since_us = sqlite3_column_int64(s, 3),
+                                       .until_us = sqlite3_column_int64(s, 4)}};
+    uint32_t kind = read_u32(s, 2);
+    if (kind >= SPARED_KINDS)
+        return;
+    row.entry.key = (struct spared_key){read_prefix(s, 0), (uint8_t)kind};
+    copy_text(row.entry.why, sizeof(row.entry.why), s, 5);
+    readers->spared(context, &row);
+}
+
 static void load_unban(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
     struct row_history row = {.at_us = sqlite3_column_int64(s, 0), .jail = read_text(s, 1)};
     row.id = read_prefix(s, 2);
@@ -365,7 +403,8 @@ int rows_load(sqlite3 *db, const struct store_readers *readers, void *context) {
     } tables[] = {
         {"SELECT * FROM position", load_position}, {"SELECT * FROM known", load_known},
         {"SELECT * FROM counter", load_counter},   {"SELECT * FROM session", load_session},
-        {"SELECT * FROM past", load_past},         {"SELECT * FROM ban", load_ban},
+        {"SELECT * FROM past", load_past},         {"SELECT * FROM spared", load_spared},
+        {"SELECT * FROM ban", load_ban},
         {"SELECT at,jail,address,length FROM history WHERE kind='unban'"
          " ORDER BY at DESC LIMIT 256",
          load_unban},

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
 -- What hauberk keeps (src/store/store.h). Times are microseconds UTC, addresses 16 bytes with IPv4
--- mapped, lengths count bits of the family. Schema version 1.
+-- mapped, lengths count bits of the family. Schema version 1; what came later is in rows.c.
 CREATE TABLE position (
     source TEXT PRIMARY KEY,
     mark INTEGER NOT NULL, done INTEGER NOT NULL, resume INTEGER NOT NULL,

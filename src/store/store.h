@@ -11,7 +11,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-#include "bans/bans.h"
+#include "bans/spared.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
 #include "wire/wire.h"
@@ -52,6 +52,11 @@ struct row_past {
     struct past past;
 };
 
+struct row_spared {
+    bool is_gone;
+    struct spared entry;
+};
+
 struct row_evidence {
     char source[257]; /* "" none */
     const char *jail; /* borrowed when written; see store_why */
@@ -88,6 +93,7 @@ struct store_batch {
     ROWS(row_known) known;
     ROWS(row_ban) bans;
     ROWS(row_past) past;
+    ROWS(row_spared) spared;
     ROWS(row_evidence) evidence;
     ROWS(row_history) history;
 };
@@ -123,6 +129,7 @@ struct store_readers {
     void (*ban)(void *context, const struct row_ban *row);
     void (*past)(void *context, const struct row_past *row);
     void (*unban)(void *context, const struct row_history *row); /* of the last week */
+    void (*spared)(void *context, const struct row_spared *row); /* before any ban */
 };
 /* -EBADMSG: damaged; it was set aside, and the next store_open() begins a new one. */
 must_use int store_load(struct store *store, const struct store_readers *readers, void *context,
