@@ -3,15 +3,18 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/cli.h"
+#include "cli/refusers.h"
 
 enum { LINES_SHOWN = 10 };
 
 struct answer {
     js *bans, *evidence, *history, *facts, *kernel;
+    js *others; /* who else refuses the address; NULL: not looked */
 };
 
 static bool take_row(void *context, const js *row) {
@@ -151,6 +154,9 @@ static void print_answer(const char *subject, const struct answer *answer) {
         return;
     print_notes(answer->history, now_us);
     print_known(answer->facts, answer->bans);
+    for (size_t i = 0; i < js_count(answer->others); i++)
+        printf("%s%s\n", i ? "                 " : "Also refused by: ",
+               js_at_string(answer->others, i, ""));
     if (js_count(answer->bans))
         printf("Let it in now:   hauberk unban %s\n", subject);
 }
@@ -165,6 +171,8 @@ static void print_json(const char *subject, const struct answer *answer) {
         js_set(all, "facts", js_copy(answer->facts));
     if (answer->kernel)
         js_set(all, "kernel", js_copy(answer->kernel));
+    if (answer->others)
+        js_set(all, "also_refused_by", js_copy(answer->others));
     cli_print_json(all);
 }
 
@@ -172,10 +180,14 @@ int word_why(struct cli *cli) {
     if (cli->argument_count != 1)
         return cli_fail(EXIT_USAGE, "why wants one address or account");
     const char *subject = cli->arguments[0];
-    struct answer answer = {js_array(), js_array(), js_array(), NULL, NULL};
+    struct answer answer = {js_array(), js_array(), js_array(), NULL, NULL, NULL};
+    struct prefix prefix;
     js *args = js_object();
     js_set_string(args, "subject", subject);
     int exit_code = cli_ask(cli, "why", args, take_row, &answer);
+    if (exit_code == EXIT_FINE && geteuid() == 0 &&
+        prefix_parse(span_of(subject), &prefix) >= 0 && prefix_is_host(&prefix))
+        answer.others = refusers_of(&prefix.address);
     if (exit_code == EXIT_FINE && cli->wants_json)
         print_json(subject, &answer);
     else if (exit_code == EXIT_FINE)
@@ -185,5 +197,6 @@ int word_why(struct cli *cli) {
     js_free(answer.history);
     js_free(answer.facts);
     js_free(answer.kernel);
+    js_free(answer.others);
     return exit_code == -ENOENT ? cli_no_daemon(cli) : exit_code;
 }

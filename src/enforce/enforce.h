@@ -121,6 +121,12 @@ must_use int enforce_list(struct enforce *enforce, enforce_element_fn *each, voi
 must_use int enforce_list_about(struct enforce *enforce, const struct prefix *prefix,
                                 enforce_element_fn *each, void *context, struct why *reterr_why);
 
+/* Calls `each` for every named set of other tables that holds the address and that a rule drops or
+ * rejects by. Works without scopes. */
+typedef void enforce_other_fn(void *context, const char *table, const char *set);
+must_use int enforce_list_others(struct enforce *enforce, const struct address *address,
+                                 enforce_other_fn *each, void *context, struct why *reterr_why);
+
 /* Packets refused so far by the scope's rules (kept when enforce_set_scopes() writes them anew),
  * all sets together (rule counters; the per-element counter would cost per-CPU memory per ban). */
 must_use int enforce_count_refused(struct enforce *enforce, uint16_t scope, uint64_t *ret_packets,

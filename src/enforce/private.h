@@ -1,7 +1,7 @@
 /* What the files of enforce/ share: the netlink link and the batch (netlink.c), the names of our
  * nftables objects and the kinds of sets (nft_skeleton.c), elements (nft_elements.c), orders
  * (nft_orders.c), exemptions (exempt.c), what others change (nft_watch.c), the machine's own
- * addresses (own.c) and cutting (cut.c). Nobody outside this folder includes it.
+ * addresses (own.c), cutting (cut.c) and other tables (others.c). Nobody outside this folder includes it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

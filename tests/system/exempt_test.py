@@ -140,3 +140,28 @@ def test_an_older_database_is_brought_up_to_date():
         world.wait_for_bans({("sshd", "203.0.113.7")})
         world.hauberk("trust", "203.0.113.7", check=True)
         assert world.bans() == []
+
+
+def test_why_names_who_else_refuses():
+    """Sets of other tables that a rule refuses by, hash and interval; not those it accepts by."""
+    with make_world() as world:
+        world.start()
+        world.nft("add", "table", "inet", "f2b-table")
+        for name, kind, flags, elements in (
+                ("addr-set-sshd", "ipv4_addr", "", "203.0.113.7, 203.0.113.8"),
+                ("a-list", "ipv4_addr", "flags interval;", "198.51.100.0/24, 203.0.113.0-203.0.113.9"),
+                ("allowed", "ipv4_addr", "", "203.0.113.7"), ("unused", "ipv4_addr", "", "203.0.113.7"),
+                ("six", "ipv6_addr", "flags interval;", "2001:db8::/32")):
+            world.nft("add", "set", "inet", "f2b-table", name, f"{{ type {kind}; {flags} elements = {{ {elements} }}; }}")
+        world.nft("add", "chain", "inet", "f2b-table", "c", "{ type filter hook input priority -1; }")
+        for rule in ("tcp dport 22 ip saddr @addr-set-sshd reject", "ip saddr @a-list drop", "ip saddr @allowed accept",
+                     "ip6 saddr @six drop", "ip saddr != @allowed tcp dport 9 drop"):
+            world.nft("add", "rule", "inet", "f2b-table", "c", *rule.split())
+        for address, wanted in (("203.0.113.7", {"addr-set-sshd", "a-list"}), ("203.0.113.9", {"a-list"}),
+                                ("203.0.113.10", set()), ("198.51.100.255", {"a-list"}), ("198.51.101.0", set()),
+                                ("2001:db8:5::1", {"six"}), ("2001:db9::1", set())):
+            told = json.loads(world.hauberk("why", address, "--json", check=True).stdout)["also_refused_by"]
+            assert {text.split()[1] for text in told if "f2b-table" in text} == wanted, (address, told)
+        said = world.hauberk("why", "203.0.113.7", check=True).stdout
+        assert "Also refused by: set addr-set-sshd of the nftables table f2b-table" in said, said
+        assert "not banned" in said
