@@ -324,20 +324,17 @@ static void count_exempt(struct decider *decider, uint16_t number, const struct 
     ledger_forget(decider->exempt_ledger, number, id);
 }
 
-static void lift(struct decider *decider, const struct prefix *prefix, int64_t now_us) {
+static uint32_t lift(struct decider *decider, const struct prefix *prefix, int64_t now_us) {
     uint32_t place = 0;
+    uint32_t lifted = 0;
     for (struct ban *ban; (ban = bans_next(decider->bans, &place));) {
         if (ban_is_over(ban, now_us) || !prefix_overlaps(&ban->key.id, prefix))
             continue;
         ledger_forget(decider->ledger, ban->key.jail, &ban->key.id);
         bans_end(decider->bans, ban, now_us);
+        lifted++;
     }
-}
-
-static void add_spared(struct decider *decider, const struct spared *entry, bool is_new) {
-    const struct spared *kept = spared_put(decider->spared, entry);
-    if (kept && decider->calls.on_spare)
-        decider->calls.on_spare(decider->context, kept, is_new);
+    return lifted;
 }
 
 void decider_spare_login(struct decider *decider, enum spared_kind kind,
@@ -352,9 +349,12 @@ void decider_spare_login(struct decider *decider, enum spared_kind kind,
         return;
     decider->now_us = now_us;
     safe_copy(entry.why, sizeof(entry.why), account);
-    add_spared(decider, &entry, is_new);
-    if (is_new)
-        lift(decider, &entry.key.prefix, now_us);
+    const struct spared *kept = spared_put(decider->spared, &entry);
+    if (!kept)
+        return;
+    uint32_t lifted = is_new ? lift(decider, &entry.key.prefix, now_us) : 0;
+    if (decider->calls.on_spare)
+        decider->calls.on_spare(decider->context, kept, is_new, lifted);
 }
 
 int decider_trust(struct decider *decider, const struct prefix *prefix, int64_t until_us,
@@ -374,7 +374,7 @@ int decider_trust(struct decider *decider, const struct prefix *prefix, int64_t 
         return why_set(reterr_why, -ENOSPC, NULL, 0,
                        "%d addresses are trusted already; trust networks instead", SPARED_MOST);
     if (decider->calls.on_spare)
-        decider->calls.on_spare(decider->context, kept, before == NULL);
+        decider->calls.on_spare(decider->context, kept, before == NULL, 0);
     ledger_forget_prefix(decider->exempt_ledger, prefix, -1);
     return 0;
 }

@@ -52,7 +52,8 @@ struct exempt_case {
 struct decider_calls {
     void (*on_evidence)(void *context, const struct evidence *evidence); /* may be NULL */
     void (*on_ban)(void *context, const struct decision *decision);      /* may be NULL */
-    void (*on_spare)(void *context, const struct spared *entry, bool is_new); /* may be NULL */
+    /* `lifted`: bans that ended because of it. May be NULL. */
+    void (*on_spare)(void *context, const struct spared *entry, bool is_new, uint32_t lifted);
     void (*on_spare_end)(void *context, const struct spared *entry);     /* may be NULL */
     void (*on_exempt)(void *context, const struct exempt_case *told);    /* may be NULL */
 };

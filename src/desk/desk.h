@@ -156,7 +156,7 @@ void desk_word_untrust(struct desk *desk, const struct question *question);
 void desk_word_trusted(struct desk *desk, const struct question *question);
 js *desk_spared_row(const struct desk *desk, const struct spared *entry);
 void desk_spare_all(struct desk *desk); /* to an enforcer that knows none yet */
-void desk_was_spared(void *context, const struct spared *entry, bool is_new);
+void desk_was_spared(void *context, const struct spared *entry, bool is_new, uint32_t lifted);
 void desk_sparing_is_over(void *context, const struct spared *entry);
 void desk_was_exempt(void *context, const struct exempt_case *one);
 void desk_watch_logins(struct desk *desk);

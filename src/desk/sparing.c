@@ -38,15 +38,22 @@ void desk_spare_all(struct desk *desk) {
         tell_enforcer(desk, &one->key.prefix, false);
 }
 
-void desk_was_spared(void *context, const struct spared *entry, bool is_new) {
+void desk_was_spared(void *context, const struct spared *entry, bool is_new, uint32_t lifted) {
     struct desk *desk = context;
-    char text[SPARED_WHY_MAX + 40];
+    char text[SPARED_WHY_MAX + 80], address[PREFIX_TEXT_MAX];
     bool is_trust = entry->key.kind == SPARED_TRUSTED;
     tell_enforcer(desk, &entry->key.prefix, is_trust && !is_new);
     desk_changed(desk);
     snprintf(text, sizeof(text), "%s%s", entry->why,
-             is_trust ? "" : " logged in by SSH with a key");
-    if (is_trust || (is_new && entry->key.kind == SPARED_KEY))
+             is_trust                        ? ""
+             : entry->key.kind == SPARED_KEY ? " logged in by SSH with a key"
+                                             : " is logged in by SSH");
+    if (lifted) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof(text) - used, " (%u bans lifted)", lifted);
+        log_notice("%s is spared: %s", prefix_format(&entry->key.prefix, address), text);
+    }
+    if (is_trust || lifted || (is_new && entry->key.kind == SPARED_KEY))
         desk_note(desk, is_trust ? "trust" : "spared", "", &entry->key.prefix, entry->until_us,
                   text);
     desk_pump_orders(desk);

@@ -39,7 +39,7 @@ def test_where_an_administrator_is_logged_in_nobody_is_banned(machine, outside):
     """A password login: only logind knows of it, and only while it lasts."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         session = pool.submit(outside.ssh, HELD, machine.host.address, "admin", USERS["admin"],
-                              command="while ! test -e /tmp/leave; do sleep 0.2; done")
+                              command="while ! test -e leave; do sleep 0.2; done")
         try:
             row = host.wait_for(lambda: trusted(machine).get(HELD), 20, "the session to be seen")
             assert row["kind"] == "ssh-session" and row["why"] == "admin", row
@@ -50,9 +50,9 @@ def test_where_an_administrator_is_logged_in_nobody_is_banned(machine, outside):
             why = machine.word("why", HELD).stdout
             assert "where admin is logged in by SSH" in why and "would be a ban of" in why, why
         finally:
-            machine.host.write("/tmp/leave", "")
+            machine.host.write("/home/admin/leave", "")
             assert session.result()[0] == attack.ACCEPTED
-            machine.host.path("/tmp/leave").unlink()
+            machine.host.path("/home/admin/leave").unlink()
 
 
 def test_an_administrators_key_spares_for_30_days(machine, outside, key):

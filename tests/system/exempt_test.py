@@ -120,6 +120,13 @@ def test_an_administrators_key_spares_its_address():
         world.stop(signal.SIGKILL)
         world.start()
         assert "203.0.113.7" in trusted(world)
+        # What was banned before is lifted by the login, also a network that holds the address.
+        world.hauberk("ban", "203.0.113.64/26", check=True)
+        wait_for(lambda: any(b["address"] == "203.0.113.64" and b["enforced"] for b in world.bans()), 5, "the network")
+        login(world, "203.0.113.77")
+        wait_for(lambda: "203.0.113.64/26" not in world.nft("list", "set", "inet", "hauberk", "all_4_nets"), 5,
+                 "the network's ban to be lifted")
+        assert "1 bans lifted" in world.hauberk("why", "203.0.113.77", check=True).stdout
 
 
 def test_an_older_database_is_brought_up_to_date():
