@@ -49,6 +49,21 @@ static bool has_fault(const js *sources) {
     return false;
 }
 
+static void print_spared(const js *spared) {
+    for (size_t i = 0; i < js_count(spared); i++) {
+        const js *one = js_at(spared, i);
+        const char *address = js_string(one, "address", "");
+        int64_t length = js_number(one, "prefix", 0);
+        bool is_host = length == (strchr(address, ':') ? 128 : 32);
+        printf("%s%s", i ? "" : "\nNever banned now, besides what the configuration names:\n",
+               "  ");
+        if (is_host)
+            printf("%s: %s\n", address, js_string(one, "reason", ""));
+        else
+            printf("%s/%lld: %s\n", address, (long long)length, js_string(one, "reason", ""));
+    }
+}
+
 static void print_status(const js *status) {
     const char *why_not = js_string(status, "why_not", NULL);
     const char *store_error = js_string(status, "store_error", NULL);
@@ -84,6 +99,7 @@ static void print_status(const js *status) {
         printf("! The regex compiler is off (no executable memory allowed): matching is slower.\n");
     print_sources(js_get(status, "sources"));
     print_jails(js_get(status, "jails"));
+    print_spared(js_get(status, "spared"));
 }
 
 int word_status(struct cli *cli) {

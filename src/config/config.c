@@ -217,6 +217,8 @@ static int read_hauberk(struct config_reading *reading) {
         if (setting->type == TYPE_ADDRESSES) {
             config->admin = value.prefixes;
             config->admin_count = value.prefix_count;
+        } else if (setting->type == TYPE_GROUPS) {
+            config->admin_groups = value.paths;
         } else {
             setting_store(setting, value.number, config);
         }
@@ -523,6 +525,20 @@ int config_read(const char *config_folder, const char *data_folder, struct confi
     }
     *ret_config = config;
     return 0;
+}
+
+int config_find_jail(const struct config *config, struct span name, struct why *reterr_why) {
+    char what[SHOWN_MAX];
+    char hint[NEAREST_HINT_MAX];
+    struct nearest nearest = nearest_to(name);
+    for (uint32_t i = 0; i < config->jail_count; i++) {
+        if (span_is(name, config->jails[i].name))
+            return (int)i;
+        nearest_offer(&nearest, config->jails[i].name);
+    }
+    nearest_offer(&nearest, "by-hand"); /* the jail of what a person bans */
+    return why_set(reterr_why, -ENOENT, NULL, 0, "there is no jail '%s'%s", shown(name, what),
+                   nearest_hint(&nearest, hint));
 }
 
 struct config *config_free(struct config *config) {

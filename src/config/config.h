@@ -88,6 +88,9 @@ struct config {
     uint16_t scope_count;
     struct prefix *admin; /* [hauberk] admin: never banned, whatever a jail says */
     uint32_t admin_count;
+    struct config_patterns admin_groups; /* whose members are administrators (admins.h) */
+    struct prefix *resolvers; /* none until config_read_resolvers() (exempt.h) */
+    uint32_t resolver_count;
     bool observe;         /* decide and tell, ban nobody */
     bool follow_symlinks; /* for log files */
     uint32_t ledger_most; /* addresses counted at once */
@@ -106,6 +109,10 @@ struct config {
 must_use int config_read(const char *config_folder, const char *data_folder,
                          struct config **ret_config, struct why *reterr_why);
 struct config *config_free(struct config *config);
+
+/* The number of a jail; -ENOENT with the nearest name. */
+must_use int config_find_jail(const struct config *config, struct span name,
+                              struct why *reterr_why);
 
 /* Effective values of every jail and setting and where each came from, for `hauberk config`. */
 void config_describe(const struct config *config, bool as_json, struct text *text);

@@ -15,6 +15,7 @@ enum setting_type {
     TYPE_BACKEND,
     TYPE_ADDRESSES, /* and prefixes; from here on not one number */
     TYPE_PATHS,
+    TYPE_GROUPS, /* names of groups of accounts */
     TYPE_PORTS,
     TYPE_FILTER,
     TYPE_MODE, /* from here on nothing is stored */

@@ -48,6 +48,7 @@ static int sweep(void *context) {
     decider_sweep(desk->decider, wall_us);
     tell_losses(desk, monotonic_us);
     desk_tell_refusals(desk);
+    desk_sweep_logins(desk);
     if (monotonic_us - desk->purged_us > HOUR_US) {
         desk->purged_us = monotonic_us;
         store_purge(desk->store, wall_us - desk->config->evidence_days * DAY_US,
@@ -77,7 +78,7 @@ struct desk *desk_new(struct loop *loop, const struct config *config, const char
     desk->state_folder = state_folder;
     desk->runtime_folder = runtime_folder;
     desk->decider = decider_new(config, &desk_decider_calls, desk);
-    desk->started_us = desk->last_wall_us = clock_now_us();
+    desk->started_us = desk->last_wall_us = desk->decider->now_us = clock_now_us();
     desk->last_monotonic_us = clock_monotonic_us();
     desk->sweep_timer = loop_add_timer(loop, SWEEP_EVERY_US, sweep, desk);
     return desk;
@@ -88,10 +89,10 @@ struct desk *desk_free(struct desk *desk) {
         return NULL;
     desk_drop_deferred(desk);
     desk->store = store_close(desk->store);
+    desk->logins = logins_close(desk->logins);
     store_batch_free(desk->batch);
     free(desk->stored.at);
     free(desk->own_coming);
-    text_free(&desk->left_orders);
     decider_free(desk->decider);
     free(desk);
     return NULL;

@@ -271,6 +271,7 @@ static void fill_event(struct wire_event *event, const struct rule_match *match,
     event->no_such_account = match->groups[GROUP_NO_USER].length > 0;
     event->protocol = protocol_of(match->groups[GROUP_PROTOCOL]);
     event->database = database_of(match->groups[GROUP_DATABASE]);
+    event->by_key = span_is(match->groups[GROUP_METHOD], "publickey");
     int64_t attempts = 0;
     if (match->groups[GROUP_ATTEMPTS].length &&
         span_to_integer(match->groups[GROUP_ATTEMPTS], 0, INT64_MAX, &attempts) >= 0)

@@ -6,9 +6,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/files.h"
 #include "base/log.h"
-#include "config/config.h"
+#include "config/exempt.h"
 #include "match/match.h"
 #include "roles/role.h"
 
@@ -52,7 +51,12 @@ struct exemptions {
     bool is_full;
 };
 
-static void exempt(struct exemptions *exemptions, const struct prefix *prefix) {
+/* The same exemption may stand in many jails. */
+static void exempt(void *context, const struct prefix *prefix) {
+    struct exemptions *exemptions = context;
+    for (uint32_t i = 0; i < exemptions->count; i++)
+        if (prefix_equals(&exemptions->at[i].prefix, prefix))
+            return;
     if (exemptions->count == EXEMPT_MAX) {
         exemptions->is_full = true;
         return;
@@ -61,41 +65,10 @@ static void exempt(struct exemptions *exemptions, const struct prefix *prefix) {
         (struct wire_exemption){.prefix = *prefix, .until_us = -1};
 }
 
-/* The resolvers: without their answers no mail comes or goes. */
-static void exempt_resolvers(struct exemptions *exemptions, struct span left) {
-    while (left.at && left.length > 0) {
-        struct span line = span_cut(&left, '\n');
-        struct address address;
-        struct span word = span_word(&line);
-        if (span_is(word, "nameserver") && address_parse(span_word(&line), &address) >= 0) {
-            struct prefix prefix = prefix_of(&address);
-            exempt(exemptions, &prefix);
-        }
-    }
-}
-
-/* `admin`, the resolvers, and what every jail ignores: the enforcer refuses these on its own. An ignoreip of one
- * jail only is the decider's. */
-static bool send_exemptions(const struct config *config, struct span resolvers) {
+/* What the enforcer refuses on its own. An ignoreip of one jail only is the decider's. */
+static bool send_exemptions(const struct config *config) {
     static struct exemptions exemptions;
-    for (uint32_t i = 0; i < config->admin_count; i++)
-        exempt(&exemptions, &config->admin[i]);
-    exempt_resolvers(&exemptions, resolvers);
-    const struct config_jail *first = NULL;
-    for (uint32_t j = 0; j < config->jail_count && !first; j++)
-        if (config->jails[j].is_enabled)
-            first = &config->jails[j];
-    for (uint32_t i = 0; first && i < first->ignore_count; i++) {
-        bool everywhere = true;
-        for (uint32_t j = 0; j < config->jail_count && everywhere; j++) {
-            const struct config_jail *jail = &config->jails[j];
-            everywhere = !jail->is_enabled;
-            for (uint32_t k = 0; k < jail->ignore_count && !everywhere; k++)
-                everywhere = prefix_equals(&jail->ignore[k], &first->ignore[i]);
-        }
-        if (everywhere)
-            exempt(&exemptions, &first->ignore[i]);
-    }
+    config_each_exempt(config, EXEMPT_EVERYWHERE, exempt, &exemptions);
     send_frame(SAY_CHECKED_EXEMPT, NULL, exemptions.at, exemptions.count);
     return !exemptions.is_full;
 }
@@ -117,10 +90,9 @@ int main(int argc, char **argv) {
     char text[900];
     struct role_options options = role_begin(CHECKER, argc, argv);
     int error = config_read(options.config_folder, options.data_folder, &config, &why);
-    cleanup_text struct text resolvers = {0};
-    if (file_read("/etc/resolv.conf", 64 << 10, &resolvers) < 0)
-        text_clear(&resolvers); /* absent: no resolver to spare */
-    role_enter_sandbox(CHECKER, &options, NULL);
+    if (error >= 0)
+        config_read_resolvers(config);
+    role_enter_sandbox(CHECKER, &options, NULL, NULL);
     if (error >= 0)
         error = compile_filters(config, &why);
     if (error < 0) {
@@ -132,7 +104,7 @@ int main(int argc, char **argv) {
     for (uint32_t i = 0; i < config->notice_count; i++)
         text_add_format(&notices, "%s%s", i ? "\n" : "",
                         why_format(&config->notices[i], text, sizeof(text)));
-    if (!send_globs(config) || !send_exemptions(config, text_span(&resolvers))) {
+    if (!send_globs(config) || !send_exemptions(config)) {
         wire_set_bytes(checked.text, SPAN("too much at once: at most 128 different logpaths, and 512 "
                                           "addresses in admin and ignoreip together"));
         send_frame(SAY_CHECKED, &checked, NULL, 0);

@@ -381,7 +381,7 @@ int main(int argc, char **argv) {
                      0);
     must(role.note != MAP_FAILED);
     compile_filters(&role);
-    role_enter_sandbox(SENSOR, &options, NULL);
+    role_enter_sandbox(SENSOR, &options, NULL, NULL);
     role_connect_supervisor(&role.supervisor, SENSOR);
     static const struct channel_calls decider_calls = {from_decider, decider_clear,
                                                        decider_ended};

@@ -32,6 +32,8 @@ static const char *const texts[STATEMENTS] = {
     [DROP_BAN] = "DELETE FROM ban WHERE jail=? AND address=? AND length=?",
     [PUT_PAST] = "INSERT OR REPLACE INTO past VALUES (?,?,?,?,?)",
     [DROP_PAST] = "DELETE FROM past WHERE jail=? AND address=? AND length=?",
+    [PUT_SPARED] = "INSERT OR REPLACE INTO spared VALUES (?,?,?,?,?,?)",
+    [DROP_SPARED] = "DELETE FROM spared WHERE address=? AND length=? AND kind=?",
     [PUT_EVIDENCE] = "INSERT OR IGNORE INTO evidence (source,ordinal,jail,at,address,account,"
                      "verdict,unknown,text) VALUES (?,?,?,?,?,?,?,?,?)",
     [PUT_HISTORY] = "INSERT INTO history (at,kind,jail,address,length,until,text) "
@@ -174,6 +176,18 @@ static int put_past(const struct statements *s, const struct row_past *row) {
     return step(&b);
 }
 
+static int put_spared(const struct statements *s, const struct row_spared *row) {
+    struct binder b = begin(s, row->is_gone ? DROP_SPARED : PUT_SPARED);
+    bind_prefix(&b, &row->entry.key.prefix);
+    bind_number(&b, row->entry.key.kind);
+    if (!row->is_gone) {
+        bind_number(&b, row->entry.since_us);
+        bind_number(&b, row->entry.until_us);
+        bind_text(&b, row->entry.why);
+    }
+    return step(&b);
+}
+
 static int put_evidence(const struct statements *s, const struct row_evidence *row) {
     struct binder b = begin(s, PUT_EVIDENCE);
     bind_text(&b, row->source);
@@ -214,6 +228,7 @@ static int put_batch(sqlite3 *db, const struct statements *statements,
     PUT_ALL(known, put_known)
     PUT_ALL(bans, put_ban)
     PUT_ALL(past, put_past)
+    PUT_ALL(spared, put_spared)
     PUT_ALL(evidence, put_evidence)
     PUT_ALL(history, put_history)
     PUT_ALL(positions, put_position)
@@ -400,6 +415,17 @@ static void load_past(sqlite3_stmt *s, const struct store_readers *readers, void
     readers->past(context, &row);
 }
 
+static void load_spared(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
+    struct row_spared row = {.entry = {.since_us = sqlite3_column_int64(s, 3),
+                                       .until_us = sqlite3_column_int64(s, 4)}};
+    uint32_t kind = read_u32(s, 2);
+    if (kind >= SPARED_KINDS)
+        return;
+    row.entry.key = (struct spared_key){read_prefix(s, 0), (uint8_t)kind};
+    copy_text(row.entry.why, sizeof(row.entry.why), s, 5);
+    readers->spared(context, &row);
+}
+
 static void load_unban(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
     struct row_history row = {.at_us = sqlite3_column_int64(s, 0), .jail = read_text(s, 1)};
     row.id = read_prefix(s, 2);
@@ -414,7 +440,7 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
     } tables[] = {
         {"SELECT * FROM position", load_position}, {"SELECT * FROM known", load_known},
         {"SELECT * FROM counter", load_counter},   {"SELECT * FROM session", load_session},
-        {"SELECT * FROM burst", load_burst},
+        {"SELECT * FROM burst", load_burst},       {"SELECT * FROM spared", load_spared},
         {"SELECT * FROM past", load_past},         {"SELECT * FROM ban", load_ban},
         {"SELECT at,jail,address,length FROM history WHERE kind='unban'"
          " ORDER BY at DESC LIMIT 256",

@@ -60,4 +60,9 @@ CREATE TABLE history (
 ) STRICT;
 CREATE INDEX history_address ON history (address, at);
 CREATE INDEX history_at ON history (at);
+CREATE TABLE spared (
+    address BLOB NOT NULL, length INTEGER NOT NULL, kind INTEGER NOT NULL,
+    since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL,
+    PRIMARY KEY (address, length, kind)
+) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 2;

@@ -20,4 +20,10 @@ CREATE TABLE burst (
 ALTER TABLE position ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN databases INTEGER NOT NULL DEFAULT 0;
 DELETE FROM known WHERE kind = 0;
+CREATE TABLE spared (
+    address BLOB NOT NULL, length INTEGER NOT NULL, kind INTEGER NOT NULL,
+    since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL,
+    PRIMARY KEY (address, length, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS evidence_named ON evidence (at) WHERE unknown = 1 AND account <> '';
 PRAGMA user_version = 2;

@@ -11,7 +11,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-#include "bans/bans.h"
+#include "bans/spared.h"
 #include "ledger/bursts.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
@@ -57,6 +57,11 @@ struct row_past {
     const char *jail;
     bool is_gone;
     struct past past;
+};
+
+struct row_spared {
+    bool is_gone;
+    struct spared entry;
 };
 
 struct row_evidence {
@@ -106,6 +111,7 @@ struct store_batch {
     ROWS(row_known) known;
     ROWS(row_ban) bans;
     ROWS(row_past) past;
+    ROWS(row_spared) spared;
     ROWS(row_evidence) evidence;
     ROWS(row_history) history;
 };
@@ -142,6 +148,7 @@ struct store_readers {
     void (*ban)(void *context, const struct row_ban *row);
     void (*past)(void *context, const struct row_past *row);
     void (*unban)(void *context, const struct row_history *row); /* of the last week */
+    void (*spared)(void *context, const struct row_spared *row); /* before any ban */
 };
 /* Reads on, `most` rows at a time, so that whoever loads can answer others in between. 1: there is
  * more; 0: that was all, and only now may anything be committed or asked. -EBADMSG: damaged; it was

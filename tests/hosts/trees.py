@@ -41,8 +41,8 @@ RELEASES = ("bookworm", "trixie")
 
 BASE_PACKAGES = "systemd systemd-sysv dbus ca-certificates iproute2".split()
 
-SERVICE_PACKAGES = """openssh-server sudo postfix dovecot-imapd dovecot-pop3d rsyslog logrotate nftables openssl
-    procps""".split()
+SERVICE_PACKAGES = """openssh-server libpam-systemd sudo postfix dovecot-imapd dovecot-pop3d rsyslog logrotate
+    nftables openssl procps""".split()
 
 # What hauberk links against. Named per release because of Debian's 64-bit time_t renaming.
 RUNTIME_PACKAGES = {
