@@ -14,7 +14,7 @@
 
 #include "wire/wire.h"
 
-enum { FILE_TURN_BYTES = 256 << 10, FILE_MEMORY_BYTES = 64 << 20, FILE_HEAD_BYTES = 1024 };
+enum { FILE_TURN_BYTES = 256 << 10, FILE_MEMORY_BYTES = 64 << 20 };
 
 struct file_source;
 
