@@ -42,7 +42,7 @@ struct segment {
 };
 
 struct file_source {
-    struct file_calls calls;
+    struct source_calls calls;
     void *context;
     enum phase phase;
     uint32_t ticket;          /* of the open that is awaited; others are stale */
@@ -76,12 +76,12 @@ struct file_source {
     struct identity finished[FINISHED_KEPT]; /* of older ones, lest they be taken for new */
     uint32_t finished_next;
     uint64_t lost;
-    char buffer[FILE_TURN_BYTES];
+    char buffer[SOURCE_TURN_BYTES];
 };
 
 static void look_at_path(struct file_source *file);
 
-struct file_source *file_source_new(const struct file_calls *calls, bool is_fresh,
+struct file_source *file_source_new(const struct source_calls *calls, bool is_fresh,
                                     void *context) {
     struct file_source *file = calloc(1, sizeof(*file));
     must(file);
@@ -409,7 +409,7 @@ static void sight(struct file_source *file, struct stream *stream,
     }
     if (file->is_fresh)
         size = 0;
-    uint64_t start = size > FILE_MEMORY_BYTES ? size - FILE_MEMORY_BYTES : 0;
+    uint64_t start = size > SOURCE_MEMORY_BYTES ? size - SOURCE_MEMORY_BYTES : 0;
     file->phase = PHASE_SIGHTING;
     file->wanted = identity;
     file->wanted_ordinal = start;

@@ -550,7 +550,7 @@ static void tell_turn_call(void *context) {
     wire_set_bytes(w.position.resume_identity, resume_in);
 }
 
-static const struct file_calls calls = {ask_open_call, ask_list_call, tell_sight_call,
+static const struct source_calls calls = {ask_open_call, ask_list_call, tell_sight_call,
                                         tell_lines_call, tell_turn_call};
 
 static void commit(void) {
