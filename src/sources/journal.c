@@ -25,16 +25,14 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sources/journal.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "sources/entry.h"
 #include "sources/place.h"
+#include "sources/row.h"
 
 enum phase { PHASE_IDLE, PHASE_COUNTING, PHASE_SIGHTING, PHASE_READING };
 enum { TURN_ENTRIES = 1024, PLACES_KEPT = 512, PLACES_MAX = PLACES_KEPT + TURN_ENTRIES + 2,
@@ -44,13 +42,6 @@ enum { TURN_ENTRIES = 1024, PLACES_KEPT = 512, PLACES_MAX = PLACES_KEPT + TURN_E
 #define TALK_US (10 * SECOND_US)        /* after an entry, more are expected for so long */
 #define LOOK_EVERY_US (20 * INT64_C(1000))
 #define ANCHOR_EVERY_US (6 * HOUR_US)
-
-/* One set of files and the reader over them. */
-struct row {
-    sd_journal *reader;
-    int fds[SIBLINGS_MAX]; /* that no reader owns yet */
-    uint32_t count;
-};
 
 struct journal_source {
     struct source_calls calls;
@@ -79,7 +70,7 @@ struct journal_source {
     bool has_anchor, wants_anchor;
     int64_t anchored_us;          /* when it was last looked for */
 
-    uint64_t counted;             /* bytes before the mark */
+    uint64_t counted;             /* first sight: bytes up to the mark */
 
     /* Places told, oldest first: of this turn all, of earlier ones some. */
     struct place places[PLACES_MAX];
@@ -89,72 +80,6 @@ struct journal_source {
     uint64_t filled_from; /* ordinal of the buffer's first byte */
     char buffer[SOURCE_TURN_BYTES];
 };
-
-void journal_prepare(void) {
-    static const char *const libraries[] = {"libzstd.so.1", "liblz4.so.1", "liblzma.so.5"};
-    for (size_t i = 0; i < ELEMENTS_OF(libraries); i++)
-        if (!dlopen(libraries[i], RTLD_NOW | RTLD_NODELETE))
-            log_debug("%s is not there: journals packed with it cannot be read", libraries[i]);
-}
-
-/* ---- rows of files ---- */
-
-static void row_close(struct row *row) {
-    sd_journal_close(row->reader);
-    for (uint32_t i = 0; i < row->count; i++)
-        close(row->fds[i]);
-    *row = (struct row){0};
-}
-
-static int add_matches(sd_journal *reader, const char *name) {
-    struct span left = span_skip(span_of(name), sizeof("journal: ") - 1);
-    int error = 0;
-    for (struct span word; error >= 0 && (word = span_word(&left)).length > 0;)
-        error = span_is(word, "+") ? sd_journal_add_disjunction(reader)
-                                   : sd_journal_add_match(reader, word.at, word.length);
-    return error;
-}
-
-/* Leaves out the files that cannot be read; how many. One that was deleted meanwhile is none of
- * those a warning is due for. */
-static uint32_t drop_unreadable(struct row *row) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < row->count; i++) {
-        sd_journal *alone = NULL;
-        int copy = fcntl(row->fds[i], F_DUPFD_CLOEXEC, 0);
-        int error = copy < 0 ? -errno : sd_journal_open_files_fd(&alone, &copy, 1, 0);
-        if (error >= 0) {
-            sd_journal_close(alone);
-            row->fds[kept++] = row->fds[i];
-            continue;
-        }
-        if (error != -EIDRM)
-            log_warning("a file of the journal cannot be read: %s", strerror(-error));
-        cleanup_close_fd(&copy);
-        close(row->fds[i]);
-    }
-    uint32_t dropped = row->count - kept;
-    row->count = kept;
-    return dropped;
-}
-
-/* A reader over the files that are there; without any, none. */
-static int row_open(struct row *row, const char *name) {
-    int error = 0;
-    while (row->count > 0) {
-        error = sd_journal_open_files_fd(&row->reader, row->fds, row->count, 0);
-        if (error >= 0)
-            break;
-        row->reader = NULL;
-        if (drop_unreadable(row) == 0)
-            return error;
-    }
-    if (!row->reader)
-        return 0;
-    row->count = 0; /* they are the reader's now: systemd 252 and 257 both close them with it */
-    (void)sd_journal_set_data_threshold(row->reader, ENTRY_MESSAGE_MAX + 64);
-    return add_matches(row->reader, name);
-}
 
 struct journal_source *journal_source_new(struct span name, const struct source_calls *calls,
                                           void *context) {
@@ -254,7 +179,7 @@ static void see_all(struct journal_source *journal) {
 }
 
 static void see_ours(struct journal_source *journal) {
-    if (add_matches(journal->row.reader, journal->name) < 0)
+    if (row_match(&journal->row, journal->name) < 0)
         log_warning("the journal does not take the match %s", journal->name);
 }
 
@@ -313,11 +238,15 @@ static bool step_back(struct journal_source *journal, struct place *here) {
 }
 
 static void tell_sight(struct journal_source *journal, const struct place *start) {
-    begin_places(journal, start);
+    /* Ordinals begin at the time: should a jail come back to the journal after months with a file,
+     * they are not those of lines told before. */
+    struct place first = *start;
+    first.ordinal = (uint64_t)clock_now_us();
+    begin_places(journal, &first);
     journal->phase = PHASE_SIGHTING;
-    journal->mark = journal->counted;
-    journal->calls.tell_sight(journal->context, journal->mark, 0,
-                              (struct span){(const char *)start, sizeof(*start)});
+    journal->mark = first.ordinal + journal->counted;
+    journal->calls.tell_sight(journal->context, journal->mark, first.ordinal,
+                              (struct span){(const char *)&first, sizeof(first)});
 }
 
 static bool find_newest(struct journal_source *journal, struct place *newest) {
@@ -353,7 +282,6 @@ static bool count_turn(struct journal_source *journal) {
         if (!is_there || here.at_us < oldest_us || journal->counted > SOURCE_MEMORY_BYTES) {
             if (!is_there)
                 here = (struct place){.version = PLACE_VERSION};
-            here.ordinal = 0;
             here.sight_us = journal->done.sight_us;
             tell_sight(journal, &here);
             return false;
@@ -370,7 +298,7 @@ void journal_sighted(struct journal_source *journal) {
     if (journal->phase != PHASE_SIGHTING)
         return;
     journal->done = journal->places[0];
-    journal->known_done = 0;
+    journal->known_done = journal->done.ordinal;
     journal->has_passed_done = true;
     journal->phase = PHASE_READING;
     if (journal->row.reader)

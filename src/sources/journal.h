@@ -15,9 +15,6 @@
 
 struct journal_source;
 
-/* Loads the libraries that unpack long fields: behind the sandbox's wall they cannot be loaded. */
-void journal_prepare(void);
-
 struct journal_source *journal_source_new(struct span name, const struct source_calls *calls,
                                           void *context);
 struct journal_source *journal_source_free(struct journal_source *journal);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "sources/file.h"
 #include "sources/journal.h"
+#include "sources/row.h"
 
 struct source {
     struct file_source *file;       /* one of these is there */
@@ -21,7 +22,7 @@ bool source_is_journal(struct span name) {
 }
 
 void source_prepare(void) {
-    journal_prepare();
+    row_prepare();
 }
 
 struct source *source_new(struct span name, bool is_fresh, const struct source_calls *calls,
@@ -86,15 +87,29 @@ static void notice_file(struct source *source, const struct inotify_event *event
         news->name_changed || (event->mask & (uint32_t)~(IN_MODIFY | IN_CLOSE_WRITE));
 }
 
+/* One of journald's files came or went, or one of the folders they are in. Growing is no such
+ * news: any look tells. */
+static bool is_of_journal(const struct inotify_event *event) {
+    enum { MACHINE_ID_LENGTH = 32 };
+    static const char *const folders[] = {"log", "journal"};
+    struct span name = span_of(event->len ? event->name : "");
+    bool is_folder = name.length == MACHINE_ID_LENGTH || name.length == 0;
+    for (size_t i = 0; i < ELEMENTS_OF(folders); i++)
+        is_folder = is_folder || span_is(name, folders[i]);
+    return (event->mask & (uint32_t)~IN_MODIFY) &&
+           (is_folder || span_starts_with(name, SPAN("system")));
+}
+
 void source_notice(struct source *source, const char *inotify_events, size_t length) {
     struct file_news news = {0};
     bool files_changed = false;
     for (size_t at = 0; at + sizeof(struct inotify_event) <= length;) {
         const struct inotify_event *event = (const void *)(inotify_events + at);
         at += sizeof(*event) + event->len;
-        files_changed = files_changed || (event->mask & (uint32_t)~IN_MODIFY);
         if (source->file)
             notice_file(source, event, &news);
+        else
+            files_changed = files_changed || is_of_journal(event);
     }
     if (source->file)
         file_source_notice(source->file, news);

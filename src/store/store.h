@@ -20,6 +20,7 @@ struct store;
 
 struct row_position {
     char source[257];
+    bool is_gone;
     struct wire_position position;
 };
 

@@ -26,6 +26,8 @@
 
 struct log_file {
     char path[257];
+    bool is_journal;  /* then that is no path, but what is matched */
+    uint64_t jails;   /* bit j: jail j reads it */
     bool is_fresh;
     int inotify_fd;
     struct wire_sibling siblings[SIBLINGS_MAX];
@@ -36,7 +38,9 @@ struct logs {
     struct log_file files[SOURCES_MAX];
     uint16_t count;
     bool follows_symlinks;
-    struct wire_glob globs[128];
+    const char *journal_folder;
+    uint64_t on_journal;         /* bit j: jail j reads the journal */
+    struct wire_glob globs[128]; /* those that somebody reads */
     uint32_t glob_count;
     int folder_fd; /* watches the folders of globs, and those that are missing */
     struct watch *folder_watch;
@@ -67,11 +71,13 @@ static void watch_missing_folder(struct logs *logs, const char *folder) {
     }
 }
 
-static void add_file(struct logs *logs, const char *path) {
+static void add_file(struct logs *logs, const char *path, const struct wire_glob *glob) {
     char folder[PATH_MAX];
     for (uint16_t i = 0; i < logs->count; i++)
-        if (strcmp(logs->files[i].path, path) == 0)
+        if (strcmp(logs->files[i].path, path) == 0) {
+            logs->files[i].jails |= glob->jails;
             return;
+        }
     if (logs->count == SOURCES_MAX || strlen(path) > 256) {
         log_error("%s is not read: at most %d logs, with paths of at most 256 bytes", path,
                   SOURCES_MAX);
@@ -79,10 +85,16 @@ static void add_file(struct logs *logs, const char *path) {
     }
     struct log_file *file = &logs->files[logs->count++];
     snprintf(file->path, sizeof(file->path), "%s", path);
+    file->jails = glob->jails;
+    file->is_journal = journal_is_named(glob);
     file->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (file->inotify_fd < 0) {
         log_error("no inotify descriptor for %s: %s (fs.inotify.max_user_instances?)", path,
                   strerror(errno));
+        return;
+    }
+    if (file->is_journal) {
+        journal_watch(logs->journal_folder, file->inotify_fd);
         return;
     }
     folder_of(path, folder);
@@ -106,17 +118,19 @@ static bool is_pattern(const char *path) {
     return strpbrk(path, "*?[") != NULL;
 }
 
-static void expand(struct logs *logs, const char *pattern) {
+static void expand(struct logs *logs, const struct wire_glob *named) {
     glob_t found = {0};
     char folder[PATH_MAX];
-    if (!is_pattern(pattern)) {
-        add_file(logs, pattern);
+    char pattern[257];
+    snprintf(pattern, sizeof(pattern), "%.*s", SPAN_FORMAT(wire_bytes(named->pattern)));
+    if (journal_is_named(named) || !is_pattern(pattern)) {
+        add_file(logs, pattern, named);
         return;
     }
     if (glob(pattern, 0, NULL, &found) == 0)
         for (size_t i = 0; i < found.gl_pathc; i++)
             if (!is_rotated(&found, found.gl_pathv[i]))
-                add_file(logs, found.gl_pathv[i]);
+                add_file(logs, found.gl_pathv[i], named);
     globfree(&found);
     folder_of(pattern, folder);
     if (!is_pattern(folder))
@@ -129,6 +143,8 @@ static bool has_new_file(const struct logs *logs) {
         glob_t found = {0};
         bool is_new = false;
         char pattern[257];
+        if (journal_is_named(&logs->globs[g]))
+            continue;
         snprintf(pattern, sizeof(pattern), "%.*s",
                  SPAN_FORMAT(wire_bytes(logs->globs[g].pattern)));
         if (glob(pattern, 0, NULL, &found) == 0)
@@ -148,6 +164,8 @@ static bool has_new_file(const struct logs *logs) {
 static bool a_folder_came(const struct logs *logs) {
     for (uint16_t i = 0; i < logs->count; i++) {
         char folder[PATH_MAX];
+        if (logs->files[i].is_journal)
+            continue;
         folder_of(logs->files[i].path, folder);
         /* Watching twice gives the same watch: it succeeds now where it failed before. */
         struct stat status;
@@ -178,9 +196,19 @@ static bool appeared_since(const struct logs *earlier, const char *path) {
     return earlier != NULL;
 }
 
+/* A file nobody reads because its jails read the journal is no source, nor the other way round. */
+static void take_globs(struct logs *logs, const struct checked_config *checked) {
+    for (uint32_t g = 0; g < checked->glob_count; g++) {
+        struct wire_glob glob = checked->globs[g];
+        glob.jails &= journal_is_named(&glob) ? logs->on_journal : ~logs->on_journal;
+        if (glob.jails)
+            logs->globs[logs->glob_count++] = glob;
+    }
+}
+
 struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
-                      const struct logs *earlier, int (*on_new_source)(void *context),
-                      void *context) {
+                      const char *journal_folder, const struct logs *earlier,
+                      int (*on_new_source)(void *context), void *context) {
     struct logs *logs = calloc(1, sizeof(*logs));
     must(logs);
     logs->loop = loop;
@@ -188,14 +216,13 @@ struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
     logs->context = context;
     logs->follows_symlinks = checked->follow_symlinks;
     logs->folder_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    logs->glob_count = checked->glob_count;
-    memcpy(logs->globs, checked->globs, sizeof(logs->globs));
-    for (uint32_t g = 0; g < logs->glob_count; g++) {
-        char pattern[257];
-        snprintf(pattern, sizeof(pattern), "%.*s",
-                 SPAN_FORMAT(wire_bytes(logs->globs[g].pattern)));
-        expand(logs, pattern);
-    }
+    logs->journal_folder = journal_folder;
+    /* Chosen once for a configuration: changing over would lose or repeat what lies between. */
+    logs->on_journal =
+        earlier ? earlier->on_journal : journal_choose(checked, journal_folder);
+    take_globs(logs, checked);
+    for (uint32_t g = 0; g < logs->glob_count; g++)
+        expand(logs, &logs->globs[g]);
     for (uint16_t i = 0; i < logs->count; i++)
         logs->files[i].is_fresh = appeared_since(earlier, logs->files[i].path);
     if (logs->folder_fd >= 0)
@@ -215,7 +242,9 @@ struct logs *logs_free(struct logs *logs) {
 }
 
 static struct wire_source source_record(const struct logs *logs, uint16_t number) {
-    struct wire_source record = {.source = number, .is_fresh = logs->files[number].is_fresh};
+    struct wire_source record = {.source = number,
+                                 .is_fresh = logs->files[number].is_fresh,
+                                 .jails = logs->files[number].jails};
     wire_set_bytes(record.path, span_of(logs->files[number].path));
     return record;
 }
@@ -257,7 +286,9 @@ void logs_open(struct logs *logs, struct channel *sensor, const struct wire_open
     cleanup_close int fd = -ENOENT;
     if (open->source < logs->count) {
         struct log_file *file = &logs->files[open->source];
-        if (open->sibling == 0) {
+        if (open->sibling == 0 && file->is_journal) {
+            fd = -ENOENT; /* it has no path of its own */
+        } else if (open->sibling == 0) {
             watch_file(file); /* the name may stand for another file by now */
             fd = open_regular(logs, file->path, &status);
         } else if (open->sibling <= file->sibling_count) {
@@ -316,6 +347,12 @@ void logs_list(struct logs *logs, struct channel *sensor,
         return;
     }
     struct log_file *file = &logs->files[number->source];
+    if (file->is_journal) {
+        journal_watch(logs->journal_folder, file->inotify_fd);
+        file->sibling_count = journal_list(logs->journal_folder, file->siblings);
+        (void)channel_send(sensor, SAY_LISTED, number, file->siblings, file->sibling_count);
+        return;
+    }
     folder_of(file->path, folder);
     const char *name = strrchr(file->path, '/') ? strrchr(file->path, '/') + 1 : file->path;
     file->sibling_count = 0;

@@ -364,7 +364,8 @@ static void start_all(struct supervisor *supervisor) {
     /* A log that another configuration names for the first time has a past; one that turns up
      * under the same configuration is new. */
     bool is_same = digest_equals(&supervisor->logs_digest, &supervisor->config.digest);
-    supervisor->logs = logs_new(supervisor->loop, &supervisor->config, is_same ? earlier : NULL,
+    supervisor->logs = logs_new(supervisor->loop, &supervisor->config,
+                                supervisor->options->journal_folder, is_same ? earlier : NULL,
                                 a_log_appeared, supervisor);
     logs_free(earlier);
     supervisor->logs_digest = supervisor->config.digest;

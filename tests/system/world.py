@@ -96,6 +96,11 @@ class World:
         return ["--config", str(self.folder / "conf"), "--state", str(self.folder / "state"),
                 "--runtime", str(self.folder / "run")]
 
+    @property
+    def journal(self):
+        """Where this world's journal is; there is none unless a test makes one."""
+        return self.folder / "journal"
+
     def configure(self, text):
         (self.folder / "conf" / "hauberk.conf").write_text(text)
 
@@ -103,7 +108,8 @@ class World:
         program = (self.libexec or self.build / "src") / "hauberkd"
         log = open(self.log_path, "ab")
         self.daemon = subprocess.Popen(
-            ["ip", "netns", "exec", self.guard, *self.wrapper, str(program), *self.folders, *options],
+            ["ip", "netns", "exec", self.guard, *self.wrapper, str(program), *self.folders,
+             "--journal", str(self.journal), *options],
             env=dict(os.environ, **self.environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         if wait:
