@@ -41,6 +41,7 @@ enum { TURN_ENTRIES = 1024, PLACES_KEPT = 512, PLACES_MAX = PLACES_KEPT + TURN_E
 #define CLOCK_SLACK_US HOUR_US          /* a file's time and its entries' may differ that much */
 #define TALK_US (10 * SECOND_US)        /* after an entry, more are expected for so long */
 #define LOOK_EVERY_US (20 * INT64_C(1000))
+#define RETRY_MOST_US (5 * SECOND_US)
 #define ANCHOR_EVERY_US (6 * HOUR_US)
 
 struct journal_source {
@@ -65,6 +66,7 @@ struct journal_source {
     bool skips;
     bool is_at_end;               /* of what there was at the last look */
     int64_t talked_us;            /* monotonic: when an entry was last found */
+    int64_t retry_us, retry_at_us; /* a file half made is asked for again; monotonic, 0 never */
 
     struct place anchor;          /* the journal's newest entry, to move to when all before is read */
     bool has_anchor, wants_anchor;
@@ -375,15 +377,25 @@ static void asking_is_over(struct journal_source *journal) {
     }
     journal->has_coming = true;
     journal->relists = 0;
+    journal->retry_us = !journal->coming.lacks_live ? 0
+                        : journal->retry_us == 0    ? LOOK_EVERY_US
+                        : journal->retry_us < RETRY_MOST_US ? 2 * journal->retry_us
+                                                            : RETRY_MOST_US;
+    journal->retry_at_us = journal->retry_us ? clock_monotonic_us() + journal->retry_us : 0;
     if (journal->phase != PHASE_READING || !journal->row.reader)
         use_coming(journal); /* else the present row is first read to its end */
+}
+
+/* Those set aside have an @ in their names. */
+static bool is_being_written(const struct wire_sibling *sibling) {
+    struct span path = wire_bytes(sibling->path);
+    return path.length > 0 && !memchr(path.at, '@', path.length);
 }
 
 /* The next of the list. One that is being written is needed whatever the clock says. */
 static bool is_needed(const struct journal_source *journal, int64_t since_us) {
     const struct wire_sibling *sibling = &journal->siblings[journal->asked];
-    struct span path = wire_bytes(sibling->path);
-    return sibling->modified_us >= since_us || !memchr(path.at, '@', path.length);
+    return sibling->modified_us >= since_us || is_being_written(sibling);
 }
 
 static void ask_next_file(struct journal_source *journal) {
@@ -423,6 +435,8 @@ void journal_opened(struct journal_source *journal, const struct wire_opened *op
         journal->calls.ask_list(journal->context);
         return;
     }
+    if (fd >= 0 && is_being_written(sibling))
+        journal->coming.live_fd = fd;
     if (fd >= 0)
         journal->coming.fds[journal->coming.count++] = fd;
     ask_next_file(journal);
@@ -551,6 +565,10 @@ static bool at_end(struct journal_source *journal) {
 }
 
 bool journal_source_turn(struct journal_source *journal) {
+    if (journal->retry_at_us && clock_monotonic_us() >= journal->retry_at_us) {
+        journal->retry_at_us = 0;
+        ask_list(journal);
+    }
     if (journal->phase == PHASE_COUNTING)
         return count_turn(journal);
     if (journal->phase != PHASE_READING || !journal->row.reader)
@@ -571,7 +589,10 @@ int64_t journal_source_patience_us(const struct journal_source *journal,
                                    int64_t now_monotonic_us) {
     bool is_talking = journal->phase == PHASE_READING && journal->row.reader &&
                       journal->talked_us && now_monotonic_us - journal->talked_us < TALK_US;
-    return is_talking ? LOOK_EVERY_US : -1;
+    int64_t left_us = journal->retry_at_us - now_monotonic_us;
+    if (is_talking || (journal->retry_at_us && left_us < LOOK_EVERY_US))
+        return LOOK_EVERY_US;
+    return journal->retry_at_us ? left_us : -1;
 }
 
 uint64_t journal_source_take_lost(struct journal_source *journal) {

@@ -47,7 +47,8 @@ static uint32_t drop_unreadable(struct row *row) {
             row->fds[kept++] = row->fds[i];
             continue;
         }
-        if (error != -EIDRM)
+        row->lacks_live = row->lacks_live || row->fds[i] == row->live_fd;
+        if (error != -EIDRM && row->fds[i] != row->live_fd)
             log_warning("a file of the journal cannot be read: %s", strerror(-error));
         cleanup_close_fd(&copy);
         close(row->fds[i]);

@@ -11,6 +11,8 @@ struct row {
     sd_journal *reader;    /* NULL: none */
     int fds[SIBLINGS_MAX]; /* that no reader owns yet */
     uint32_t count;
+    int live_fd;           /* of the file that is being written; 0 none is known */
+    bool lacks_live;       /* … and could not be read: journald has only just made it */
 };
 
 /* Loads the libraries that unpack long fields (libsystemd 257 looks for them when it meets the first

@@ -197,7 +197,7 @@ def test_journal_or_file():
         world.start()
         assert reads() == [source(world)["path"]], reads()
         fail(journal, "203.0.113.9", 2)
-        wait_for_failures(world, 2)
+        wait_for_failures(world, 7)  # with five that are memory
         world.stop()
         configure("backend = file\n")  # both were read by now; what was written meanwhile is memory
         with open(log, "a") as out:
@@ -207,14 +207,14 @@ def test_journal_or_file():
         assert reads() == [str(log)], reads()
         with open(log, "a") as out:
             out.write(f"{stamp()} mx sshd[9]: Failed password for root from 203.0.113.10 port 2 ssh2\n")
-        wait_for_failures(world, 1)
+        wait_for_failures(world, 7)  # with six that are memory
+        assert {b["address"] for b in world.bans()} == {"203.0.113.8"}, world.bans()
         shown = world.hauberk("config").stdout
         assert "backend = file" in shown and "journalmatch = _UID=0 SYSLOG_IDENTIFIER=sshd" in shown, shown
 
 
 def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def test_journal_speed_and_cost():
@@ -240,12 +240,12 @@ def test_journal_speed_and_cost():
             busy = cpu_seconds(sensor) - before
         return (f"entry to element, quiet before {min(quiet):.0f}-{max(quiet):.0f} ms, "
                 f"talking {min(talking):.0f}-{max(talking):.0f} ms; "
-                f"sensor's CPU idle {idle / 4 * 100:.2f} %, talking {busy / 4 * 100:.2f} %")
+                f"sensor's CPU idle {idle / 4 * 100:.3f} %, talking {busy / 4 * 100:.3f} %")
 
 
 def test_journal_kills_change_nothing():
     story = Story(kill_test.SEED).attack(9000)
-    with make_world(file_size="512K") as (world, journal):
+    with make_world(RELEASE, file_size="512K") as (world, journal):
         world.configure("[DEFAULT]\nbackend = journal\n[sshd]\n" + MATCH.format("sshd") + "[dovecot]\n"
                         + MATCH.format("dovecot") + "[postfix-sasl]\n" + MATCH.format("postfix/submission/smtpd"))
         chooser = random.Random(kill_test.SEED + 2)
@@ -263,8 +263,7 @@ def test_journal_kills_change_nothing():
             if i < KILLS:
                 name = kill_test.kill_one(world, chooser)
                 killed[name] = killed.get(name, 0) + 1
-        replayed = json.loads(world.hauberk("replay", "--journal-folder", str(world.journal), "--json",
-                                            check=True).stdout)
+        replayed = json.loads(world.hauberk("replay", "--journal-folder", str(world.journal), "--json").stdout)
         wanted = sorted((b["jail"], b["address"], b["failures"]) for b in replayed["bans"])
         assert len(wanted) > 15, f"the story makes too few bans: {wanted}"
         got = None
@@ -273,7 +272,8 @@ def test_journal_kills_change_nothing():
             nonlocal got
             got = kill_test.result(world)
             return got == wanted
-        wait_for(is_equal, 40, lambda: f"missing {set(wanted) - set(got)}, extra {set(got) - set(wanted)}")
+        wait_for(is_equal, 40, lambda: f"missing {set(wanted) - set(got)}, extra {set(got) - set(wanted)}: "
+                 f"{world.status()['sources']}")
         lost = sum(s["lost"] for s in world.status()["sources"])
         assert lost == 0, f"{lost} lost"
         return f"{sum(killed.values())} kills {killed}, {len(journal.archived())} files, {len(wanted)} bans equal to replay's"

@@ -80,7 +80,7 @@ class World:
             kept = os.environ.get("HAUBERK_KEEP")
             if kept:  # for whoever looks into a failure
                 shutil.copytree(self.folder, kept, dirs_exist_ok=True,
-                                ignore=lambda folder, names: [n for n in names if n == "control"])
+                                ignore=lambda folder, names: [n for n in names if n in ("control", "sockets")])
         self.stack.close()
 
     def net(self, namespace, *arguments):
