@@ -510,6 +510,7 @@ static void play(uint64_t number, uint32_t deeds) {
         write_entries(chance(20), true);
     settle();
     commit();
+    assert_true(w.position.done == w.position.mark); /* what the first sight counted is there */
     for (uint32_t i = 0; i < deeds; i++)
         random_deed();
     write_entries(2, true);
