@@ -75,13 +75,13 @@ class World:
         return self
 
     def __exit__(self, *error):
-        if error[0]:
-            print(self.log_path.read_text()[-6000:] if self.log_path.exists() else "")
+        with self.stack:
             kept = os.environ.get("HAUBERK_KEEP")
-            if kept:  # for whoever looks into a failure
-                shutil.copytree(self.folder, kept, dirs_exist_ok=True,
-                                ignore=lambda folder, names: [n for n in names if n in ("control", "sockets")])
-        self.stack.close()
+            if error[0]:
+                print(self.log_path.read_text()[-6000:] if self.log_path.exists() else "")
+            if error[0] and kept:  # for whoever looks into a failure
+                shutil.copytree(self.folder, kept, dirs_exist_ok=True, ignore=lambda folder, names: [
+                    n for n in names if n in ("control", "sockets")])
 
     def net(self, namespace, *arguments):
         run("ip", "-n", namespace, *arguments)
