@@ -4,7 +4,6 @@
 #include "bans/decider.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 
 #include "bans/reason.h"
 #include "bans/weighing.h"
@@ -79,16 +78,8 @@ int decider_find_jail(const struct decider *decider, struct span name) {
     return span_is(name, "by-hand") ? JAIL_BY_HAND : -ENOENT;
 }
 
-void decider_name_source(struct decider *decider, uint16_t source, struct span path) {
-    cleanup_free char *text = span_copy(path);
-    must(text);
-    decider->jails_of_source[source] = 0;
-    for (uint32_t j = 0; j < decider->config->jail_count; j++) {
-        const struct config_jail *jail = &decider->config->jails[j];
-        for (uint32_t i = 0; jail->is_enabled && i < jail->log_paths.count; i++)
-            if (fnmatch(jail->log_paths.at[i].text, text, FNM_PATHNAME) == 0)
-                decider->jails_of_source[source] |= UINT64_C(1) << j;
-    }
+void decider_name_source(struct decider *decider, uint16_t source, uint64_t jails) {
+    decider->jails_of_source[source] = jails;
 }
 
 /* ---- exemptions ---- */
@@ -487,7 +478,7 @@ static bool jail_reads(const struct decider *decider, uint32_t number, uint16_t 
                        uint16_t filter) {
     const struct config_jail *jail = &decider->config->jails[number];
     return jail->is_enabled && jail->counts != COUNTS_RETURNS && jail->filter == filter &&
-           (decider->reads_all || decider->jails_of_source[source] >> number & 1);
+           (decider->jails_of_source[source] >> number & 1);
 }
 
 static int64_t clamp_time(int64_t at_us, int64_t now_us) {

@@ -87,7 +87,6 @@ struct decider {
     struct decider_calls calls;
     void *context;
     bool observes;             /* decides and tells, orders nothing */
-    bool reads_all;            /* replay: every jail reads every source */
     struct prefix *own;        /* this machine's, as the enforcer tells them */
     uint32_t own_count, own_room;
     struct spared_list *spared;
@@ -120,8 +119,8 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
                             void *context);
 struct decider *decider_free(struct decider *decider);
 
-/* Which jails read a source: those with a logpath that names it (globs as fnmatch(3)). */
-void decider_name_source(struct decider *decider, uint16_t source, struct span path);
+/* Which jails read a source: bit j for jail j. */
+void decider_name_source(struct decider *decider, uint16_t source, uint64_t jails);
 
 /* One fact. `is_memory`: it lies before the source's mark, so it feeds memory only. */
 void decider_event(struct decider *decider, uint16_t source, const struct wire_event *event,

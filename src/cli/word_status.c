@@ -31,8 +31,10 @@ static void print_sources(const js *sources) {
         int64_t lag = js_number(source, "lag", 0);
         int64_t skipped = js_number(source, "skipped", 0);
         if (lost)
-            printf("! %lld bytes of %s were gone before they were read\n", (long long)lost,
-                   js_string(source, "path", ""));
+            printf(strncmp(js_string(source, "path", ""), "journal: ", 9) == 0
+                       ? "! up to %lld entries were gone before they could be read for \"%s\"\n"
+                       : "! %lld bytes of %s were gone before they were read\n",
+                   (long long)lost, js_string(source, "path", ""));
         if (lag > 1 << 20)
             printf("! %lld MiB of %s are still to be read\n", (long long)(lag >> 20),
                    js_string(source, "path", ""));

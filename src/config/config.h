@@ -47,6 +47,8 @@ struct config_filter {
     struct config_patterns fail, success, ignore;
     struct config_pattern prefix;       /* prefregex; .text NULL when absent */
     struct config_pattern date_pattern; /* .text NULL when absent */
+    const char *journal;                /* which entries it reads; NULL when absent */
+    struct config_origin journal_origin;
     uint32_t max_lines;
 };
 
@@ -63,6 +65,7 @@ struct config_jail {
     uint16_t mail_scope_if_delivered; /* reserved for postfix jails; equal to scope otherwise */
     enum config_backend backend;
     struct config_patterns log_paths; /* globs */
+    const char *journal;              /* the journal source's name (journal.h); NULL: none */
     int64_t max_retry;
     int64_t find_seconds, ban_seconds;      /* ban: -1 permanent */
     int64_t ban_most_seconds;               /* growth per return stops here */

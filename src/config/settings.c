@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/duration.h"
+#include "config/journal.h"
 #include "config/nearest.h"
 
 enum { ADDRESSES_MOST = 1024, PATHS_MOST = 64, GROUPS_MOST = 16 };
@@ -315,6 +316,12 @@ static int read_groups(struct reading *reading) {
     return 0;
 }
 
+static int read_journal(struct reading *reading) {
+    const char *what = "";
+    int error = journal_name_read(reading->whole, reading->keep, &reading->value->journal, &what);
+    return error < 0 ? value_error(reading, 0, "%s", what) : 0;
+}
+
 static int read_ports(struct reading *reading) {
     struct why inner = {0};
     int error = scope_parse(reading->whole, &reading->value->scope, &inner);
@@ -442,6 +449,7 @@ static int (*const readers[])(struct reading *) = {
     [TYPE_ADDRESSES] = read_addresses,
     [TYPE_PATHS] = read_paths,
     [TYPE_GROUPS] = read_groups,
+    [TYPE_JOURNAL] = read_journal,
     [TYPE_PORTS] = read_ports,
     [TYPE_FILTER] = read_filter,
     [TYPE_MODE] = read_mode,

@@ -15,7 +15,8 @@ enum setting_type {
     TYPE_BACKEND,
     TYPE_ADDRESSES, /* and prefixes; from here on not one number */
     TYPE_PATHS,
-    TYPE_GROUPS, /* names of groups of accounts */
+    TYPE_GROUPS,  /* names of groups of accounts */
+    TYPE_JOURNAL, /* which entries of the journal */
     TYPE_PORTS,
     TYPE_FILTER,
     TYPE_MODE, /* from here on nothing is stored */
@@ -61,6 +62,7 @@ struct setting_value {
     struct prefix *prefixes;
     uint32_t prefix_count;
     struct config_patterns paths;
+    const char *journal;
     struct scope scope;
     char filter[CONFIG_NAME_MAX];
     struct why notice; /* accepted, but to be told; .text "" when there is none */

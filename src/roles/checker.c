@@ -21,28 +21,48 @@ static void send_frame(enum message_type type, const void *head, const void *ite
         _exit(1);
 }
 
+static struct wire_glob globs[GLOBS_MAX];
+static uint32_t glob_count;
+
+static bool add_glob(const char *pattern, uint32_t jail) {
+    for (uint32_t g = 0; g < glob_count; g++)
+        if (span_is(wire_bytes(globs[g].pattern), pattern)) {
+            globs[g].jails |= UINT64_C(1) << jail;
+            return true;
+        }
+    if (glob_count == GLOBS_MAX)
+        return false;
+    globs[glob_count].jails = UINT64_C(1) << jail;
+    wire_set_bytes(globs[glob_count].pattern, span_of(pattern));
+    glob_count++;
+    return true;
+}
+
 static bool send_globs(const struct config *config) {
-    static struct wire_glob globs[GLOBS_MAX];
-    uint32_t count = 0;
     for (uint32_t j = 0; j < config->jail_count; j++) {
         const struct config_jail *jail = &config->jails[j];
         if (!jail->is_enabled || jail->counts == COUNTS_RETURNS)
             continue;
-        for (uint32_t i = 0; i < jail->log_paths.count; i++) {
-            struct span path = span_of(jail->log_paths.at[i].text);
-            bool is_there = false;
-            for (uint32_t g = 0; g < count && !is_there; g++)
-                is_there = span_equals(wire_bytes(globs[g].pattern), path);
-            if (is_there)
-                continue;
-            if (count == GLOBS_MAX)
+        for (uint32_t i = 0; i < jail->log_paths.count; i++)
+            if (!add_glob(jail->log_paths.at[i].text, j))
                 return false;
-            wire_set_bytes(globs[count].pattern, path);
-            count++;
-        }
+        if (jail->journal && !add_glob(jail->journal, j))
+            return false;
     }
-    send_frame(SAY_CHECKED_GLOBS, NULL, globs, count);
+    send_frame(SAY_CHECKED_GLOBS, NULL, globs, glob_count);
     return true;
+}
+
+/* What the owner laid down; between the others' files and the journal hauberkd chooses. */
+static void name_backends(const struct config *config, struct wire_checked *checked) {
+    for (uint32_t j = 0; j < config->jail_count; j++) {
+        const struct config_jail *jail = &config->jails[j];
+        uint64_t bit = UINT64_C(1) << j;
+        if (jail->backend == BACKEND_FILE || !jail->journal)
+            checked->on_file |= bit;
+        else if (jail->backend == BACKEND_JOURNAL || jail->log_paths.count == 0)
+            checked->on_journal |= bit;
+    }
 }
 
 struct exemptions {
@@ -105,7 +125,7 @@ int main(int argc, char **argv) {
         text_add_format(&notices, "%s%s", i ? "\n" : "",
                         why_format(&config->notices[i], text, sizeof(text)));
     if (!send_globs(config) || !send_exemptions(config)) {
-        wire_set_bytes(checked.text, SPAN("too much at once: at most 128 different logpaths, and 512 "
+        wire_set_bytes(checked.text, SPAN("too much at once: at most 128 different logpaths and journalmatches, and 512 "
                                           "addresses in admin and ignoreip together"));
         send_frame(SAY_CHECKED, &checked, NULL, 0);
         return 1;
@@ -113,6 +133,7 @@ int main(int argc, char **argv) {
     checked.is_good = 1;
     checked.follow_symlinks = config->follow_symlinks;
     checked.digest = config->digest;
+    name_backends(config, &checked);
     wire_set_bytes(checked.text, text_span(&notices));
     send_frame(SAY_CHECKED, &checked, NULL, 0);
     config_free(config);

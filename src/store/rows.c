@@ -20,6 +20,7 @@ static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2};
 
 static const char *const texts[STATEMENTS] = {
     [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?)",
+    [DROP_POSITION] = "DELETE FROM position WHERE source=?",
     [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [DROP_COUNTER] = "DELETE FROM counter WHERE jail=? AND address=? AND length=? AND window=?",
     [PUT_BURST] = "INSERT OR REPLACE INTO burst VALUES (?,?,?,?,?)",
@@ -75,8 +76,10 @@ static struct binder begin(const struct statements *statements, enum statement w
 }
 
 static int put_position(const struct statements *s, const struct row_position *row) {
-    struct binder b = begin(s, PUT_POSITION);
+    struct binder b = begin(s, row->is_gone ? DROP_POSITION : PUT_POSITION);
     bind_text(&b, row->source);
+    if (row->is_gone)
+        return step(&b);
     bind_number(&b, (int64_t)row->position.mark);
     bind_number(&b, (int64_t)row->position.done);
     bind_number(&b, (int64_t)row->position.resume);

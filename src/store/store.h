@@ -21,6 +21,7 @@ struct store;
 
 struct row_position {
     char source[257];
+    bool is_gone;
     struct wire_position position;
     uint64_t lost; /* bytes gone before they were read, ever */
 };

@@ -45,6 +45,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "match/match.h"
+#include "../readers.h"
 
 enum { PLAYS_MAX = 200, ELEMENTS_MAX = 1000, FILTERS_MAX = 8 };
 enum { AUTH_LOG, MAIL_LOG, LOGS };
@@ -204,7 +205,7 @@ static bool begin(void) {
             }
         play.matches[log] = match_new(rules, numbers, count, false, &why);
         must(play.matches[log]);
-        decider_name_source(play.decider, log, span_of(log_paths[log]));
+        decider_name_source(play.decider, log, jails_of_log(play.decider->config, log_paths[log]));
     }
     return true;
 }

@@ -76,13 +76,13 @@ class World:
         return self
 
     def __exit__(self, *error):
-        if error[0]:
-            print(self.log_path.read_text()[-6000:] if self.log_path.exists() else "")
+        with self.stack:
             kept = os.environ.get("HAUBERK_KEEP")
-            if kept:  # for whoever looks into a failure
-                shutil.copytree(self.folder, kept, dirs_exist_ok=True,
-                                ignore=lambda folder, names: [n for n in names if n == "control"])
-        self.stack.close()
+            if error[0]:
+                print(self.log_path.read_text()[-6000:] if self.log_path.exists() else "")
+            if error[0] and kept:  # for whoever looks into a failure
+                shutil.copytree(self.folder, kept, dirs_exist_ok=True, ignore=lambda folder, names: [
+                    n for n in names if n in ("control", "sockets")])
 
     def net(self, namespace, *arguments):
         run("ip", "-n", namespace, *arguments)
@@ -97,6 +97,11 @@ class World:
         return ["--config", str(self.folder / "conf"), "--state", str(self.folder / "state"),
                 "--runtime", str(self.folder / "run")]
 
+    @property
+    def journal(self):
+        """Where this world's journal is; there is none unless a test makes one."""
+        return self.folder / "journal"
+
     def configure(self, text, humane=False):
         """Failures of tests come all at once, on one account: a person's mistake if that is let count."""
         if not humane and "[DEFAULT]" in text:
@@ -109,7 +114,8 @@ class World:
         program = (self.libexec or self.build / "src") / "hauberkd"
         log = open(self.log_path, "ab")
         self.daemon = subprocess.Popen(
-            ["ip", "netns", "exec", self.guard, *self.wrapper, str(program), *self.folders, *options],
+            ["ip", "netns", "exec", self.guard, *self.wrapper, str(program), *self.folders,
+             "--journal", str(self.journal), *options],
             env=dict(os.environ, **self.environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         if wait:

@@ -223,7 +223,21 @@ static const struct {
     {"[sshd]\nlogpath = tail\n",
      CONF ":2: logpath in [sshd] holds 'tail'; a log file is named from the root on, as in "
           "/var/log/mail.log, and without '..'", 0, 0},
-    {"[sshd]\nlogpath =\n", CONF ":2: [sshd] is enabled but has no 'logpath' to read", 0, 0},
+    {"[sshd]\nlogpath =\n", CONF ":2: [sshd] is enabled but has no 'logpath' to read, and no "
+                         "'journalmatch'", 0, 0},
+    {"[sshd]\njournalmatch = SYSLOG_IDENTIFIER=sshd\n",
+     CONF ":2: journalmatch in [sshd] needs in every group a field that journald fills in itself, "
+          "such as _SYSTEMD_UNIT or _UID: without one anybody who may log could have others banned",
+     0, 0},
+    {"[sshd]\njournalmatch = _SYSTEMD_UNIT=ssh.service + SYSLOG_IDENTIFIER=sshd\n",
+     CONF ":2: journalmatch in [sshd] needs in every group a field that journald fills in itself, "
+          "such as _SYSTEMD_UNIT or _UID: without one anybody who may log could have others banned",
+     0, 0},
+    {"[sshd]\njournalmatch = ssh.service\n",
+     CONF ":2: journalmatch in [sshd] is made of terms such as _SYSTEMD_UNIT=ssh.service, with '+' "
+          "between groups",
+     0, 0},
+    {"[sshd]\njournalmatch = _UID=0 +\n", CONF ":2: journalmatch in [sshd] ends with a '+'", 0, 0},
     /* what is never so */
     {"[DEFAULT]\nignoreself = no\n",
      CONF ":2: ignoreself in [DEFAULT] cannot be no: this machine's own addresses are never "
@@ -262,7 +276,7 @@ static const struct {
      CONF ":2: filter in [sshd] goes on with 'x' behind its parameters", 0, 0},
     {"[sshd]\nfilter = sshd[mode]\n",
      CONF ":2: filter in [sshd] holds 'mode', which is no parameter such as mode=normal", 0, 0},
-    {"[jail web]\nenabled = yes\n", CONF ":2: [web] is enabled but has no 'logpath' to read", 0, 0},
+    {"[jail web]\nenabled = yes\nfilter = sshd\n", CONF ":2: [web] is enabled but has no 'logpath' to read, and no 'journalmatch'", 0, 0},
     {"[sshd]\nbantime = %(nothing)s\n", CONF ":2: %(nothing)s in bantime refers to nothing", 0, 0},
     {"[INCLUDES]\nbefore = ../x.conf\n",
      CONF ":2: '../x.conf' is not a name of a file beside this one (no '/' in front, no '..')", 0,
@@ -605,10 +619,10 @@ static void journal_guide_is_taken(void **state) {
     assert_true(has_notice(config, "etc/hauberk.conf:3: banaction in [DEFAULT] has no effect: "
                                    "hauberk bans in its own nftables table"));
     assert_true(has_notice(config, "usedns = warn in [DEFAULT] is read as no"));
-    assert_true(has_notice(config, "journalmatch in [dovecot] has no effect"));
+    assert_string_equal(find_jail(config, "dovecot")->journal,
+                        "journal: _SYSTEMD_UNIT=dovecot.service");
     assert_true(has_notice(config, "logpath in [recidive] has no effect: the jail counts returns"));
-    assert_true(has_notice(config, "[dovecot] asks for the journal, which this version cannot read"));
-    assert_int_equal(config->notice_count, 15);
+    assert_int_equal(config->notice_count, 13);
     config_free(config);
 }
 
