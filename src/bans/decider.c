@@ -322,6 +322,8 @@ void decider_event(struct decider *decider, uint16_t source, const struct wire_e
                    bool is_memory, int64_t now_us) {
     if (!event->has_address || event->kind == EVENT_SKIPPED || event->filter >= decider->config->filter_count)
         return;
+    if (event->kind == EVENT_DELIVERED)
+        return;
     if (event->kind == EVENT_SUCCESS) {
         success(decider, source, event, now_us);
         return;

@@ -218,7 +218,7 @@ static int run(struct replay *replay) {
         }
         if (event->kind == EVENT_FAILURE)
             replay->failures++;
-        else
+        else if (event->kind == EVENT_SUCCESS)
             replay->successes++;
         decider_event(replay->decider, 0, event, false, replay->now_us);
         if (fill(replay, family) != EXIT_FINE)

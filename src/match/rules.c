@@ -21,7 +21,7 @@ static const struct {
     {"fid", GROUP_ID},          {"mlfid", GROUP_SESSION_LINE}, {"nofail", GROUP_NOFAIL},
     {"mlfforget", GROUP_FORGET}, {"mlfgained", GROUP_GAINED}, {"content", GROUP_CONTENT},
     {"session", GROUP_SESSION}, {"attempts", GROUP_ATTEMPTS}, {"nouser", GROUP_NO_USER},
-    {"summary", GROUP_SUMMARY},
+    {"summary", GROUP_SUMMARY}, {"delivered", GROUP_DELIVERED},
 };
 
 /* Loose forms: what they find is parsed by inet_pton afterwards. The look-ahead wants two colons,

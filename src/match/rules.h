@@ -4,7 +4,8 @@
  * <IP4>, <IP6>, <F-NAME>...</F-NAME> a named group, <F-ID/> <F-PORT/> self-closed. Groups that mean
  * something: ip4, ip6, user, alt_user*, mlfid, nofail, mlfforget, mlfgained, content (prefregex);
  * and hauberk's own: session (joins one login logged by two processes), attempts (how many this
- * line sums up), summary (not empty: it sums up one), nouser (not empty: no such account).
+ * line sums up), summary (not empty: it sums up one), nouser (not empty: no such account), delivered
+ * (not empty, in a successregex: mail was delivered; no login).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -28,6 +29,7 @@ enum rule_group {
     GROUP_ATTEMPTS,
     GROUP_SUMMARY,
     GROUP_NO_USER,
+    GROUP_DELIVERED,
     RULE_GROUPS
 };
 

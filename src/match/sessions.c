@@ -152,6 +152,16 @@ bool sessions_fold(struct sessions *sessions, uint16_t filter, const struct rule
     return tells;
 }
 
+void sessions_complete(struct sessions *sessions, uint16_t filter, struct span id,
+                       struct wire_event *event) {
+    struct digest key = key_of(filter, id);
+    struct session *session = table_find(sessions->table, &key);
+    if (!session)
+        return;
+    merge(session, event);
+    table_remove(sessions->table, session);
+}
+
 void sessions_end(struct sessions *sessions, uint16_t filter, struct span id) {
     struct digest key = key_of(filter, id);
     struct session *session = table_find(sessions->table, &key);
