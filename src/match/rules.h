@@ -5,7 +5,8 @@
  * something: ip4, ip6, user, alt_user*, mlfid, nofail, mlfforget, mlfgained, content (prefregex);
  * and hauberk's own: session (joins one login logged by two processes), attempts (how many this
  * line sums up), summary (not empty: it sums up one), nouser (not empty: no such account), delivered
- * (not empty, in a successregex: mail was delivered; no login).
+ * (not empty, in a successregex: mail was delivered; no login), again (not empty: a failure only
+ * where its session has told of one), void (not empty: its session's failures are none of theirs).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -30,6 +31,8 @@ enum rule_group {
     GROUP_SUMMARY,
     GROUP_NO_USER,
     GROUP_DELIVERED,
+    GROUP_AGAIN,
+    GROUP_VOID,
     RULE_GROUPS
 };
 

@@ -3,7 +3,9 @@
  * A filter whose patterns capture `mlfid` has its matches collected per such id: addresses, users
  * and names of earlier lines complete later ones, auxiliary lines (`nofail`) are no failures of
  * their own, a line that sums up (`attempts`, `summary`) is silent where its session has told as
- * many, a success (`mlfgained`) drops what was pending unless several names were tried.
+ * many, a line that means something after a failure only (`again`) is silent without one, a line
+ * that puts the blame elsewhere (`void`) silences its session for the rest of its life, a success
+ * (`mlfgained`) drops what was pending unless several names were tried.
  *
  * A session ends with `mlfforget`, with a success or a delivery, or at the first line that is more than five
  * minutes of log time younger than its last. Only what lines say counts, and nothing from before a
