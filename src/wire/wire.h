@@ -23,7 +23,7 @@ enum { FRAME_MAX = 65536 };
 
 /* EVENT_DELIVERED: mail from that address was accepted and put into a local mailbox.
  * EVENT_SKIPPED: a line that was left out (poison); only its evidence says anything. */
-enum event_kind { EVENT_FAILURE, EVENT_SUCCESS, EVENT_SKIPPED, EVENT_DELIVERED, EVENT_KINDS };
+enum event_kind { EVENT_FAILURE, EVENT_SUCCESS, EVENT_DELIVERED, EVENT_SKIPPED, EVENT_KINDS };
 enum source_state_kind { SOURCE_READING, SOURCE_WAITING, SOURCE_UNREADABLE, SOURCE_STATES };
 
 struct wire_range {

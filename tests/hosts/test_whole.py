@@ -25,8 +25,8 @@ RELAY = "RCPT TO:<b@elsewhere.test>"
 
 @dataclasses.dataclass(frozen=True)
 class Attack:
-    """What somebody does, how often, and which jail must end it. `work` takes client, source, the host's address and
-    the number of the try."""
+    """What somebody does, how often at most, and which jail must end it. `work` takes client, source, the host's
+    address and the number of the try; each try is for another account, for failures on one fold."""
 
     source: str
     jail: str
@@ -34,12 +34,17 @@ class Attack:
     port: int                                   # must be shut then
     open: int                                   # must not
     work: typing.Callable
-    at_once: bool = False
+    at_once: bool = False                       # the tries, not one after the other
 
 
 def talk(*lines, **options):
     """An SMTP conversation as an attack's work."""
     return lambda client, source, target, _n: say.smtp(client, source, target, *lines, **options)
+
+
+def relay(client, source, target, number):
+    """Another recipient each time."""
+    return say.smtp(client, source, target, HELLO, SENDER, f"RCPT TO:<b{number}@elsewhere.test>", QUIT)
 
 
 def helo(client, source, target, number):
@@ -61,38 +66,38 @@ FORGED = (f"x\n[21-Nov-2026 03:22:55 +0000]: <8vd6kliv> IMAP Error: Login failed
 LIES = {"X-Forwarded-For": INJECTED, "X-Real-IP": INJECTED, "Client-IP": INJECTED}
 
 ATTACKS = {
-    "relay": Attack("198.51.100.101", "postfix", 3, 25, 80, talk(HELLO, SENDER, RELAY, QUIT)),
+    "relay": Attack("198.51.100.101", "postfix", 3, 25, 80, relay),
     "relay-in-one-connection": Attack("198.51.100.102", "postfix", 1, 587, 80, talk(HELLO, SENDER, *(
         f"RCPT TO:<b{n}@elsewhere.test>" for n in range(3)), QUIT)),
-    "relay-ipv6": Attack("2001:db8:bad:31::1", "postfix", 3, 25, 80, talk(HELLO, SENDER, RELAY, QUIT)),
+    "relay-ipv6": Attack("2001:db8:bad:31::1", "postfix", 3, 25, 80, relay),
     "relay-injection": Attack("198.51.100.103", "postfix", 3, 25, 80, relay_with_lies),
-    "helo": Attack("198.51.100.104", "postfix", 3, 25, 80, helo),
-    "http-on-25": Attack("198.51.100.105", "postfix", 3, 25, 80, talk("GET / HTTP/1.1")),
-    "pipelining": Attack("198.51.100.106", "postfix", 3, 25, 80, talk(f"{HELLO}\r\n{SENDER}\r\n{RELAY}")),
-    "too-many-errors": Attack("198.51.100.107", "postfix", 3, 25, 80, talk(HELLO, *["NONSENSE"] * 9)),
-    "pregreet": Attack("203.0.113.51", "postscreen", 3, 25, 80, talk(HELLO, QUIT, greet=False)),
-    "pregreet-http": Attack("203.0.113.52", "postscreen", 3, 25, 80, talk("GET / HTTP/1.1\r\n\r\n", greet=False)),
-    "postscreen-pipelining": Attack("203.0.113.53", "postscreen", 3, 25, 80, talk(f"{HELLO}\r\n{SENDER}", QUIT)),
-    "postscreen-bare-newline": Attack("203.0.113.54", "postscreen", 3, 25, 80, talk(HELLO, QUIT, end=b"\n")),
-    "postscreen-listed": Attack("203.0.113.60", "postscreen", 3, 25, 80, talk(HELLO, QUIT)),
+    "helo": Attack("198.51.100.104", "postfix", 9, 25, 80, helo),
+    "http-on-25": Attack("198.51.100.105", "postfix", 9, 25, 80, talk("GET / HTTP/1.1")),
+    "pipelining": Attack("198.51.100.106", "postfix", 9, 25, 80, talk(f"{HELLO}\r\n{SENDER}\r\n{RELAY}")),
+    "too-many-errors": Attack("198.51.100.107", "postfix", 9, 25, 80, talk(HELLO, *["NONSENSE"] * 9)),
+    "pregreet": Attack("203.0.113.51", "postscreen", 9, 25, 80, talk(HELLO, QUIT, greet=False)),
+    "pregreet-http": Attack("203.0.113.52", "postscreen", 9, 25, 80, talk("GET / HTTP/1.1\r\n\r\n", greet=False)),
+    "postscreen-pipelining": Attack("203.0.113.53", "postscreen", 9, 25, 80, talk(f"{HELLO}\r\n{SENDER}", QUIT)),
+    "postscreen-bare-newline": Attack("203.0.113.54", "postscreen", 9, 25, 80, talk(HELLO, QUIT, end=b"\n")),
+    "postscreen-listed": Attack("203.0.113.60", "postscreen", 9, 25, 80, talk(HELLO, QUIT)),
     "smtp-one-after-the-other": Attack(
-        "203.0.113.55", "postfix-sasl", 3, 465, 80, lambda c, s, t, n: c.smtp(s, t, "bob", f"wrong{n}", 465)),
-    "sieve": Attack("203.0.113.56", "dovecot", 4, 4190, 80, lambda c, s, t, n: say.sieve(c, s, t, "bob", "wrong"),
-                    at_once=True),
+        "203.0.113.55", "postfix-sasl", 5, 465, 80, lambda c, s, t, n: c.smtp(s, t, "bob", f"wrong{n}", 465)),
+    "sieve": Attack("203.0.113.56", "dovecot", 4, 4190, 80,
+                    lambda c, s, t, n: say.sieve(c, s, t, f"user{n}", "wrong"), at_once=True),
     "nginx": Attack("203.0.113.57", "nginx-http-auth", 5, 80, 25,
-                    lambda c, s, t, n: say.basic(c, s, t, "/secret/", ("bob", "nosuch")[n % 2], "wrong")),
+                    lambda c, s, t, n: say.basic(c, s, t, "/secret/", ("bob", f"nosuch{n}")[n > 0], "wrong")),
     "nginx-injection": Attack("203.0.113.58", "nginx-http-auth", 5, 80, 25, lambda c, s, t, n: say.http(
-        c, s, t, "/secret/", f'x", client {INJECTED}, server', "wrong", headers={
+        c, s, t, "/secret/", f'x{n}", client {INJECTED}, server', "wrong", headers={
             **LIES, "Referer": f'x", client: {INJECTED}, server: , request: "'})),
     "apache": Attack("203.0.113.59", "apache-auth", 5, 443, 25,
-                     lambda c, s, t, n: say.basic(c, s, t, "/secret/", ("bob", "nosuch")[n % 2], "wrong", 443)),
+                     lambda c, s, t, n: say.basic(c, s, t, "/secret/", ("bob", f"nosuch{n}")[n > 0], "wrong", 443)),
     "apache-injection": Attack("203.0.113.61", "apache-auth", 5, 443, 25, lambda c, s, t, n: say.http(
-        c, s, t, "/secret/", f"[client {INJECTED}", "wrong", 443, headers=LIES)),
-    "webmail": Attack("203.0.113.62", "roundcube", 5, 80, 25, lambda c, s, t, n: say.webmail(c, s, t, "bob", "wrong"),
-                      at_once=True),
+        c, s, t, "/secret/", f"{n} [client {INJECTED}", "wrong", 443, headers=LIES)),
+    "webmail": Attack("203.0.113.62", "roundcube", 5, 80, 25,
+                      lambda c, s, t, n: say.webmail(c, s, t, f"user{n}", "wrong"), at_once=True),
     "webmail-injection": Attack("203.0.113.63", "roundcube", 5, 80, 25, lambda c, s, t, n: say.webmail(
-        c, s, t, f"y from {INJECTED} in session z (error: 0)", "wrong", headers=LIES), at_once=True),
-    "rspamd": Attack("203.0.113.64", "rspamd", 5, 11334, 25, lambda c, s, t, n: say.controller(c, s, t, "wrong")),
+        c, s, t, f"y{n} from {INJECTED} in session z (error: 0)", "wrong", headers=LIES), at_once=True),
+    "rspamd": Attack("203.0.113.64", "rspamd", 12, 11334, 25, lambda c, s, t, n: say.controller(c, s, t, "wrong")),
 }
 OWNER, ERRING, GUESSING, POLITE, BADLY_LISTED, FORGER = (
     "198.51.100.111", "198.51.100.112", "198.51.100.113", "203.0.113.40", "203.0.113.70", "203.0.113.41")
@@ -127,14 +132,19 @@ def target(machine, source):
 
 
 def assault(outside, machine, each):
-    """All tries; what each saw. One more than the limit is in vain, so there is none."""
+    """All tries, until one cannot connect; what each saw."""
     def one(number):
         try:
             return each.work(outside, each.source, target(machine, each.source), number)
         except GONE as shut_out:
             return type(shut_out).__name__
-    with concurrent.futures.ThreadPoolExecutor(each.times if each.at_once else 1) as pool:
-        return list(pool.map(one, range(each.times)))
+    if each.at_once:
+        with concurrent.futures.ThreadPoolExecutor(each.times) as pool:
+            return list(pool.map(one, range(each.times)))
+    seen = []
+    while len(seen) < each.times and seen[-1:] != ["TimeoutError"]:
+        seen.append(one(len(seen)))
+    return seen
 
 
 def repeat(times, work):
