@@ -202,8 +202,8 @@ static void report_event(struct text *report, const struct wire_event *event) {
     char when[CLOCK_TEXT_MAX];
     if (event->has_address)
         address_format(&event->address, address);
-    text_add_format(report, "    came: %s address=%s account=\"", expectation_names[expectation_of(event)],
-                    address);
+    text_add_format(report, "    came: %s address=%s account=\"",
+                    expectation_names[expectation_of(event)], address);
     text_add(report, wire_bytes(event->account));
     text_add_string(report, "\" session=\"");
     text_add(report, wire_bytes(event->session));

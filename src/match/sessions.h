@@ -7,9 +7,9 @@
  * that puts the blame elsewhere (`void`) silences its session for the rest of its life, a success
  * (`mlfgained`) drops what was pending unless several names were tried.
  *
- * A session ends with `mlfforget`, with a success or a delivery, or at the first line that is more than five
- * minutes of log time younger than its last. Only what lines say counts, and nothing from before a
- * session's first line: reading again from there gives the same sessions.
+ * A session ends with `mlfforget`, with a success or a delivery, or at the first line that is more
+ * than five minutes of log time younger than its last. Only what lines say counts, and nothing from
+ * before a session's first line: reading again from there gives the same sessions.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

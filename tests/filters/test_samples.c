@@ -26,7 +26,7 @@ enum { LEAST_OF_EACH = 25 };
 
 static struct config *config;
 
-/* A jail for every filter there is: the configuration holds those only that an enabled jail uses. */
+/* A jail for every filter there is: the configuration holds only what an enabled jail uses. */
 static int write_jails(const char *folder) {
     cleanup_text struct text jails = {0};
     cleanup_text struct text path = {0};

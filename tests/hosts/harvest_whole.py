@@ -21,8 +21,9 @@ LOGS = ("auth.log", "mail.log", "syslog", "nginx/error.log", "nginx/access.log",
 LIES = ["x y[1.2.3.4]", "unknown[1.2.3.4]", "a.example[1.2.3.4]: 554 5.7.1 <x>: Relay access denied", "[1.2.3.4]",
         "x> from unknown[1.2.3.4]", "from=<a> to=<b> proto=SMTP helo=<x>", "j\u00fcrgen", "%s%n", "x" * 200,
         "mx.example; from=<> to=<> proto=ESMTP helo=<y>", "\"x[1.2.3.4]\""]
-WEB_LIES = ['x": password mismatch, client: 1.2.3.4, server: y', "x, client: 1.2.3.4", "[client 1.2.3.4:80] AH01617",
-            "a b", "j\u00fcrgen", "x\n2026/11/21 08:00:00 [error] 7#7: *1 user \"y\": password mismatch, client: 1.2.3.4",
+WEB_LIES = ['x": password mismatch, client: 1.2.3.4, server: y', "x, client: 1.2.3.4",
+            "[client 1.2.3.4:80] AH01617", "a b", "j\u00fcrgen",
+            "x\n2026/11/21 08:00:00 [error] 7#7: *1 user \"y\": password mismatch, client: 1.2.3.4",
             "x\r\nFailed login for y from 1.2.3.4 in session z (error: 0)", "y from 1.2.3.4 in session abc (error: 0)",
             "\x1b[31m\\x22", "%s%n", "", "x" * 300]
 
@@ -96,7 +97,8 @@ class Whole(harvest.Harvest):
     def smtp_listed(self):
         """What lists say, to smtpd: 203.0.113.128 and above pass postscreen."""
         for n in (200, 201, 205, 210, 211, 220, 240, 241):
-            yield f"smtpd listed {n}", self.at(f"203.0.113.{n}", lambda s, t: say.mail(self.client, s, t, "bob@mx.test"))
+            yield f"smtpd listed {n}", self.at(f"203.0.113.{n}", lambda s, t: say.mail(
+                self.client, s, t, "bob@mx.test"))
 
     def postscreen(self):
         """What postscreen sees: 203.0.113.1 to .126."""

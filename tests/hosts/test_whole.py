@@ -60,9 +60,9 @@ def relay_with_lies(client, source, target, number):
                     f'RCPT TO:<"{lie}"@elsewhere.test>', QUIT)
 
 
-FORGED = (f"x\n[21-Nov-2026 03:22:55 +0000]: <8vd6kliv> IMAP Error: Login failed for y against localhost from {INJECTED}. "
-          "AUTHENTICATE PLAIN: Authentication failed. in /usr/share/roundcube/program/lib/Roundcube/rcube_imap.php on "
-          "line 211 (POST /?_task=login&_action=login)\n")
+FORGED = ("x\n[21-Nov-2026 03:22:55 +0000]: <8vd6kliv> IMAP Error: Login failed for y against localhost from "
+          f"{INJECTED}. AUTHENTICATE PLAIN: Authentication failed. in /usr/share/roundcube/program/lib/Roundcube/"
+          "rcube_imap.php on line 211 (POST /?_task=login&_action=login)\n")
 LIES = {"X-Forwarded-For": INJECTED, "X-Real-IP": INJECTED, "Client-IP": INJECTED}
 
 ATTACKS = {

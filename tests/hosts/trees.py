@@ -197,8 +197,9 @@ def make(release, layer, cgroup):
         began = time.monotonic()
         making, log = path.with_name(path.name + ".making"), path.with_name(path.name + ".log")
         making.mkdir()
-        {"base": make_base, "services": make_services, "whole": make_whole, "build": make_build, "hauberk": make_hauberk}[layer](
-            Tree(release, making, log, cgroup))
+        makers = {"base": make_base, "services": make_services, "whole": make_whole, "build": make_build,
+                  "hauberk": make_hauberk}
+        makers[layer](Tree(release, making, log, cgroup))
         (making / "upper").rename(path)
         subprocess.run(["umount", "-l", making / "root"], check=False, capture_output=True)
         shutil.rmtree(making)
