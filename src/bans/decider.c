@@ -322,12 +322,12 @@ void decider_event(struct decider *decider, uint16_t source, const struct wire_e
                    bool is_memory, int64_t now_us) {
     if (!event->has_address || event->kind == EVENT_SKIPPED || event->filter >= decider->config->filter_count)
         return;
-    if (event->kind == EVENT_DELIVERED)
-        return;
     if (event->kind == EVENT_SUCCESS) {
         success(decider, source, event, now_us);
         return;
     }
+    if (event->kind == EVENT_DELIVERED) /* no use for it yet */
+        return;
     if (is_memory && event->at_us < now_us - MEMORY_FAILURES_US)
         return;
     int64_t at_us = clamp_time(event->at_us, now_us);
