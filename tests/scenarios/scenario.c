@@ -38,7 +38,7 @@
 #include "base/text.h"
 #include "match/match.h"
 
-enum { PLAYS_MAX = 200, ELEMENTS_MAX = 1000, FILTERS_MAX = 8 };
+enum { PLAYS_MAX = 200, ELEMENTS_MAX = 1000, FILTERS_MAX = 32 };
 enum { AUTH_LOG, MAIL_LOG, LOGS };
 
 static const char *const log_paths[LOGS] = {"/var/log/auth.log", "/var/log/mail.log"};
