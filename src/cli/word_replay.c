@@ -310,7 +310,7 @@ static int run(struct replay *replay) {
         }
         if (event->kind == EVENT_FAILURE)
             replay->found.failures++;
-        else
+        else if (event->kind == EVENT_SUCCESS)
             replay->found.successes++;
         decider_event(replay->decider, (uint16_t)(family - replay->families), event, false,
                       replay->now_us);

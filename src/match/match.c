@@ -298,13 +298,18 @@ static void confirm(struct match *match, uint32_t f, struct span line, uint64_t 
         return;
     struct wire_event event = {.line_end = end, .at_us = stamp->at_us,
                                .filter = match->numbers[f], .pattern = (uint16_t)pattern};
-    event.kind = pattern < rules->fail_count ? EVENT_FAILURE : EVENT_SUCCESS;
+    event.kind = pattern < rules->fail_count              ? EVENT_FAILURE
+                 : groups.groups[GROUP_DELIVERED].length ? EVENT_DELIVERED
+                                                          : EVENT_SUCCESS;
     fill_event(&event, &groups, line);
     bool tells = event.has_address;
     struct span session_line = groups.groups[GROUP_SESSION_LINE];
     if (session_line.length && event.kind == EVENT_FAILURE)
         tells = sessions_fold(match->sessions, match->numbers[f], &groups, start, &event);
-    else if (session_line.length)
+    else if (session_line.length && event.kind == EVENT_DELIVERED) {
+        sessions_complete(match->sessions, match->numbers[f], session_line, &event);
+        tells = event.has_address;
+    } else if (session_line.length)
         sessions_end(match->sessions, match->numbers[f], session_line);
     else if (groups.groups[GROUP_NOFAIL].length)
         tells = false;

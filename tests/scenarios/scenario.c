@@ -47,7 +47,7 @@
 #include "match/match.h"
 #include "../readers.h"
 
-enum { PLAYS_MAX = 200, ELEMENTS_MAX = 1000, FILTERS_MAX = 8 };
+enum { PLAYS_MAX = 200, ELEMENTS_MAX = 1000, FILTERS_MAX = 32 };
 enum { AUTH_LOG, MAIL_LOG, LOGS };
 
 static const char *const log_paths[LOGS] = {"/var/log/auth.log", "/var/log/mail.log"};

@@ -45,6 +45,9 @@ def wait_for(condition, seconds=30, what="it"):
         time.sleep(0.01)
 
 
+JAILS = {"sshd", "dovecot", "postfix-sasl", "recidive"}  # whose logs a world's configuration names
+
+
 class World:
     def __init__(self, build, libexec=None):
         self.build = pathlib.Path(build)
@@ -57,6 +60,7 @@ class World:
         self.wrapper, self.environment = [], {}  # what hauberkd is started through, and with
         for name in ("conf", "log"):
             (self.folder / name).mkdir()
+        self.leave_out_other_jails()
         self.configure("")
         self.log_path = self.folder / "hauberkd.log"
         for name in (self.guard, self.attacker):
@@ -96,6 +100,13 @@ class World:
     def folders(self):
         return ["--config", str(self.folder / "conf"), "--state", str(self.folder / "state"),
                 "--runtime", str(self.folder / "run")]
+
+    def leave_out_other_jails(self):
+        """The shipped jails that a world has no logs for would read this machine's."""
+        shipped = {path.stem for path in (pathlib.Path(__file__).parents[2] / "jails").glob("*.conf")}
+        folder = self.folder / "conf" / "hauberk.d"
+        folder.mkdir()
+        (folder / "others.conf").write_text("".join(f"[{name}]\nenabled = no\n" for name in sorted(shipped - JAILS)))
 
     @property
     def journal(self):

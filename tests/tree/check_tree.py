@@ -144,8 +144,12 @@ def filters_have_samples():
     for one in sorted(samples - filters):
         yield f"filters/{one}.samples has no filter"
     for path in (ROOT / "filters").glob("*.samples"):
-        kinds = set(re.findall(r"^== (failure|success|nothing)", text(path), re.M))
-        for kind in sorted({"failure", "success", "nothing"} - kinds):
+        kinds = set(re.findall(r"^== (failure|success|delivered|nothing)", text(path), re.M))
+        rules = text(path.with_suffix(".conf")) if path.with_suffix(".conf").exists() else ""
+        wanted = {"failure", "nothing"}
+        if "successregex" in rules:
+            wanted.add("delivered" if "<F-DELIVERED>" in rules else "success")
+        for kind in sorted(wanted - kinds):
             yield f"{name(path)} has no sample of '{kind}'"
 
 
