@@ -417,6 +417,11 @@ static void load_past(void *context, const struct row_past *row) {
         (void)bans_restore_past(desk->decider->bans, &past);
 }
 
+static void load_fact(void *context, const char *name, const char *value) {
+    if (strcmp(name, "first") == 0)
+        first_restore(context, span_of(value));
+}
+
 static void load_spared(void *context, const struct row_spared *row) {
     struct desk *desk = context;
     if (!spared_restore(desk->decider->spared, &row->entry))
@@ -433,7 +438,8 @@ static int load_some(void *context) {
                                                  .ban = load_ban,
                                                  .past = load_past,
                                                  .unban = load_unban,
-                                                 .spared = load_spared};
+                                                 .spared = load_spared,
+                                                 .fact = load_fact};
     struct desk *desk = context;
     struct why why = {0};
     char text[900];

@@ -71,6 +71,9 @@ struct store_batch *store_batch_free(struct store_batch *batch) {
     free(batch->spared.at);
     free(batch->evidence.at);
     free(batch->history.at);
+    for (size_t i = 0; i < batch->facts.count; i++)
+        free(batch->facts.at[i].value);
+    free(batch->facts.at);
     free(batch);
     return NULL;
 }

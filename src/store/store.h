@@ -78,6 +78,12 @@ struct row_evidence {
     char text[257];
 };
 
+/* One thing to be remembered, by its name. */
+struct row_fact {
+    char name[16];
+    char *value; /* owned */
+};
+
 /* What happened to a ban, or was done by a person, for ever (90 days). */
 struct row_history {
     int64_t at_us;
@@ -115,6 +121,7 @@ struct store_batch {
     ROWS(row_spared) spared;
     ROWS(row_evidence) evidence;
     ROWS(row_history) history;
+    ROWS(row_fact) facts;
 };
 
 /* Room for one more row at the end of `rows`; the row is zeroed. */
@@ -150,6 +157,7 @@ struct store_readers {
     void (*past)(void *context, const struct row_past *row);
     void (*unban)(void *context, const struct row_history *row); /* of the last week */
     void (*spared)(void *context, const struct row_spared *row); /* before any ban */
+    void (*fact)(void *context, const char *name, const char *value);
 };
 /* Reads on, `most` rows at a time, so that whoever loads can answer others in between. 1: there is
  * more; 0: that was all, and only now may anything be committed or asked. -EBADMSG: damaged; it was

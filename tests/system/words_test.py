@@ -126,12 +126,13 @@ def test_status_and_bans_read_as_they_should():
         wanted = (
             f"hauberk {version} is guarding.  Bans: 1, in the kernel: 1.  Known-good addresses: 0.\n"
             "\n"
-            "jail                      failures   bans  reads\n"
-            f"dovecot        active            5      1  {world.folder}/log/mail.log\n"
-            f"postfix-sasl   active            0      0  {world.folder}/log/mail.log\n"
-            "recidive       off               0      0  \n"
-            f"sshd           waiting           0      0  {world.folder}/log/auth.log"
-            " - none of its logs is there yet\n")
+            "jail                       failures   bans  reads\n"
+            f"dovecot         active            5      1  {world.folder}/log/mail.log\n"
+            f"postfix-sasl    active            0      0  {world.folder}/log/mail.log\n"
+            f"sshd            waiting           0      0  {world.folder}/log/auth.log"
+            " - none of its logs is there yet\n"
+            "off: apache-auth, nginx-http-auth, pam-generic, postfix-harvest, postfix-rbl, postfix, postscreen,"
+            " recidive, roundcube, rspamd\n")
         answer = world.hauberk("status")
         assert answer.stdout == wanted and answer.returncode == 0, f"{answer.stdout}\nis not\n{wanted}"
         world.hauberk("pause", "1h", check=True)

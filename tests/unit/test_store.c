@@ -261,7 +261,7 @@ static struct loaded {
     struct row_ban bans[8];
     struct row_past past[8];
     struct row_history unbans[300];
-    char jails[8][32], scope[32];
+    char jails[8][32], scope[32], fact[64];
     uint32_t position_count, counter_count, join_count, burst_count, known_count, ban_count,
         past_count, unban_count;
 } loaded;
@@ -302,8 +302,14 @@ static void load_unban(void *context, const struct row_history *row) {
     loaded.unbans[loaded.unban_count++ % 300] = *row;
 }
 
+static void load_fact(void *context, const char *name, const char *value) {
+    (void)context;
+    snprintf(loaded.fact, sizeof(loaded.fact), "%s=%s", name, value);
+}
+
 static const struct store_readers readers = {load_position, load_counter, load_burst, load_join,
-                                             load_known,    load_ban,     load_past,  load_unban};
+                                             load_known,    load_ban,     load_past,  load_unban,
+                                             .fact = load_fact};
 
 /* In slices so small that they end in the middle of tables and between them. */
 static int load_all(struct store *store, struct why *reterr_why) {
@@ -402,6 +408,9 @@ static struct store_batch *batch_of_everything(void) {
                                          .weight = 15, .failures = 2, .kept = 1,
                                          .first_us = -1, .last_us = 2, .began_us = INT64_MIN,
                                          .attempts = 9, .protocols = UINT32_MAX}};
+    struct row_fact *fact = rows_add(&batch->facts);
+    memcpy(fact->name, "first", sizeof("first"));
+    fact->value = strdup("{\"a\":1}");
     *rows_add(&batch->bursts) = (struct row_burst){
         .burst = {.key = digest_of(SPAN("y")), .bursts = 2, .failures = 5, .began_us = 7,
                   .last_us = 8}};
@@ -461,6 +470,7 @@ static void every_row_comes_back(void **state) {
                 counter->began_us == counted->began_us);
     assert_int_equal(counter->attempts, counted->attempts);
     assert_int_equal(counter->protocols, counted->protocols);
+    assert_string_equal(loaded.fact, "first={\"a\":1}");
     assert_int_equal(loaded.burst_count, 1);
     const struct burst *burst = &loaded.bursts[0].burst;
     assert_true(digest_equals(&burst->key, &told->bursts.at[0].burst.key));
