@@ -505,7 +505,9 @@ static void suspect(struct decider *decider, uint16_t source, const struct wire_
             jail_reads(decider, j, source, event->filter) ? ledger_find(decider->ledger, &key) : NULL;
         suspicion.failures = counter ? counter->noted : 0;
         suspicion.is_banned = bans_find(decider->bans, (uint16_t)j, &suspicion.id, now_us) != NULL;
-        if (suspicion.is_banned || suspicion.failures >= SUSPICIOUS_FAILURES) {
+        /* Mistakes, not lines: five connections with one mistyped password are nothing to tell, nor
+         * is what others forget who log in from there. */
+        if (suspicion.is_banned || (counter && counter->failures >= SUSPICIOUS_FAILURES)) {
             decider->calls.on_suspicion(decider->context, &suspicion);
             return;
         }
