@@ -20,12 +20,13 @@ struct join_line weigh_join_line(const struct decider *decider, const struct wir
 struct measured weigh_event(struct decider *decider, const struct wire_event *event,
                             int64_t at_us) {
     struct join_line line = weigh_join_line(decider, event, at_us);
+    uint64_t account = account_identity(line.account);
     struct measured measured = {
         .attempts = joins_weigh(decider->joins, &line),
-        .account = account_identity(line.account),
+        .account = account,
         .protocol = event->protocol,
         .is_unknown = event->no_such_account,
-        .is_own = known_has_account(decider->known, &event->address, line.account, at_us)};
+        .is_own = known_has_account(decider->known, &event->address, account, at_us)};
     if (measured.attempts > 1 && measured.is_own)
         measured.attempts = 1;
     /* Without auth_verbose a connection is told at its end: Thunderbird's five are five lines of one
