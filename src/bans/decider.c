@@ -512,6 +512,21 @@ static void suspect(struct decider *decider, uint16_t source, const struct wire_
     }
 }
 
+/* Where another database did not know the account, it weighed more: but only if the counter has
+ * seen such a failure at all. */
+static void take_back(struct decider *decider, uint16_t number, const struct prefix *id,
+                      const struct measured *none, const struct address *address, int64_t at_us) {
+    const struct config_jail *jail = &decider->config->jails[number];
+    struct ledger_key key = ledger_key_of(number, id);
+    const struct counter *counter = ledger_find(decider->ledger, &key);
+    struct measured measured = *none;
+    if (!counter || jail->counts != COUNTS_FAILURES)
+        return;
+    measured.is_unknown = counter->unknown > 0;
+    struct failure failure = weigh_in_jail(decider, jail, &measured, address, at_us);
+    ledger_take_back(decider->ledger, number, id, &failure);
+}
+
 static void success(struct decider *decider, uint16_t source, const struct wire_event *event,
                     bool is_memory, int64_t now_us) {
     struct prefix id = prefix_of(&event->address);
@@ -520,20 +535,19 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
     int64_t at_us = event->at_us < now_us ? event->at_us : now_us;
     if (!is_memory)
         suspect(decider, source, event, at_us, now_us);
+    struct measured none = weigh_login(decider, event, at_us);
     known_add(decider->known, &event->address, wire_bytes(event->account), at_us);
     if (event->by_key && decider->admins &&
         admins_has_name(decider->admins, wire_bytes(event->account)))
         decider_spare_login(decider, SPARED_KEY, &event->address, wire_bytes(event->account),
                             at_us, at_us + KEY_LOGIN_LIFE_US, now_us);
-    struct join_line line = weigh_join_line(decider, event, at_us);
-    uint32_t back = joins_take_back(decider->joins, &line);
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
         if (!jail_reads(decider, j, source, event->filter))
             continue;
         struct prefix counted =
             decider_id(decider, &decider->config->jails[j], &event->address, now_us);
-        if (back)
-            ledger_take_back(decider->ledger, (uint16_t)j, &counted, back * WEIGHT_ONE);
+        if (none.attempts)
+            take_back(decider, (uint16_t)j, &counted, &none, &event->address, at_us);
         decider->jail_counts[j].successes++;
         keep_evidence(decider, source, (uint16_t)j, VERDICT_SUCCESS, &id, at_us, event);
     }

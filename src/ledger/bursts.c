@@ -50,17 +50,22 @@ void bursts_sweep(struct bursts *bursts, int64_t log_time_us) {
         }
 }
 
-/* NULL: a flood of accounts; what it brings is counted in full. */
-static struct burst *find_or_add(struct bursts *bursts, struct span asker, struct span what,
-                                 const struct address *address, uint64_t account, int64_t at_us,
-                                 int64_t life_us, bool *ret_is_new) {
+static struct digest key_of(struct span asker, struct span what, const struct address *address,
+                            uint64_t account) {
     struct digest_state state;
     digest_begin(&state);
     digest_add(&state, asker);
     digest_add(&state, what);
     digest_add(&state, (struct span){(const char *)address->at, sizeof(address->at)});
     digest_add(&state, (struct span){(const char *)&account, sizeof(account)});
-    struct digest key = digest_end(&state);
+    return digest_end(&state);
+}
+
+/* NULL: a flood of accounts; what it brings is counted in full. */
+static struct burst *find_or_add(struct bursts *bursts, struct span asker, struct span what,
+                                 const struct address *address, uint64_t account, int64_t at_us,
+                                 int64_t life_us, bool *ret_is_new) {
+    struct digest key = key_of(asker, what, address, account);
     struct burst *burst = table_add(bursts->table, &key, ret_is_new);
     if (!burst) {
         bursts_sweep(bursts, at_us);
@@ -101,6 +106,13 @@ bool bursts_fold(struct bursts *bursts, struct span service, const struct addres
         return false;
     }
     return ++burst->failures <= room_of(burst, account);
+}
+
+bool bursts_did_fold(const struct bursts *bursts, struct span service,
+                     const struct address *address, uint64_t account) {
+    struct digest key = key_of(SPAN("fold"), service, address, account);
+    const struct burst *burst = table_find(bursts->table, &key);
+    return burst && burst->failures > 1 && burst->failures <= room_of(burst, account);
 }
 
 bool bursts_is_first(struct bursts *bursts, struct span what, const struct address *address,
