@@ -181,6 +181,12 @@ static uint16_t choose_scope(const struct decider *decider, const struct config_
                                                       : jail->scope;
 }
 
+/* Three accounts or more, or mostly such that do not exist. */
+static bool tries_many(const struct counter *counter) {
+    return counter_accounts(counter) >= COUNTER_ACCOUNTS ||
+           (counter->unknown > 0 && counter->unknown * 2 >= counter->failures);
+}
+
 static void make_ban(struct decider *decider, uint16_t number, const struct counter *counter,
                      enum ban_cause cause, int64_t now_us) {
     const struct config_jail *jail = &decider->config->jails[number];
@@ -196,6 +202,7 @@ static void make_ban(struct decider *decider, uint16_t number, const struct coun
     reason_describe(decider->config, jail, counter, cause, ban.reason);
     decision.cuts = !known_has_prefix(decider->known, &ban.key.id, now_us, NULL);
     decision.is_return = ban.returns > 0;
+    decision.tries_many = tries_many(counter);
     decision.ban = bans_add(decider->bans, &ban, decision.cuts);
     ledger_forget(decider->ledger, number, &ban.key.id);
     if (!decision.ban)
@@ -223,8 +230,7 @@ static bool judge(struct decider *decider, uint16_t number, const struct counter
 /* Who tries slowly, to stay below every limit, tries many accounts, or guesses their names. */
 static bool is_slow_attack(const struct config_jail *jail, const struct counter *counter) {
     return jail->slow_max_retry > 0 && counter->weight >= jail->slow_max_retry * WEIGHT_ONE &&
-           (counter_accounts(counter) >= COUNTER_ACCOUNTS ||
-            counter->unknown * 2 >= counter->failures);
+           tries_many(counter);
 }
 
 static void judge_slow(struct decider *decider, uint16_t number, const struct counter *counter,
