@@ -27,6 +27,15 @@ enum {
 #define KEY_LOGIN_LIFE_US (30 * DAY_US)
 enum { EXEMPT_COUNTED_MOST = 4096 };
 
+/* What jails that count accounts ask of their memory. */
+static int64_t longest_of_accounts_us(const struct config *config) {
+    int64_t longest = 0;
+    for (uint32_t i = 0; i < config->jail_count; i++)
+        if (config->jails[i].counts == COUNTS_ACCOUNTS && config->jails[i].find_seconds > longest)
+            longest = config->jails[i].find_seconds;
+    return longest * SECOND_US;
+}
+
 struct decider *decider_new(const struct config *config, const struct decider_calls *calls,
                             void *context) {
     must(config->jail_count <= DECIDER_JAILS_MAX);
@@ -39,7 +48,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->ledger = ledger_new(config->ledger_most);
     decider->known = known_new(KNOWN_MOST);
     decider->joins = joins_new(JOINS_MOST);
-    decider->bursts = bursts_new(BURSTS_MOST);
+    decider->bursts = bursts_new(BURSTS_MOST, longest_of_accounts_us(config));
     decider->projection = projection_new(config->bans_most + config->bans_most / 8 + DROPS_MOST);
     decider->bans = bans_new(config->bans_most, (uint16_t)config->jail_count,
                              decider->projection);

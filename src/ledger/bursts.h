@@ -31,7 +31,8 @@ struct burst {
 
 struct bursts;
 
-struct bursts *bursts_new(uint32_t most);
+/* `memory_us`: the longest life_us that will be asked for. */
+struct bursts *bursts_new(uint32_t most, int64_t memory_us);
 struct bursts *bursts_free(struct bursts *bursts);
 
 /* True: this failure belongs to a mistake that was counted. `account`: ledger/account.h. */
