@@ -71,10 +71,9 @@ void first_take(struct desk *desk, uint16_t source, const struct wire_event *eve
         decider_event(preview, source, event, false, event->at_us);
 }
 
-/* Bytes before the marks that are still to be read; *ret_all: before all marks. */
-static uint64_t left_before(const struct desk *desk, uint64_t *ret_all, bool *ret_is_known) {
+/* Bytes before the marks that are still to be read. */
+static uint64_t left_before(const struct desk *desk, bool *ret_is_known) {
     uint64_t left = 0;
-    *ret_all = 0;
     *ret_is_known = true;
     for (uint16_t i = 0; i < SOURCES_MAX; i++) {
         const struct desk_source *source = &desk->sources[i];
@@ -82,7 +81,6 @@ static uint64_t left_before(const struct desk *desk, uint64_t *ret_all, bool *re
             continue;
         if (!source->position.is_known)
             *ret_is_known = false;
-        *ret_all += source->position.mark;
         if (source->position.done < source->position.mark)
             left += source->position.mark - source->position.done;
     }
@@ -90,10 +88,10 @@ static uint64_t left_before(const struct desk *desk, uint64_t *ret_all, bool *re
 }
 
 int first_percent(const struct desk *desk) {
-    uint64_t all;
     bool is_known;
-    uint64_t left = left_before(desk, &all, &is_known);
-    return all == 0 || left > all ? 0 : (int)((all - left) * 100 / all);
+    uint64_t left = left_before(desk, &is_known);
+    uint64_t most = desk->first.most;
+    return most == 0 || left > most ? 0 : (int)((most - left) * 100 / most);
 }
 
 /* ---- the page ---- */
@@ -231,9 +229,10 @@ void first_check(struct desk *desk) {
     struct first *first = &desk->first;
     if (!first->is_reading || desk->is_loading || !desk->is_ready)
         return;
-    uint64_t all;
     bool is_known;
-    uint64_t left = left_before(desk, &all, &is_known);
+    uint64_t left = left_before(desk, &is_known);
+    if (left > first->most)
+        first->most = left;
     int64_t now_us = clock_monotonic_us();
     if (!is_known || left > 0) {
         if (left != first->before && now_us - first->moved_us > TELL_EVERY_US)

@@ -34,6 +34,7 @@ struct first {
     } *bans;
     uint32_t ban_count, bans_beyond;
     uint64_t before; /* bytes before all marks that were still to be read when last looked */
+    uint64_t most;   /* that ever were: a journal's marks do not begin at 0 */
     int64_t moved_us; /* monotonic: when that last changed */
     js *page;         /* NULL: none yet */
 };
