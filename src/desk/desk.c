@@ -160,7 +160,6 @@ void desk_is_loaded(struct desk *desk) {
     desk->is_loading = false;
     if (!desk->first.page && (desk->stored.count == 0 || desk->first.was_begun))
         first_begin(desk);
-    desk_spare_all(desk); /* the enforcer began before they were loaded */
     for (uint16_t i = 0; i < SOURCES_MAX; i++)
         if (desk->sources[i].is_there)
             desk_find_position(desk, &desk->sources[i]);
