@@ -73,7 +73,7 @@ static const struct {
     {"ban", desk_word_ban, false},      {"unban", desk_word_unban, false},
     {"pause", desk_word_pause, true},   {"reload", desk_word_reload, true},
     {"watch", word_watch, true},        {"why", desk_word_why, false},
-    {"forget", desk_word_forget, false},
+    {"forget", desk_word_forget, false}, {"notify", desk_word_notify, false},
 };
 
 enum { DEFERRED_MAX = 64 };

@@ -66,6 +66,7 @@ int main(int argc, char **argv) {
     role.desk = desk_new(loop, config, options.state_folder, options.runtime_folder);
     role.desk->decider->observes = config->observe || options.observe;
     desk_read_left_orders(role.desk);
+    desk_begin_telling(role.desk);
     role_enter_sandbox(DECIDER, &options, options.state_folder);
     if (desk_open_store(role.desk, &why) < 0)
         role_fail(&why);

@@ -142,10 +142,17 @@ static void tell_lines(void *context, struct span lines, uint64_t start) {
     source->role->note->ordinal = 0;
 }
 
+static void tell_unmatched(struct source *source) {
+    struct wire_unmatched unmatched = {.source = source->number};
+    while ((unmatched.lines = match_take_unmatched(source->match, &unmatched.filter)) > 0)
+        (void)channel_send(source->role->decider, SAY_UNMATCHED, &unmatched, NULL, 0);
+}
+
 static void tell_turn(void *context) {
     struct source *source = context;
     uint64_t done = file_source_done(source->file);
     tell_frame(source, done, match_resume(source->match, done));
+    tell_unmatched(source);
 }
 
 static const struct file_calls file_calls = {ask_open, ask_list, tell_sight, tell_lines,
