@@ -50,6 +50,7 @@ def describe_range(kind, unit, fallback, least, most):
         "DURATION_OR_EVER": "a time or -1",
         "ADDRESSES": "addresses and prefixes",
         "PATHS": "paths",
+        "GROUPS": "names of groups",
         "PORTS": "ports or a scope",
         "BACKEND": "auto, file or journal",
         "COUNTS": "failures or returns",

@@ -4,11 +4,12 @@
 #include "bans/decider.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 
 #include "bans/reason.h"
 #include "bans/weighing.h"
 #include "base/clock.h"
+#include "base/duration.h"
+#include "config/exempt.h"
 
 enum {
     KNOWN_MOST = 200000,
@@ -23,6 +24,8 @@ enum {
 #define OLDEST_EVENT_US (7 * DAY_US)
 #define NEWEST_EVENT_US (60 * SECOND_US)
 #define MEMORY_FAILURES_US DAY_US
+#define KEY_LOGIN_LIFE_US (30 * DAY_US)
+enum { EXEMPT_COUNTED_MOST = 4096 };
 
 struct decider *decider_new(const struct config *config, const struct decider_calls *calls,
                             void *context) {
@@ -40,6 +43,8 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->projection = projection_new(config->bans_most + config->bans_most / 8 + DROPS_MOST);
     decider->bans = bans_new(config->bans_most, (uint16_t)config->jail_count,
                              decider->projection);
+    decider->spared = spared_new();
+    decider->exempt_ledger = ledger_new(EXEMPT_COUNTED_MOST);
     decider->jail_counts = calloc(config->jail_count + 1, sizeof(*decider->jail_counts));
     must(decider->jail_counts);
     return decider;
@@ -54,6 +59,8 @@ struct decider *decider_free(struct decider *decider) {
     bursts_free(decider->bursts);
     known_free(decider->known);
     ledger_free(decider->ledger);
+    spared_free(decider->spared);
+    ledger_free(decider->exempt_ledger);
     free(decider->jail_counts);
     free(decider->own);
     free(decider);
@@ -71,16 +78,8 @@ int decider_find_jail(const struct decider *decider, struct span name) {
     return span_is(name, "by-hand") ? JAIL_BY_HAND : -ENOENT;
 }
 
-void decider_name_source(struct decider *decider, uint16_t source, struct span path) {
-    cleanup_free char *text = span_copy(path);
-    must(text);
-    decider->jails_of_source[source] = 0;
-    for (uint32_t j = 0; j < decider->config->jail_count; j++) {
-        const struct config_jail *jail = &decider->config->jails[j];
-        for (uint32_t i = 0; jail->is_enabled && i < jail->log_paths.count; i++)
-            if (fnmatch(jail->log_paths.at[i].text, text, FNM_PATHNAME) == 0)
-                decider->jails_of_source[source] |= UINT64_C(1) << j;
-    }
+void decider_name_source(struct decider *decider, uint16_t source, uint64_t jails) {
+    decider->jails_of_source[source] = jails;
 }
 
 /* ---- exemptions ---- */
@@ -94,13 +93,38 @@ static bool overlaps_any(const struct prefix *list, uint32_t count, const struct
 
 bool decider_is_exempt(const struct decider *decider, uint16_t jail,
                        const struct prefix *prefix) {
-    const struct config *config = decider->config;
-    if (overlaps_any(config->admin, config->admin_count, prefix) ||
-        overlaps_any(decider->own, decider->own_count, prefix))
-        return true;
-    if (jail != JAIL_BY_HAND)
-        return overlaps_any(config->jails[jail].ignore, config->jails[jail].ignore_count, prefix);
-    return false;
+    int whose = jail == JAIL_BY_HAND ? EXEMPT_BY_HAND : jail;
+    return overlaps_any(decider->own, decider->own_count, prefix) ||
+           config_exemption_of(decider->config, whose, prefix) != CONFIG_NOT_EXEMPT ||
+           spared_touching(decider->spared, prefix, decider->now_us) != NULL;
+}
+
+const char *decider_why_exempt(const struct decider *decider, uint16_t jail,
+                               const struct prefix *prefix, char into[EXEMPT_TEXT_MAX]) {
+    int whose = jail == JAIL_BY_HAND ? EXEMPT_BY_HAND : jail;
+    enum config_exemption by_config = config_exemption_of(decider->config, whose, prefix);
+    const struct spared *spared = spared_touching(decider->spared, prefix, decider->now_us);
+    char until[CLOCK_TEXT_MAX];
+    if (by_config != CONFIG_NOT_EXEMPT)
+        return config_exemption_text(by_config);
+    if (overlaps_any(decider->own, decider->own_count, prefix))
+        return "this machine's own address, or its gateway";
+    if (!spared)
+        return NULL;
+    bool is_login = spared->key.kind != SPARED_TRUSTED;
+    const char *colon = !is_login && spared->why[0] ? ": " : "";
+    const char *end = spared->until_us == UNTIL_PERMANENT
+                          ? "until you say otherwise"
+                          : clock_format_local(spared->until_us, decider->now_us, until);
+    if (spared->key.kind == SPARED_SESSION)
+        snprintf(into, EXEMPT_TEXT_MAX, "where %s is logged in by SSH", spared->why);
+    else if (is_login)
+        snprintf(into, EXEMPT_TEXT_MAX, "where %s logged in by SSH with a key (spared until %s)",
+                 spared->why, end);
+    else
+        snprintf(into, EXEMPT_TEXT_MAX, "trusted by hand %s%s%s%s",
+                 spared->until_us == UNTIL_PERMANENT ? "" : "until ", end, colon, spared->why);
+    return into;
 }
 
 void decider_set_own(struct decider *decider, const struct prefix *own, uint32_t count) {
@@ -294,6 +318,126 @@ static void count_failure(struct decider *decider, uint16_t source, uint16_t num
     judge_slow(decider, number, counter, now_us);
 }
 
+/* ---- who is exempt, and fails nevertheless ---- */
+
+static bool was_told(const struct decider *decider, const struct ledger_key *key, int64_t at_us) {
+    for (size_t i = 0; i < ELEMENTS_OF(decider->exempt_told); i++)
+        if (memcmp(&decider->exempt_told[i].key, key, sizeof(*key)) == 0 &&
+            at_us < decider->exempt_told[i].until_us)
+            return true;
+    return false;
+}
+
+static void tell_exempt(struct decider *decider, uint16_t number, const struct counter *counter,
+                        const struct prefix *host, int64_t now_us) {
+    const struct config_jail *jail = &decider->config->jails[number];
+    struct exempt_told *told = &decider->exempt_told[decider->exempt_told_next];
+    char reason[BAN_REASON_MAX];
+    char length[DURATION_TEXT_MAX];
+    char why[EXEMPT_TEXT_MAX];
+    char text[2 * BAN_REASON_MAX + EXEMPT_TEXT_MAX];
+    struct prefix id = counter->key.id;
+    decider->exempt_told_next =
+        (decider->exempt_told_next + 1) % ELEMENTS_OF(decider->exempt_told);
+    *told = (struct exempt_told){counter->key, counter->last_us + jail->find_seconds * SECOND_US};
+    reason_describe(decider->config, jail, counter, CAUSE_LIMIT, reason);
+    int64_t seconds =
+        ban_length(jail, CAUSE_LIMIT, count_returns(decider, number, &id, now_us));
+    const char *what = decider_why_exempt(decider, number, host, why);
+    snprintf(text, sizeof(text), "spared, as it is %s; %s would be a ban of %s",
+             what ? what : "exempt", reason, duration_format(seconds, length));
+    struct exempt_case one = {number, id, counter->last_us, text};
+    if (decider->calls.on_exempt)
+        decider->calls.on_exempt(decider->context, &one);
+}
+
+static void count_exempt(struct decider *decider, uint16_t number, const struct prefix *id,
+                         const struct prefix *host, const struct measured *measured, int64_t at_us,
+                         int64_t now_us) {
+    const struct config_jail *jail = &decider->config->jails[number];
+    struct ledger_key key = ledger_key_of(number, id);
+    if (measured->attempts == 0)
+        return;
+    struct failure failure = weigh_in_jail(decider, jail, measured, &host->address, at_us);
+    failure.weight += failure.own_weight; /* what a stranger would have had to expect */
+    const struct counter *counter = ledger_count(decider->exempt_ledger, &key, at_us, &failure,
+                                                 jail->find_seconds * SECOND_US);
+    if ((int64_t)counter->weight < jail->max_retry * WEIGHT_ONE)
+        return;
+    if (!was_told(decider, &counter->key, at_us))
+        tell_exempt(decider, number, counter, host, now_us);
+    ledger_forget(decider->exempt_ledger, number, id);
+}
+
+static uint32_t lift(struct decider *decider, const struct prefix *prefix, int64_t now_us) {
+    uint32_t place = 0;
+    uint32_t lifted = 0;
+    for (struct ban *ban; (ban = bans_next(decider->bans, &place));) {
+        if (ban_is_over(ban, now_us) || !prefix_overlaps(&ban->key.id, prefix))
+            continue;
+        ledger_forget(decider->ledger, ban->key.jail, &ban->key.id);
+        bans_end(decider->bans, ban, now_us);
+        lifted++;
+    }
+    return lifted;
+}
+
+void decider_spare_login(struct decider *decider, enum spared_kind kind,
+                         const struct address *address, struct span account, int64_t at_us,
+                         int64_t until_us, int64_t now_us) {
+    struct spared entry = {.key = {prefix_of(address), (uint8_t)kind},
+                           .since_us = at_us,
+                           .until_us = until_us};
+    const struct spared *before = spared_find(decider->spared, &entry.key);
+    bool is_new = !before || spared_is_over(before, now_us);
+    if (until_us <= now_us || (!is_new && before->until_us >= until_us))
+        return;
+    decider->now_us = now_us;
+    safe_copy(entry.why, sizeof(entry.why), account);
+    const struct spared *kept = spared_put(decider->spared, &entry);
+    if (!kept)
+        return;
+    uint32_t lifted = is_new ? lift(decider, &entry.key.prefix, now_us) : 0;
+    if (decider->calls.on_spare)
+        decider->calls.on_spare(decider->context, kept, is_new, lifted);
+}
+
+int decider_trust(struct decider *decider, const struct prefix *prefix, int64_t until_us,
+                  struct span why, int64_t at_us, struct why *reterr_why) {
+    struct spared entry = {.key = {*prefix, SPARED_TRUSTED}, .since_us = at_us,
+                           .until_us = until_us};
+    const struct spared *before = spared_find(decider->spared, &entry.key);
+    if (prefix->length < (prefix_is_v4(prefix) ? 8 : 19))
+        return why_set(reterr_why, -EINVAL, NULL, 0,
+                       "that is too wide to be trusted: at most a /%d",
+                       prefix_is_v4(prefix) ? 8 : 19);
+    if (before && before->since_us > at_us)
+        return 0;
+    safe_copy(entry.why, sizeof(entry.why), why);
+    const struct spared *kept = spared_put(decider->spared, &entry);
+    if (!kept)
+        return why_set(reterr_why, -ENOSPC, NULL, 0,
+                       "%d addresses are trusted already; trust networks instead", SPARED_MOST);
+    if (decider->calls.on_spare)
+        decider->calls.on_spare(decider->context, kept, before == NULL, 0);
+    ledger_forget_prefix(decider->exempt_ledger, prefix, -1);
+    return 0;
+}
+
+uint32_t decider_untrust(struct decider *decider, const struct prefix *prefix, int64_t at_us) {
+    uint32_t ended = 0;
+    uint32_t place = 0;
+    for (struct spared *one; (one = spared_next(decider->spared, &place));) {
+        if (one->key.kind != SPARED_TRUSTED || one->since_us > at_us ||
+            !prefix_contains(prefix, &one->key.prefix))
+            continue;
+        spared_remove(decider->spared, one);
+        place--; /* another one has taken its place */
+        ended++;
+    }
+    return ended;
+}
+
 static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t number,
                             const struct wire_event *event, const struct measured *measured,
                             int64_t at_us, int64_t now_us) {
@@ -307,6 +451,7 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
     }
     if (decider_is_exempt(decider, number, &host)) {
         keep_evidence(decider, source, number, VERDICT_EXEMPT, &id, at_us, event);
+        count_exempt(decider, number, &id, &host, measured, at_us, now_us);
         return;
     }
     if (is_pardoned(decider, number, &id, event->at_us)) {
@@ -333,7 +478,7 @@ static bool jail_reads(const struct decider *decider, uint32_t number, uint16_t 
                        uint16_t filter) {
     const struct config_jail *jail = &decider->config->jails[number];
     return jail->is_enabled && jail->counts != COUNTS_RETURNS && jail->filter == filter &&
-           (decider->reads_all || decider->jails_of_source[source] >> number & 1);
+           (decider->jails_of_source[source] >> number & 1);
 }
 
 static int64_t clamp_time(int64_t at_us, int64_t now_us) {
@@ -376,6 +521,10 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
     if (!is_memory)
         suspect(decider, source, event, at_us, now_us);
     known_add(decider->known, &event->address, wire_bytes(event->account), at_us);
+    if (event->by_key && decider->admins &&
+        admins_has_name(decider->admins, wire_bytes(event->account)))
+        decider_spare_login(decider, SPARED_KEY, &event->address, wire_bytes(event->account),
+                            at_us, at_us + KEY_LOGIN_LIFE_US, now_us);
     struct join_line line = weigh_join_line(decider, event, at_us);
     uint32_t back = joins_take_back(decider->joins, &line);
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
@@ -392,6 +541,7 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
 
 void decider_event(struct decider *decider, uint16_t source, const struct wire_event *event,
                    bool is_memory, int64_t now_us) {
+    decider->now_us = now_us;
     if (!event->has_address || event->kind == EVENT_SKIPPED || event->filter >= decider->config->filter_count)
         return;
     if (event->kind == EVENT_SUCCESS) {
@@ -428,7 +578,7 @@ int decider_ban_by_hand(struct decider *decider, const struct prefix *prefix, in
     if (decider_is_exempt(decider, JAIL_BY_HAND, prefix))
         return why_set(reterr_why, -EPERM, NULL, 0,
                        "%s is or holds an address that is never banned (this machine's own, its "
-                       "gateway, or one of `admin`); see `hauberk config`",
+                       "gateway, its resolver, or one of `admin` or `ignoreip`); see `hauberk config`",
                        text);
     if (prefix->length < (is_v4 ? 8 : 19))
         return why_set(reterr_why, -EINVAL, NULL, 0,
@@ -504,7 +654,30 @@ static int64_t find_time(void *context, const struct ledger_key *key) {
     return (key->window == WINDOW_LONG ? jail->slow_find_seconds : jail->find_seconds) * SECOND_US;
 }
 
+/* The exempt ones' counts are not stored. */
+static void sweep_exempt(struct decider *decider) {
+    struct ledger_key key;
+    ledger_sweep(decider->exempt_ledger, decider->log_time_us, find_time, decider);
+    while (ledger_take_dirty(decider->exempt_ledger, &key))
+        ;
+}
+
+static void sweep_spared(struct decider *decider, int64_t now_us) {
+    uint32_t place = 0;
+    for (struct spared *one; (one = spared_next(decider->spared, &place));) {
+        if (!spared_is_over(one, now_us))
+            continue;
+        if (decider->calls.on_spare_end)
+            decider->calls.on_spare_end(decider->context, one);
+        spared_remove(decider->spared, one);
+        place--; /* another one has taken its place */
+    }
+}
+
 void decider_sweep(struct decider *decider, int64_t now_us) {
+    decider->now_us = now_us;
+    sweep_exempt(decider);
+    sweep_spared(decider, now_us);
     bans_sweep(decider->bans, now_us, NULL, NULL);
     projection_sweep(decider->projection, now_us);
     /* By log time: a log that is read late must find its own counts. */

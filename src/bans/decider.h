@@ -5,7 +5,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-#include "bans/bans.h"
+#include "bans/spared.h"
+#include "config/admins.h"
 #include "config/config.h"
 #include "ledger/bursts.h"
 #include "ledger/joins.h"
@@ -56,11 +57,23 @@ struct suspicion {
     const struct wire_event *event;
 };
 
+/* An exempt id reached a jail's limit; told once within the jail's findtime. */
+struct exempt_case {
+    uint16_t jail;
+    struct prefix id;
+    int64_t at_us;
+    const char *text; /* "would be banned for 2 h: …; spared: …" */
+};
+
 /* Each may be NULL. */
 struct decider_calls {
     void (*on_evidence)(void *context, const struct evidence *evidence);
     void (*on_ban)(void *context, const struct decision *decision);
     void (*on_suspicion)(void *context, const struct suspicion *suspicion);
+    /* `lifted`: bans that ended because of it. */
+    void (*on_spare)(void *context, const struct spared *entry, bool is_new, uint32_t lifted);
+    void (*on_spare_end)(void *context, const struct spared *entry);
+    void (*on_exempt)(void *context, const struct exempt_case *told);
 };
 
 struct decider {
@@ -74,9 +87,17 @@ struct decider {
     struct decider_calls calls;
     void *context;
     bool observes;             /* decides and tells, orders nothing */
-    bool reads_all;            /* replay: every jail reads every source */
     struct prefix *own;        /* this machine's, as the enforcer tells them */
     uint32_t own_count, own_room;
+    struct spared_list *spared;
+    const struct admins *admins;   /* borrowed; NULL: nobody is known to be one */
+    struct ledger *exempt_ledger;  /* what would have counted, of exempt ids */
+    struct exempt_told {
+        struct ledger_key key;
+        int64_t until_us;
+    } exempt_told[64]; /* a ring */
+    uint32_t exempt_told_next;
+    int64_t now_us; /* of the last event or sweep */
     uint64_t jails_of_source[SOURCES_MAX]; /* bit j: jail j reads it */
     struct jail_counts {
         uint64_t failures, successes, bans;
@@ -98,16 +119,33 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
                             void *context);
 struct decider *decider_free(struct decider *decider);
 
-/* Which jails read a source: those with a logpath that names it (globs as fnmatch(3)). */
-void decider_name_source(struct decider *decider, uint16_t source, struct span path);
+/* Which jails read a source: bit j for jail j. */
+void decider_name_source(struct decider *decider, uint16_t source, uint64_t jails);
 
 /* One fact. `is_memory`: it lies before the source's mark, so it feeds memory only. */
 void decider_event(struct decider *decider, uint16_t source, const struct wire_event *event,
                    bool is_memory, int64_t now_us);
 
-/* Never banned: admin, own addresses, ignoreip of that jail (jail may be JAIL_BY_HAND). */
+/* Never banned: own addresses, and what config/exempt.h says of that jail; of JAIL_BY_HAND, all
+ * jails' ignoreip. */
 bool decider_is_exempt(const struct decider *decider, uint16_t jail,
                        const struct prefix *prefix);
+/* Why it is, in words that follow "it is "; NULL when it is not. */
+enum { EXEMPT_TEXT_MAX = 200 };
+const char *decider_why_exempt(const struct decider *decider, uint16_t jail,
+                               const struct prefix *prefix, char into[EXEMPT_TEXT_MAX]);
+
+/* From now on no jail bans it, until then. Present bans are the caller's to lift. -EINVAL too wide,
+ * -ENOSPC full. An entry that is newer than `at_us` stays as it is. */
+must_use int decider_trust(struct decider *decider, const struct prefix *prefix, int64_t until_us,
+                           struct span why, int64_t at_us, struct why *reterr_why);
+/* Ends the trust, given up to at_us, of what lies in the prefix; returns how much that was. */
+uint32_t decider_untrust(struct decider *decider, const struct prefix *prefix, int64_t at_us);
+/* An administrator's login: spared until then, and present bans are lifted. */
+void decider_spare_login(struct decider *decider, enum spared_kind kind,
+                         const struct address *address, struct span account, int64_t at_us,
+                         int64_t until_us, int64_t now_us);
+
 /* Replaces what the enforcer told of this machine's own addresses. */
 void decider_set_own(struct decider *decider, const struct prefix *own, uint32_t count);
 

@@ -8,6 +8,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 int file_read_fd(int fd, size_t most, struct text *text) {
@@ -62,11 +63,24 @@ static int sync_folder_of(const char *path) {
     return 0;
 }
 
+/* Opens and locks the file that is at the path while the lock is held. */
+static int open_to_append(const char *path) {
+    for (;;) {
+        cleanup_close int fd =
+            open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+        struct stat opened, there;
+        if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &opened) < 0)
+            return -errno;
+        if (lstat(path, &there) == 0 && there.st_dev == opened.st_dev &&
+            there.st_ino == opened.st_ino)
+            return take_fd(&fd);
+    }
+}
+
 int file_append_durably(const char *path, struct span bytes) {
-    cleanup_close int fd =
-        open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    cleanup_close int fd = open_to_append(path);
     if (fd < 0)
-        return -errno;
+        return fd;
     int error = write_all(fd, bytes);
     if (error < 0)
         return error;

@@ -43,6 +43,9 @@ int cli_ask(const struct cli *cli, const char *word, js *args,
 int cli_order(const struct cli *cli, const char *word, js *args);
 int cli_no_daemon(const struct cli *cli); /* says so; EXIT_FAILED */
 
+/* EXIT_FINE, or EXIT_USAGE after saying that it is none. */
+int cli_read_prefix(const char *text, struct prefix *ret_prefix);
+
 /* Collects rows into an array. */
 bool cli_collect(void *array, const js *row);
 /* Keeps the last row: `kept` is a js **, free or NULL at first. */

@@ -8,65 +8,54 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/files.h"
-#include "cli/cli.h"
-#include "enforce/enforce.h"
+#include "cli/alone.h"
+#include "config/exempt.h"
 
 #define RELOAD_PATIENCE_US MINUTE_US
 
-static int read_address(const char *text, struct prefix *ret_prefix) {
+int cli_read_prefix(const char *text, struct prefix *ret_prefix) {
     if (prefix_parse(span_of(text), ret_prefix) >= 0)
         return EXIT_FINE;
     return cli_fail(EXIT_USAGE,
                     "'%s' is no address and no prefix (like 203.0.113.9 or 2001:db8::/64)", text);
 }
 
-/* The orders file belongs to the decider's user, who owns the state folder. */
-static int leave_order(const struct cli *cli, const char *line) {
-    char path[500];
-    struct stat status;
-    snprintf(path, sizeof(path), "%.480s/orders", cli->state_folder);
-    int error = folder_make(cli->state_folder, 0700); /* hauberkd gives it to its user */
-    if (error >= 0 && stat(cli->state_folder, &status) < 0)
-        error = -errno;
-    if (error >= 0)
-        error = file_append_durably(path, span_of(line));
-    if (error < 0 || lchown(path, status.st_uid, status.st_gid) < 0)
-        return cli_fail(EXIT_FAILED, "the order cannot be left in %s: %s", path,
-                        strerror(error < 0 ? -error : errno));
-    return 0;
-}
-
-static struct enforce *open_kernel(void) {
-    struct why why = {0};
-    struct enforce *enforce = NULL;
-    if (enforce_open(&enforce, &why) < 0) {
-        cli_fail_why(EXIT_FAILED, &why);
-        return NULL;
-    }
-    return enforce;
-}
-
 /* ---- unban ---- */
 
-/* Why an order is carried out here, for a person; `error` is cli_order()'s. */
-static bool is_alone(int error, const char **ret_who) {
-    *ret_who = error == -EBUSY ? "hauberkd runs, but takes no orders" : "No hauberkd runs";
-    return error == -ENOENT || error == -EBUSY;
+static int check_jail(const struct cli *cli, const char *jail) {
+    struct why why = {0};
+    if (strcmp(jail, "by-hand") == 0)
+        return EXIT_FINE;
+    struct config *config = cli_read_config(cli);
+    if (!config)
+        return EXIT_FAILED;
+    int number = config_find_jail(config, span_of(jail), &why);
+    config_free(config);
+    return number < 0 ? cli_fail_why(EXIT_USAGE, &why) : EXIT_FINE;
 }
 
-static int unban_alone(const struct cli *cli, const struct prefix *prefix, const char *jail,
-                       const char *who) {
+struct unban_wish {
+    const struct prefix *prefix; /* NULL: all */
+    const char *jail;            /* NULL: all */
+    bool is_false_positive;
+};
+
+static int unban_alone(const struct cli *cli, const char *who, void *context) {
+    const struct unban_wish *wish = context;
+    const struct prefix *prefix = wish->prefix;
+    const char *jail = wish->jail;
     struct prefix all[2] = {{.address.at = {[10] = 0xff, [11] = 0xff}}, {.length = 0}};
     char line[200];
     char text[PREFIX_TEXT_MAX];
     struct why why = {0};
+    if (jail && check_jail(cli, jail) != EXIT_FINE)
+        return EXIT_USAGE;
     /* One jail's ban only: another may want the same element, and only hauberkd knows. */
-    struct enforce *enforce = jail ? NULL : open_kernel();
+    struct enforce *enforce = jail ? NULL : alone_open_kernel();
     if (!jail && !enforce)
         return EXIT_FAILED;
     int dropped = jail     ? 0
@@ -76,10 +65,11 @@ static int unban_alone(const struct cli *cli, const struct prefix *prefix, const
     if (dropped < 0)
         return cli_fail_why(EXIT_FAILED, &why);
     for (int i = 0; i < (prefix ? 1 : 2); i++) {
-        snprintf(line, sizeof(line), "unban %lld %s%s %s\n", (long long)clock_now_us(),
+        snprintf(line, sizeof(line), "%s %lld %s%s %s\n",
+                 wish->is_false_positive ? "false-positive" : "unban", (long long)clock_now_us(),
                  prefix ? prefix_format(prefix, text) : address_format(&all[i].address, text),
                  prefix ? "" : "/0", jail ? jail : "");
-        if (leave_order(cli, line) != 0)
+        if (alone_leave_order(cli, line) != 0)
             return EXIT_FAILED;
     }
     if (jail)
@@ -94,10 +84,13 @@ int word_unban(struct cli *cli) {
     const char *jail = NULL;
     struct prefix prefix;
     bool is_all = cli_take_flag(cli, "--all");
+    bool is_false_positive = cli_take_flag(cli, "--false-positive");
     (void)cli_take_option(cli, "--jail", &jail);
+    if (is_false_positive && (is_all || jail))
+        return cli_fail(EXIT_USAGE, "--false-positive is about one address, in every jail");
     if (cli->argument_count != (is_all ? 0 : 1))
         return cli_fail(EXIT_USAGE, "unban wants one address or prefix, or --all");
-    if (!is_all && read_address(cli->arguments[0], &prefix) != EXIT_FINE)
+    if (!is_all && cli_read_prefix(cli->arguments[0], &prefix) != EXIT_FINE)
         return EXIT_USAGE;
     js *args = js_object();
     js_set_flag(args, "all", is_all);
@@ -105,23 +98,42 @@ int word_unban(struct cli *cli) {
         js_set_string(args, "address", cli->arguments[0]);
     if (jail)
         js_set_string(args, "jail", jail);
-    const char *who;
-    int exit_code = cli_order(cli, "unban", args);
-    return is_alone(exit_code, &who) ? unban_alone(cli, is_all ? NULL : &prefix, jail, who)
-                                     : exit_code;
+    js_set_flag(args, "false_positive", is_false_positive);
+    struct unban_wish wish = {is_all ? NULL : &prefix, jail, is_false_positive};
+    return alone_ask(cli, "unban", args, unban_alone, &wish);
 }
 
 /* ---- ban ---- */
+
+struct exemptions {
+    struct prefix at[4096];
+    uint32_t count;
+};
+
+static void add_exempt(void *context, const struct prefix *prefix) {
+    struct exemptions *exemptions = context;
+    if (exemptions->count < ELEMENTS_OF(exemptions->at))
+        exemptions->at[exemptions->count++] = *prefix;
+}
+
+/* What hauberkd would exempt, as far as it is known here, and what it has exempted. */
+static int exempt_alone(struct enforce *enforce, const struct config *config, struct why *why) {
+    static struct exemptions exemptions;
+    config_each_exempt(config, EXEMPT_EVERYWHERE, add_exempt, &exemptions);
+    int error = enforce_keep_exempt(enforce, why);
+    return error < 0 ? error
+                     : enforce_set_exempt(enforce, exemptions.at, exemptions.count, why);
+}
 
 static int put_alone(const struct config *config, const struct prefix *prefix, int64_t until_us,
                      bool cut) {
     struct why why = {0};
     int result = 0;
     struct enforce_order order = {SCOPE_ALL, false, cut, *prefix, until_us};
-    struct enforce *enforce = open_kernel();
+    struct enforce *enforce = alone_open_kernel();
     if (!enforce)
         return EXIT_FAILED;
-    int error = enforce_set_exempt(enforce, config->admin, config->admin_count, &why);
+    int error = exempt_alone(enforce, config, &why);
     if (error >= 0)
         error = enforce_set_scopes(enforce, config->scopes, config->scope_count, &why);
     if (error >= 0)
@@ -129,59 +141,97 @@ static int put_alone(const struct config *config, const struct prefix *prefix, i
     enforce_free(enforce);
     if (error >= 0 && result == -EPERM)
         return cli_fail(EXIT_FAILED, "that is or holds an address that is never banned (this "
-                                     "machine's own, its gateway, or one of `admin`)");
+                                     "machine's own, its gateway, or one that hauberkd spared)");
     if (error < 0 || result < 0)
         return cli_fail_why(EXIT_FAILED, &why);
     return EXIT_FINE;
 }
 
-static int ban_alone(const struct cli *cli, const struct prefix *prefix, int64_t seconds,
-                     const char *why_text, bool cut, const char *who) {
+/* Why a ban would not be enforced now; NULL: it would. */
+static const char *why_not_now(const struct cli *cli, const struct config *config, int64_t now_us,
+                               char into[80]) {
+    char path[500];
+    char until[CLOCK_TEXT_MAX];
+    cleanup_text struct text text = {0};
+    int64_t until_us = 0;
+    if (config->observe)
+        return "observing: bans nobody, as configured";
+    snprintf(path, sizeof(path), "%.480s/pause", cli->runtime_folder);
+    if (file_read(path, 64, &text) < 0 ||
+        span_to_integer(span_trim(text_span(&text)), 0, INT64_MAX, &until_us) < 0 ||
+        until_us <= now_us)
+        return NULL;
+    snprintf(into, 80, "paused until %s", clock_format_local(until_us, now_us, until));
+    return into;
+}
+
+static int check_exempt(const struct config *config, const struct prefix *prefix) {
+    char text[PREFIX_TEXT_MAX];
+    enum config_exemption exemption = config_exemption_of(config, EXEMPT_BY_HAND, prefix);
+    if (exemption == CONFIG_NOT_EXEMPT)
+        return EXIT_FINE;
+    return cli_fail(EXIT_FAILED, "%s is never banned: it is, holds or lies in an address that is %s",
+                    prefix_format(prefix, text), config_exemption_text(exemption));
+}
+
+struct ban_wish {
+    struct prefix prefix;
+    int64_t seconds;
+    const char *why;
+    bool cut;
+};
+
+static int ban_alone(const struct cli *cli, const char *who, void *context) {
+    const struct ban_wish *wish = context;
+    const struct prefix *prefix = &wish->prefix;
     struct config *config = cli_read_config(cli);
     if (!config)
         return EXIT_FAILED;
+    char not_now_text[80];
     int64_t now_us = clock_now_us();
-    int64_t until_us = seconds < 0 ? UNTIL_PERMANENT : now_us + seconds * SECOND_US;
-    int exit_code = put_alone(config, prefix, until_us, cut);
+    int64_t until_us =
+        wish->seconds < 0 ? UNTIL_PERMANENT : now_us + wish->seconds * SECOND_US;
+    config_read_resolvers(config);
+    const char *not_now = why_not_now(cli, config, now_us, not_now_text);
+    int exit_code = check_exempt(config, prefix);
+    if (exit_code == EXIT_FINE && !not_now)
+        exit_code = put_alone(config, prefix, until_us, wish->cut);
     config_free(config);
     if (exit_code != EXIT_FINE)
         return exit_code;
     char text[PREFIX_TEXT_MAX];
     char reason[160];
     char line[400];
-    safe_copy(reason, sizeof(reason), span_of(why_text));
+    safe_copy(reason, sizeof(reason), span_of(wish->why));
     snprintf(line, sizeof(line), "ban %lld %s %lld %s\n", (long long)now_us,
              prefix_format(prefix, text), (long long)until_us, reason);
-    if (leave_order(cli, line) != 0)
+    if (alone_leave_order(cli, line) != 0)
         return EXIT_FAILED;
-    printf("%s: %s was put into the kernel; the next one will know.\n", who, text);
+    if (not_now)
+        printf("%s: %s is noted for the next one; not enforced: %s.\n", who, text, not_now);
+    else
+        printf("%s: %s was put into the kernel; the next one will know.\n", who, text);
     return EXIT_FINE;
 }
 
 int word_ban(struct cli *cli) {
     const char *length = "1h";
-    const char *why_text = "";
-    int64_t seconds = 0;
-    struct prefix prefix;
-    bool cut = cli_take_flag(cli, "--cut");
+    struct ban_wish wish = {.why = "", .cut = cli_take_flag(cli, "--cut")};
     (void)cli_take_option(cli, "--for", &length);
-    (void)cli_take_option(cli, "--why", &why_text);
+    (void)cli_take_option(cli, "--why", &wish.why);
     if (cli->argument_count != 1)
         return cli_fail(EXIT_USAGE, "ban wants one address or prefix");
-    if (read_address(cli->arguments[0], &prefix) != EXIT_FINE)
+    if (cli_read_prefix(cli->arguments[0], &wish.prefix) != EXIT_FINE)
         return EXIT_USAGE;
-    if (duration_parse(span_of(length), &seconds) < 0 || seconds == 0)
+    if (duration_parse(span_of(length), &wish.seconds) < 0 || wish.seconds == 0)
         return cli_fail(EXIT_USAGE, "'%s' is no time (like 90s, 10m, 2h, 7d, or -1 for ever)",
                         length);
     js *args = js_object();
     js_set_string(args, "address", cli->arguments[0]);
-    js_set_number(args, "seconds", seconds);
-    js_set_string(args, "why", why_text);
-    js_set_flag(args, "cut", cut);
-    const char *who;
-    int exit_code = cli_order(cli, "ban", args);
-    return is_alone(exit_code, &who) ? ban_alone(cli, &prefix, seconds, why_text, cut, who)
-                                     : exit_code;
+    js_set_number(args, "seconds", wish.seconds);
+    js_set_string(args, "why", wish.why);
+    js_set_flag(args, "cut", wish.cut);
+    return alone_ask(cli, "ban", args, ban_alone, &wish);
 }
 
 /* ---- pause ---- */
@@ -206,7 +256,7 @@ static int write_pause(const struct cli *cli, int64_t until_us) {
 
 static int pause_alone(int64_t until_us, const char *who) {
     struct why why = {0};
-    struct enforce *enforce = until_us ? open_kernel() : NULL;
+    struct enforce *enforce = until_us ? alone_open_kernel() : NULL;
     if (until_us && !enforce)
         return EXIT_FAILED;
     int error = enforce ? enforce_lift(enforce, &why) : 0;
@@ -234,7 +284,7 @@ int word_pause(struct cli *cli) {
     js_set_number(args, "until_us", until_us);
     const char *who;
     int exit_code = cli_order(cli, "pause", args);
-    return is_alone(exit_code, &who) ? pause_alone(until_us, who) : exit_code;
+    return alone_must(exit_code, &who) ? pause_alone(until_us, who) : exit_code;
 }
 
 /* ---- reload ---- */

@@ -1,6 +1,7 @@
 /* hauberk replay: the same match and the same decider on old logs, on the log's own clock.
  *
- * Files of one rotation family (mail.log.2.gz, mail.log.1, mail.log) are read one after the other,
+ * The journal is a family per match that jails name, read by these jails only; every other family
+ * is read by all jails. Files of one rotation family (mail.log.2.gz, mail.log.1, mail.log) are read one after the other,
  * oldest first; families are merged by the time of their events. `now` is the largest event time so
  * far. Nothing is enforced and nothing written. Memory does not grow with the log: each family
  * holds the events of one block, and the decider is bounded.
@@ -16,11 +17,14 @@
 
 #include "bans/decider.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "cli/cli.h"
 #include "cli/replayed.h"
 #include "match/match.h"
 #include "sandbox/sandbox.h"
+#include "sources/past.h"
 #include "sources/stream.h"
+#include "supervise/supervise.h"
 
 enum { BLOCK_BYTES = 256 << 10, FAMILIES_MAX = 32, FILES_MAX = 512 };
 #define SWEEP_EVERY_LOG_US (60 * SECOND_US)
@@ -36,6 +40,8 @@ struct family {
     struct log *logs[FILES_MAX];
     uint32_t count, at;
     uint64_t offset, ordinal;
+    struct past *journal; /* instead of logs */
+    uint64_t jails;       /* bit j: jail j reads it */
     struct match *match;
     struct wire_event *events;
     uint32_t event_count, event_room, next;
@@ -128,7 +134,87 @@ static int make_families(struct replay *replay, struct log *logs, int count,
         struct family *family = &replay->families[replay->family_count - 1];
         if (is_new && !(family->match = match_new(rules, numbers, rule_count, false, &why)))
             return cli_fail_why(EXIT_FAILED, &why);
+        family->jails = UINT64_MAX;
         family->logs[family->count++] = &logs[i];
+    }
+    return EXIT_FINE;
+}
+
+/* ---- the journal ---- */
+
+static int open_row(const struct wire_sibling *files, uint32_t count, struct row *row) {
+    for (uint32_t i = 0; i < count; i++) {
+        char path[257];
+        snprintf(path, sizeof(path), "%.*s", SPAN_FORMAT(wire_bytes(files[i].path)));
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+        if (fd < 0 && errno != ENOENT)
+            return cli_fail(EXIT_FAILED, "%s cannot be read: %s", path, strerror(errno));
+        if (fd >= 0)
+            row->fds[row->count++] = fd;
+    }
+    return EXIT_FINE;
+}
+
+static struct family *family_of_match(struct replay *replay, const struct config *config,
+                                      uint32_t jail) {
+    for (uint32_t i = 0; i < replay->family_count; i++)
+        for (uint32_t j = 0; j < jail; j++)
+            if (replay->families[i].journal && (replay->families[i].jails >> j & 1) &&
+                strcmp(config->jails[j].journal, config->jails[jail].journal) == 0)
+                return &replay->families[i];
+    return NULL;
+}
+
+/* A family for each match, all over the same files. Opened with all rights, read without. */
+static int open_journal(struct replay *replay, const struct config *config, const char *folder,
+                        int64_t since_us) {
+    static struct wire_sibling files[SIBLINGS_MAX];
+    uint32_t count = journal_list(folder, files);
+    row_prepare();
+    if (count == 0)
+        return cli_fail(EXIT_FAILED, "there is no journal in %s",
+                        folder ? folder : "/var/log/journal or /run/log/journal");
+    for (uint32_t j = 0; j < config->jail_count; j++) {
+        const struct config_jail *jail = &config->jails[j];
+        if (!jail->is_enabled || !jail->journal)
+            continue;
+        struct family *family = family_of_match(replay, config, j);
+        if (!family && replay->family_count == FAMILIES_MAX)
+            return cli_fail(EXIT_USAGE, "at most %d different logs at once", FAMILIES_MAX);
+        if (!family) {
+            struct row row = {0};
+            family = &replay->families[replay->family_count++];
+            if (open_row(files, count, &row) != EXIT_FINE)
+                return EXIT_FAILED;
+            int error = past_open(&row, jail->journal, since_us, &family->journal);
+            if (error < 0)
+                return cli_fail(EXIT_FAILED, "the journal cannot be read: %s", strerror(-error));
+        }
+        family->jails |= UINT64_C(1) << j;
+    }
+    return EXIT_FINE;
+}
+
+/* The rules of the filters of the jails that read it. */
+static int make_journal_matches(struct replay *replay, const struct config *config,
+                                struct filter_rules *const *rules) {
+    struct why why = {0};
+    for (uint32_t i = 0; i < replay->family_count; i++) {
+        struct family *family = &replay->families[i];
+        struct filter_rules *wanted[MATCH_FILTERS_MAX];
+        uint16_t numbers[MATCH_FILTERS_MAX];
+        uint32_t count = 0;
+        for (uint32_t f = 0; f < config->filter_count && family->journal; f++) {
+            bool is_wanted = false;
+            for (uint32_t j = 0; j < config->jail_count; j++)
+                is_wanted = is_wanted || ((family->jails >> j & 1) && config->jails[j].filter == f);
+            if (is_wanted) {
+                wanted[count] = rules[f];
+                numbers[count++] = (uint16_t)f;
+            }
+        }
+        if (family->journal && !(family->match = match_new(wanted, numbers, count, false, &why)))
+            return cli_fail_why(EXIT_FAILED, &why);
     }
     return EXIT_FINE;
 }
@@ -143,6 +229,22 @@ static void take_event(void *context, const struct wire_event *event) {
         must(family->events);
     }
     family->events[family->event_count++] = *event;
+}
+
+static int read_journal_block(struct replay *replay, struct family *family) {
+    static char buffer[BLOCK_BYTES];
+    ssize_t got = past_read(family->journal, buffer, sizeof(buffer));
+    if (got < 0)
+        return cli_fail(EXIT_FAILED, "the journal cannot be read any further: %s",
+                        strerror((int)-got));
+    family->event_count = family->next = 0;
+    family->is_over = got == 0;
+    if (got > 0)
+        match_feed(family->match, (struct span){buffer, (size_t)got}, family->ordinal,
+                   replay->real_now_us, take_event, family);
+    family->ordinal += (uint64_t)got;
+    replay->found.bytes += (uint64_t)got;
+    return EXIT_FINE;
 }
 
 /* One block of whole lines into events. A last line without its newline gets one. */
@@ -176,7 +278,7 @@ static int read_block(struct replay *replay, struct family *family) {
 
 static int fill(struct replay *replay, struct family *family) {
     while (!family->is_over && family->next == family->event_count)
-        if (read_block(replay, family) != EXIT_FINE)
+        if ((family->journal ? read_journal_block : read_block)(replay, family) != EXIT_FINE)
             return EXIT_FAILED;
     return EXIT_FINE;
 }
@@ -208,9 +310,10 @@ static int run(struct replay *replay) {
         }
         if (event->kind == EVENT_FAILURE)
             replay->found.failures++;
-        else
+        else if (event->kind == EVENT_SUCCESS)
             replay->found.successes++;
-        decider_event(replay->decider, 0, event, false, replay->now_us);
+        decider_event(replay->decider, (uint16_t)(family - replay->families), event, false,
+                      replay->now_us);
         if (fill(replay, family) != EXIT_FINE)
             return EXIT_FAILED;
     }
@@ -330,8 +433,19 @@ int word_replay(struct cli *cli) {
     int64_t started_us = clock_monotonic_us();
     bool as_of_now = cli_take_flag(cli, "--as-of-now");
     bool wants_bans = cli_take_flag(cli, "--bans");
-    if (cli->argument_count == 0 || cli->argument_count > FILES_MAX)
-        return cli_fail(EXIT_USAGE, "replay wants one to %d files", FILES_MAX);
+    bool wants_journal = cli_take_flag(cli, "--journal");
+    const char *folder = NULL;
+    const char *since = NULL;
+    int64_t since_seconds = 0;
+    wants_journal = cli_take_option(cli, "--journal-folder", &folder) || wants_journal;
+    if (cli_take_option(cli, "--since", &since) &&
+        (duration_parse(span_of(since), &since_seconds) < 0 || since_seconds < 0))
+        return cli_fail(EXIT_USAGE, "--since wants how long ago, such as 2d or 12h, not '%s'", since);
+    if (since && !wants_journal)
+        return cli_fail(EXIT_USAGE, "--since goes with --journal; files are read whole");
+    if (wants_journal ? cli->argument_count > 0
+                      : cli->argument_count == 0 || cli->argument_count > FILES_MAX)
+        return cli_fail(EXIT_USAGE, "replay wants one to %d files, or --journal", FILES_MAX);
     struct config *config = cli_read_config(cli);
     if (!config || compile(config, rules, numbers, &rule_count) != EXIT_FINE)
         return EXIT_FAILED;
@@ -341,13 +455,20 @@ int word_replay(struct cli *cli) {
     }
     replay.real_now_us = clock_now_us();
     replay.decider = decider_new(config, &calls, &replay);
-    replay.decider->reads_all = true;
+    replay.decider->admins = admins_read(config);
     if (as_of_now && add_own_as_of_now(&replay) != EXIT_FINE)
+        return EXIT_FAILED;
+    int64_t since_us = since ? replay.real_now_us - since_seconds * SECOND_US : 0;
+    if (wants_journal && open_journal(&replay, config, folder, since_us) != EXIT_FINE)
         return EXIT_FAILED;
     if (open_logs(logs, cli->argument_count) != EXIT_FINE || drop_rights() != EXIT_FINE ||
         make_families(&replay, logs, cli->argument_count, rules, numbers, rule_count) !=
             EXIT_FINE ||
-        run(&replay) != EXIT_FINE)
+        make_journal_matches(&replay, config, rules) != EXIT_FINE)
+        return EXIT_FAILED;
+    for (uint32_t i = 0; i < replay.family_count; i++)
+        decider_name_source(replay.decider, (uint16_t)i, replay.families[i].jails);
+    if (run(&replay) != EXIT_FINE)
         return EXIT_FAILED;
     sum_up(&replay, (uint32_t)cli->argument_count,
            (double)(clock_monotonic_us() - started_us) / 1e6);

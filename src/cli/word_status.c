@@ -31,8 +31,10 @@ static void print_sources(const js *sources) {
         int64_t lag = js_number(source, "lag", 0);
         int64_t skipped = js_number(source, "skipped", 0);
         if (lost)
-            printf("! %lld bytes of %s were gone before they were read\n", (long long)lost,
-                   js_string(source, "path", ""));
+            printf(strncmp(js_string(source, "path", ""), "journal: ", 9) == 0
+                       ? "! up to %lld entries were gone before they could be read for \"%s\"\n"
+                       : "! %lld bytes of %s were gone before they were read\n",
+                   (long long)lost, js_string(source, "path", ""));
         if (lag > 1 << 20)
             printf("! %lld MiB of %s are still to be read\n", (long long)(lag >> 20),
                    js_string(source, "path", ""));
@@ -66,6 +68,21 @@ static bool has_fault(const js *sources) {
         if (js_string(js_at(sources, i), "why", NULL))
             return true;
     return false;
+}
+
+static void print_spared(const js *spared) {
+    for (size_t i = 0; i < js_count(spared); i++) {
+        const js *one = js_at(spared, i);
+        const char *address = js_string(one, "address", "");
+        int64_t length = js_number(one, "prefix", 0);
+        bool is_host = length == (strchr(address, ':') ? 128 : 32);
+        printf("%s%s", i ? "" : "\nNever banned now, besides what the configuration names:\n",
+               "  ");
+        if (is_host)
+            printf("%s: %s\n", address, js_string(one, "reason", ""));
+        else
+            printf("%s/%lld: %s\n", address, (long long)length, js_string(one, "reason", ""));
+    }
 }
 
 static void print_status(const js *status) {
@@ -104,6 +121,7 @@ static void print_status(const js *status) {
     print_telling(js_get(status, "notify"));
     print_sources(js_get(status, "sources"));
     print_jails(js_get(status, "jails"));
+    print_spared(js_get(status, "spared"));
 }
 
 int word_status(struct cli *cli) {

@@ -85,7 +85,7 @@ static void count_event(void *context, const struct wire_event *event) {
     struct tally *tally = context;
     if (event->kind == EVENT_FAILURE)
         tally->failures++;
-    else
+    else if (event->kind == EVENT_SUCCESS)
         tally->successes++;
     if (event->pattern < ELEMENTS_OF(tally->by_pattern))
         tally->by_pattern[event->pattern]++;

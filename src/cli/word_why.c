@@ -3,15 +3,18 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/cli.h"
+#include "cli/refusers.h"
 
 enum { LINES_SHOWN = 10 };
 
 struct answer {
     js *bans, *evidence, *history, *facts, *kernel;
+    js *others; /* who else refuses the address; NULL: not looked */
 };
 
 static bool take_row(void *context, const js *row) {
@@ -107,7 +110,7 @@ static void print_known(const js *facts, const js *bans, int64_t now_us) {
         if (js_number(js_at(bans, i), "returns", 0) > returns)
             returns = js_number(js_at(bans, i), "returns", 0);
     if (js_flag(facts, "exempt", false))
-        printf("Never banned: it is this machine's own, its gateway, or in `admin`.\n");
+        printf("Never banned: it is %s.\n", js_string(facts, "exempt_why", "exempt"));
     char last[CLOCK_TEXT_MAX];
     int64_t successes = js_number(facts, "successes", 0);
     if (js_flag(facts, "known", false))
@@ -122,6 +125,26 @@ static void print_known(const js *facts, const js *bans, int64_t now_us) {
         printf("   Returns: first ban.\n");
     else
         printf("   Returns: it came back %s; each ban is twice as long.\n", times_of(returns, times));
+}
+
+/* What was noted of it beside its bans, oldest first. */
+static void print_notes(const js *history, int64_t now_us) {
+    static const char *const kinds[] = {"spared", "trust", "untrust", "note"};
+    size_t shown = 0;
+    for (size_t i = js_count(history); i > 0; i--) {
+        const js *one = js_at(history, i - 1);
+        const char *kind = js_string(one, "kind", "");
+        char at[CLOCK_TEXT_MAX];
+        bool is_note = false;
+        for (size_t k = 0; k < ELEMENTS_OF(kinds); k++)
+            is_note = is_note || strcmp(kind, kinds[k]) == 0;
+        if (is_note && shown++ < LINES_SHOWN)
+            printf("  %s  %s%s\n", clock_format_local(cli_time(one, "at"), now_us, at),
+                   strcmp(kind, "trust") == 0     ? "trusted: "
+                   : strcmp(kind, "untrust") == 0 ? "no longer trusted: "
+                                                  : "",
+                   js_string(one, "text", ""));
+    }
 }
 
 static void print_answer(const char *subject, const struct answer *answer) {
@@ -139,7 +162,11 @@ static void print_answer(const char *subject, const struct answer *answer) {
         printf("(The database does not answer: lines are not shown.)\n");
     if (is_account)
         return;
+    print_notes(answer->history, now_us);
     print_known(answer->facts, answer->bans, now_us);
+    for (size_t i = 0; i < js_count(answer->others); i++)
+        printf("%s%s\n", i ? "                 " : "Also refused by: ",
+               js_at_string(answer->others, i, ""));
     if (js_count(answer->bans))
         printf("Let it in now:   hauberk unban %s\n", subject);
 }
@@ -154,6 +181,8 @@ static void print_json(const char *subject, const struct answer *answer) {
         js_set(all, "facts", js_copy(answer->facts));
     if (answer->kernel)
         js_set(all, "kernel", js_copy(answer->kernel));
+    if (answer->others)
+        js_set(all, "also_refused_by", js_copy(answer->others));
     cli_print_json(all);
 }
 
@@ -161,10 +190,14 @@ int word_why(struct cli *cli) {
     if (cli->argument_count != 1)
         return cli_fail(EXIT_USAGE, "why wants one address or account");
     const char *subject = cli->arguments[0];
-    struct answer answer = {js_array(), js_array(), js_array(), NULL, NULL};
+    struct answer answer = {js_array(), js_array(), js_array(), NULL, NULL, NULL};
+    struct prefix prefix;
     js *args = js_object();
     js_set_string(args, "subject", subject);
     int exit_code = cli_ask(cli, "why", args, take_row, &answer);
+    if (exit_code == EXIT_FINE && geteuid() == 0 &&
+        prefix_parse(span_of(subject), &prefix) >= 0 && prefix_is_host(&prefix))
+        answer.others = refusers_of(&prefix.address);
     if (exit_code == EXIT_FINE && cli->wants_json)
         print_json(subject, &answer);
     else if (exit_code == EXIT_FINE)
@@ -174,5 +207,6 @@ int word_why(struct cli *cli) {
     js_free(answer.history);
     js_free(answer.facts);
     js_free(answer.kernel);
+    js_free(answer.others);
     return exit_code == -ENOENT ? cli_no_daemon(cli) : exit_code;
 }

@@ -183,6 +183,9 @@ static int store_in_jail(struct config_reading *reading, const struct setting *s
     case TYPE_PATHS:
         jail->log_paths = value->paths;
         return 0;
+    case TYPE_JOURNAL:
+        jail->journal = value->journal;
+        return 0;
     case TYPE_PORTS:
         return find_or_add_scope(reading, &value->scope, origin, &jail->scope);
     case TYPE_FILTER:
@@ -221,6 +224,8 @@ static int read_hauberk(struct config_reading *reading) {
             config->notify = value.text;
         } else if (setting->type == TYPE_COMMAND) {
             config->notify_command = value.text;
+        } else if (setting->type == TYPE_GROUPS) {
+            config->admin_groups = value.paths;
         } else {
             setting_store(setting, value.number, config);
         }
@@ -233,7 +238,7 @@ static int read_hauberk(struct config_reading *reading) {
 
 /* Recidive of a pasted guide reads fail2ban's own log; ours counts in the ledger. */
 static void note_unused(struct config_reading *reading, const struct config_jail *jail) {
-    static const char *const keys[] = {"filter", "logpath", "backend"};
+    static const char *const keys[] = {"filter", "logpath", "journalmatch", "backend"};
     for (size_t i = 0; i < ELEMENTS_OF(keys); i++) {
         struct why notice = {0};
         const struct ini_value *value = ini_value(reading->ini, jail->name, keys[i]);
@@ -277,6 +282,7 @@ static void finish_jail(struct config_reading *reading, struct config_jail *jail
         return;
     note_unused(reading, jail);
     jail->log_paths = (struct config_patterns){0};
+    jail->journal = NULL;
 }
 
 static int read_jail(struct config_reading *reading, const struct ini_section *section) {
@@ -418,7 +424,39 @@ static int explain_no_log(struct config_reading *reading, uint32_t number) {
     if (origin.line == 0)
         origin = jail->origin;
     return why_set(reading->why, -EINVAL, origin.file, origin.line,
-                   "[%s] is enabled but has no 'logpath' to read", jail->name);
+                   "[%s] is enabled but has no 'logpath' to read%s", jail->name,
+                   jail->backend == BACKEND_FILE || jail->journal ? "" : ", and no 'journalmatch'");
+}
+
+/* The filter's match where the jail has none of its own, and shown as such. */
+static void take_filters_match(struct config_reading *reading, uint32_t number) {
+    struct config_jail *jail = &reading->config->jails[number];
+    const struct config_filter *filter = &reading->config->filters[jail->filter];
+    const struct setting *setting = setting_find(jail_settings, jail_setting_count, "journalmatch");
+    struct config_shown *shown = &reading->config->inside->jail_shown[number][setting - jail_settings];
+    if (jail->journal || !filter->journal)
+        return;
+    jail->journal = filter->journal;
+    *shown = (struct config_shown){filter->journal + sizeof("journal: ") - 1,
+                                   filter->journal_origin};
+}
+
+/* Is there something to read? A guide's [DEFAULT] may ask for the journal on behalf of jails that
+ * have only a file. */
+static int check_reading(struct config_reading *reading, uint32_t number) {
+    struct config_jail *jail = &reading->config->jails[number];
+    if (jail->log_paths.count == 0 && (!jail->journal || jail->backend == BACKEND_FILE))
+        return explain_no_log(reading, number);
+    if (jail->backend == BACKEND_JOURNAL && !jail->journal) {
+        struct why notice = {0};
+        (void)why_set(&notice, 0, jail->origin.file, jail->origin.line,
+                      "[%s] asks for the journal, but neither it nor its filter has a "
+                      "'journalmatch': its logpath is read instead",
+                      jail->name);
+        add_notice(reading, &notice);
+        jail->backend = BACKEND_FILE;
+    }
+    return 0;
 }
 
 static int read_filters(struct config_reading *reading) {
@@ -427,17 +465,11 @@ static int read_filters(struct config_reading *reading) {
         const struct config_jail *jail = &config->jails[i];
         if (!jail->is_enabled || jail->counts == COUNTS_RETURNS)
             continue;
-        if (jail->log_paths.count == 0)
-            return explain_no_log(reading, i);
-        if (jail->backend == BACKEND_JOURNAL) {
-            struct why notice = {0};
-            (void)why_set(&notice, 0, jail->origin.file, jail->origin.line,
-                          "[%s] asks for the journal, which this version cannot read yet: its "
-                          "logpath is read instead",
-                          jail->name);
-            add_notice(reading, &notice);
-        }
         int error = find_or_read_filter(reading, i);
+        if (error < 0)
+            return error;
+        take_filters_match(reading, i);
+        error = check_reading(reading, i);
         if (error < 0)
             return error;
     }
@@ -527,6 +559,20 @@ int config_read(const char *config_folder, const char *data_folder, struct confi
     }
     *ret_config = config;
     return 0;
+}
+
+int config_find_jail(const struct config *config, struct span name, struct why *reterr_why) {
+    char what[SHOWN_MAX];
+    char hint[NEAREST_HINT_MAX];
+    struct nearest nearest = nearest_to(name);
+    for (uint32_t i = 0; i < config->jail_count; i++) {
+        if (span_is(name, config->jails[i].name))
+            return (int)i;
+        nearest_offer(&nearest, config->jails[i].name);
+    }
+    nearest_offer(&nearest, "by-hand"); /* the jail of what a person bans */
+    return why_set(reterr_why, -ENOENT, NULL, 0, "there is no jail '%s'%s", shown(name, what),
+                   nearest_hint(&nearest, hint));
 }
 
 struct config *config_free(struct config *config) {

@@ -47,6 +47,8 @@ struct config_filter {
     struct config_patterns fail, success, ignore;
     struct config_pattern prefix;       /* prefregex; .text NULL when absent */
     struct config_pattern date_pattern; /* .text NULL when absent */
+    const char *journal;                /* which entries it reads; NULL when absent */
+    struct config_origin journal_origin;
     uint32_t max_lines;
 };
 
@@ -63,6 +65,7 @@ struct config_jail {
     uint16_t mail_scope_if_delivered; /* reserved for postfix jails; equal to scope otherwise */
     enum config_backend backend;
     struct config_patterns log_paths; /* globs */
+    const char *journal;              /* the journal source's name (journal.h); NULL: none */
     int64_t max_retry;
     int64_t find_seconds, ban_seconds;      /* ban: -1 permanent */
     int64_t ban_most_seconds;               /* growth per return stops here */
@@ -88,6 +91,9 @@ struct config {
     uint16_t scope_count;
     struct prefix *admin; /* [hauberk] admin: never banned, whatever a jail says */
     uint32_t admin_count;
+    struct config_patterns admin_groups; /* whose members are administrators (admins.h) */
+    struct prefix *resolvers; /* none until config_read_resolvers() (exempt.h) */
+    uint32_t resolver_count;
     bool observe;         /* decide and tell, ban nobody */
     bool follow_symlinks; /* for log files */
     uint32_t ledger_most; /* addresses counted at once */
@@ -110,6 +116,10 @@ struct config {
 must_use int config_read(const char *config_folder, const char *data_folder,
                          struct config **ret_config, struct why *reterr_why);
 struct config *config_free(struct config *config);
+
+/* The number of a jail; -ENOENT with the nearest name. */
+must_use int config_find_jail(const struct config *config, struct span name,
+                              struct why *reterr_why);
 
 /* Effective values of every jail and setting and where each came from, for `hauberk config`. */
 void config_describe(const struct config *config, bool as_json, struct text *text);

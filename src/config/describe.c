@@ -87,6 +87,7 @@ static void add_value(struct text *text, const struct setting *setting, const vo
         text_add_format(text, "%lld", (long long)setting_load(setting, object));
         break;
     case TYPE_ADDRESSES:
+    case TYPE_GROUPS:
         add_words(text, shown->text);
         break;
     default:

@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "config/inside.h"
+#include "config/journal.h"
 #include "config/nearest.h"
 
 enum { PATTERNS_MOST = 256, LINES_MOST = 100 };
@@ -159,6 +160,24 @@ static int read_service(struct filter_reading *reading) {
     return 0;
 }
 
+static int read_journal(struct filter_reading *reading) {
+    struct ini_lines lines;
+    cleanup_text struct text whole = {0};
+    const char *what = "";
+    int error = expand(reading, "journalmatch", &lines);
+    for (uint32_t i = 0; error >= 0 && i < lines.count; i++)
+        text_add_format(&whole, "%s ", lines.at[i].text);
+    if (error < 0 || lines.count == 0)
+        return error;
+    must(!whole.error);
+    error = journal_name_read(text_span(&whole), reading->keep, &reading->filter->journal, &what);
+    if (error < 0)
+        return why_set(reading->why, error, lines.at[0].file, lines.at[0].line, "journalmatch %s",
+                       what);
+    reading->filter->journal_origin = (struct config_origin){lines.at[0].file, lines.at[0].line};
+    return 0;
+}
+
 static int check_keys(struct filter_reading *reading) {
     for (const struct ini_section *section = ini_first(reading->ini); section;
          section = section->next)
@@ -180,7 +199,6 @@ static int check_keys(struct filter_reading *reading) {
 
 static int read_definition(struct filter_reading *reading) {
     struct config_filter *filter = reading->filter;
-    struct ini_lines unused;
     int error = read_single(reading, "prefregex", &filter->prefix);
     if (error >= 0)
         error = read_patterns(reading, "failregex", &filter->fail);
@@ -195,7 +213,7 @@ static int read_definition(struct filter_reading *reading) {
     if (error >= 0)
         error = read_service(reading);
     if (error >= 0)
-        error = expand(reading, "journalmatch", &unused);
+        error = read_journal(reading);
     if (error >= 0)
         error = check_keys(reading);
     if (error >= 0)

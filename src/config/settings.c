@@ -8,9 +8,10 @@
 #include <stdio.h>
 
 #include "base/duration.h"
+#include "config/journal.h"
 #include "config/nearest.h"
 
-enum { ADDRESSES_MOST = 1024, PATHS_MOST = 64 };
+enum { ADDRESSES_MOST = 1024, PATHS_MOST = 64, GROUPS_MOST = 16 };
 
 #define FIELD(structure, field) \
     offsetof(struct structure, field), sizeof(((struct structure *)0)->field)
@@ -295,6 +296,32 @@ static int read_paths(struct reading *reading) {
     return 0;
 }
 
+static int read_groups(struct reading *reading) {
+    struct config_patterns *groups = &reading->value->paths;
+    char what[SHOWN_MAX];
+    for (uint32_t i = 0; i < reading->text->lines.count; i++) {
+        struct span left = span_of(line_of(reading, i)->text);
+        for (struct span word; (word = span_word(&left)).length > 0;) {
+            if (!setting_is_name(word))
+                return value_error(reading, i, "holds '%s', which is no name of a group",
+                                   shown(word, what));
+            if (groups->count == GROUPS_MOST)
+                return value_error(reading, i, "holds more than %d groups", GROUPS_MOST);
+            groups->at = keep_grown(reading->keep, groups->at, groups->count, sizeof(*groups->at));
+            groups->at[groups->count++] = (struct config_pattern){
+                .text = keep_text(reading->keep, word),
+                .origin = {line_of(reading, i)->file, line_of(reading, i)->line}};
+        }
+    }
+    return 0;
+}
+
+static int read_journal(struct reading *reading) {
+    const char *what = "";
+    int error = journal_name_read(reading->whole, reading->keep, &reading->value->journal, &what);
+    return error < 0 ? value_error(reading, 0, "%s", what) : 0;
+}
+
 static int read_ports(struct reading *reading) {
     struct why inner = {0};
     int error = scope_parse(reading->whole, &reading->value->scope, &inner);
@@ -482,6 +509,8 @@ static int (*const readers[])(struct reading *) = {
     [TYPE_TIME_OF_DAY] = read_time_of_day,
     [TYPE_ADDRESSES] = read_addresses,
     [TYPE_PATHS] = read_paths,
+    [TYPE_GROUPS] = read_groups,
+    [TYPE_JOURNAL] = read_journal,
     [TYPE_PORTS] = read_ports,
     [TYPE_FILTER] = read_filter,
     [TYPE_RECIPIENT] = read_recipient,

@@ -16,6 +16,8 @@ enum setting_type {
     TYPE_TIME_OF_DAY, /* 07:00, in minutes; off: -1 */
     TYPE_ADDRESSES, /* and prefixes; from here on not one number */
     TYPE_PATHS,
+    TYPE_GROUPS,  /* names of groups of accounts */
+    TYPE_JOURNAL, /* which entries of the journal */
     TYPE_PORTS,
     TYPE_FILTER,
     TYPE_RECIPIENT, /* a mail address or a local user, or nothing */
@@ -63,6 +65,7 @@ struct setting_value {
     struct prefix *prefixes;
     uint32_t prefix_count;
     struct config_patterns paths;
+    const char *journal;
     struct scope scope;
     char filter[CONFIG_NAME_MAX];
     char *text; /* of a recipient or a command */

@@ -29,3 +29,6 @@ js *desk_ban_row(const struct desk *desk, const struct ban *ban);
 
 /* Is what we decided in force: NULL, or why it is not. */
 const char *desk_why_not_effective(const struct desk *desk);
+/* The same, when it is not, with the time it lasts where there is one. */
+enum { WHY_NOT_MAX = 160 };
+const char *desk_describe_why_not(const struct desk *desk, char into[WHY_NOT_MAX]);

@@ -8,15 +8,15 @@
 
 #include "base/duration.h"
 
-static bool refuse_unless_root(struct desk *desk, const struct question *question) {
+bool desk_may_change(struct desk *desk, const struct question *question) {
     if (question->is_root)
-        return false;
+        return true;
     control_end(desk->control, question->client, 1, "only root may %s", question->word);
-    return true;
+    return false;
 }
 
-static bool read_prefix_argument(struct desk *desk, const struct question *question,
-                                 struct prefix *ret_prefix) {
+bool desk_read_prefix(struct desk *desk, const struct question *question,
+                      struct prefix *ret_prefix) {
     const char *text = js_string(question->args, "address", "");
     if (prefix_parse(span_of(text), ret_prefix) >= 0)
         return true;
@@ -32,7 +32,8 @@ void desk_word_ban(struct desk *desk, const struct question *question) {
     struct why why = {0};
     char text[PREFIX_TEXT_MAX];
     char length[DURATION_TEXT_MAX];
-    if (refuse_unless_root(desk, question) || !read_prefix_argument(desk, question, &prefix))
+    char not_now[WHY_NOT_MAX];
+    if (!desk_may_change(desk, question) || !desk_read_prefix(desk, question, &prefix))
         return;
     int64_t seconds = js_number(question->args, "seconds", 3600);
     if (decider_ban_by_hand(desk->decider, &prefix, seconds,
@@ -42,8 +43,14 @@ void desk_word_ban(struct desk *desk, const struct question *question) {
         return;
     }
     desk_pump_orders(desk);
-    desk_answer_when_kept(desk, question->client, 0, "%s is banned from every port for %s",
-                          prefix_format(&prefix, text), duration_format(seconds, length));
+    if (desk_why_not_effective(desk))
+        desk_answer_when_kept(desk, question->client, 0,
+                              "%s: noted, for %s; not enforced: %s",
+                              prefix_format(&prefix, text), duration_format(seconds, length),
+                              desk_describe_why_not(desk, not_now));
+    else
+        desk_answer_when_kept(desk, question->client, 0, "%s is banned from every port for %s",
+                              prefix_format(&prefix, text), duration_format(seconds, length));
 }
 
 /* What still holds an address after a jail's ban was lifted. */
@@ -64,17 +71,17 @@ static uint32_t unban_everything(struct desk *desk, int jail, int64_t now_us) {
 
 void desk_word_unban(struct desk *desk, const struct question *question) {
     struct prefix prefix;
-    if (refuse_unless_root(desk, question))
+    if (!desk_may_change(desk, question))
         return;
     bool is_all = js_flag(question->args, "all", false);
-    if (!is_all && !read_prefix_argument(desk, question, &prefix))
+    if (!is_all && !desk_read_prefix(desk, question, &prefix))
         return;
     const char *jail_name = js_string(question->args, "jail", NULL);
     int jail = jail_name ? decider_find_jail(desk->decider, span_of(jail_name)) : -1;
     if (jail_name && jail < 0) {
-        char safe[80];
-        safe_copy(safe, sizeof(safe), span_of(jail_name));
-        control_end(desk->control, question->client, 2, "there is no jail '%s'", safe);
+        struct why why = {0};
+        (void)!config_find_jail(desk->config, span_of(jail_name), &why);
+        control_end(desk->control, question->client, 2, "%s", why.text);
         return;
     }
     int64_t now_us = clock_now_us();
@@ -85,6 +92,13 @@ void desk_word_unban(struct desk *desk, const struct question *question) {
     }
     char text[PREFIX_TEXT_MAX];
     cleanup_text struct text holding = {0};
+    if (js_flag(question->args, "false_positive", false)) {
+        uint32_t count = desk_false_positive(desk, &prefix, now_us);
+        desk_answer_when_kept(desk, question->client, 0,
+                              "%s may come in again (%u lifted) and is trusted for 30 d",
+                              prefix_format(&prefix, text), count);
+        return;
+    }
     uint32_t lifted = desk_unban(desk, &prefix, jail, now_us);
     list_holding(desk, &prefix, &holding);
     prefix_format(&prefix, text);
@@ -101,7 +115,7 @@ void desk_word_unban(struct desk *desk, const struct question *question) {
 }
 
 void desk_word_pause(struct desk *desk, const struct question *question) {
-    if (refuse_unless_root(desk, question))
+    if (!desk_may_change(desk, question))
         return;
     desk_pause(desk, js_number(question->args, "until_us", 0));
     desk_note(desk, "note", "", NULL, desk->paused_until_us,
@@ -112,7 +126,7 @@ void desk_word_pause(struct desk *desk, const struct question *question) {
 }
 
 void desk_word_reload(struct desk *desk, const struct question *question) {
-    if (refuse_unless_root(desk, question))
+    if (!desk_may_change(desk, question))
         return;
     if (desk->reload_client)
         control_end(desk->control, question->client, 1, "%s", "a reload is under way already");

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "desk/desk.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -49,6 +50,7 @@ static int sweep(void *context) {
     tell_losses(desk, monotonic_us);
     desk_tell_refusals(desk);
     desk_sweep_telling(desk, wall_us);
+    desk_sweep_logins(desk);
     if (monotonic_us - desk->purged_us > HOUR_US) {
         desk->purged_us = monotonic_us;
         store_purge(desk->store, wall_us - desk->config->evidence_days * DAY_US,
@@ -78,7 +80,7 @@ struct desk *desk_new(struct loop *loop, const struct config *config, const char
     desk->state_folder = state_folder;
     desk->runtime_folder = runtime_folder;
     desk->decider = decider_new(config, &desk_decider_calls, desk);
-    desk->started_us = desk->last_wall_us = clock_now_us();
+    desk->started_us = desk->last_wall_us = desk->decider->now_us = clock_now_us();
     desk->last_monotonic_us = clock_monotonic_us();
     desk->sweep_timer = loop_add_timer(loop, SWEEP_EVERY_US, sweep, desk);
     return desk;
@@ -90,10 +92,10 @@ struct desk *desk_free(struct desk *desk) {
     desk_drop_deferred(desk);
     desk_end_telling(desk);
     desk->store = store_close(desk->store);
+    desk->logins = logins_close(desk->logins);
     store_batch_free(desk->batch);
     free(desk->stored.at);
     free(desk->own_coming);
-    text_free(&desk->left_orders);
     decider_free(desk->decider);
     free(desk);
     return NULL;
@@ -108,26 +110,65 @@ void desk_find_position(struct desk *desk, struct desk_source *source) {
         }
 }
 
-void desk_is_loaded(struct desk *desk) {
-    desk->is_loading = false;
-    for (uint16_t i = 0; i < SOURCES_MAX; i++)
-        if (desk->sources[i].is_there)
-            desk_find_position(desk, &desk->sources[i]);
-    desk_apply_left_orders(desk);
-    if (desk->is_dirty)
-        desk_commit_now(desk);
-    desk_pump_orders(desk);
-    desk_check_ready(desk);
-    desk_answer_deferred(desk);
-}
-
 static void name_source(struct desk *desk, const struct wire_source *named) {
     struct desk_source *source = &desk->sources[named->source];
     source->is_there = true;
     memcpy(source->path, named->path.at, named->path.length);
     source->path[named->path.length] = '\0';
     desk_find_position(desk, source);
-    decider_name_source(desk->decider, named->source, wire_bytes(named->path));
+    decider_name_source(desk->decider, named->source, named->jails);
+}
+
+/* Does the jail read the journal now, or did it in the row's day, while now it reads files? */
+static bool changed_over(const struct desk *desk, uint32_t j, const char *source) {
+    const struct config_jail *jail = &desk->config->jails[j];
+    bool was_read = jail->journal && strcmp(jail->journal, source) == 0;
+    bool reads_journal = false;
+    for (uint16_t i = 0; i < SOURCES_MAX; i++)
+        reads_journal = reads_journal || (desk->sources[i].is_there && jail->journal &&
+                                          strcmp(desk->sources[i].path, jail->journal) == 0 &&
+                                          desk->decider->jails_of_source[i] >> j & 1);
+    for (uint32_t i = 0; reads_journal && i < jail->log_paths.count; i++)
+        was_read = was_read ||
+                   fnmatch(jail->log_paths.at[i].text, source, FNM_PATHNAME) == 0;
+    return jail->is_enabled && was_read;
+}
+
+/* A jail that changed over from its file to the journal, or back, has read what was written
+ * meanwhile: coming back, the other is looked at as for the first time, lest its lines count
+ * twice. */
+static void forget_left_sources(struct desk *desk) {
+    for (size_t k = 0; k < desk->stored.count; k++) {
+        const char *stored = desk->stored.at[k].source;
+        bool is_left = false;
+        for (uint32_t j = 0; j < desk->config->jail_count; j++)
+            is_left = is_left || changed_over(desk, j, stored);
+        for (uint16_t i = 0; i < SOURCES_MAX; i++)
+            if (desk->sources[i].is_there && strcmp(desk->sources[i].path, stored) == 0)
+                is_left = false;
+        if (!is_left)
+            continue;
+        log_notice("%s is no longer read: its jails read the other of file and journal", stored);
+        struct row_position *row = rows_add(&desk->batch->positions);
+        memcpy(row->source, stored, sizeof(row->source));
+        row->is_gone = true;
+        desk_changed(desk);
+    }
+}
+
+void desk_is_loaded(struct desk *desk) {
+    desk->is_loading = false;
+    for (uint16_t i = 0; i < SOURCES_MAX; i++)
+        if (desk->sources[i].is_there)
+            desk_find_position(desk, &desk->sources[i]);
+    if (desk->sources_are_known)
+        forget_left_sources(desk);
+    desk_apply_left_orders(desk);
+    if (desk->is_dirty)
+        desk_commit_now(desk);
+    desk_pump_orders(desk);
+    desk_check_ready(desk);
+    desk_answer_deferred(desk);
 }
 
 static void skipped(struct desk *desk, const struct wire_line *line) {
@@ -159,6 +200,8 @@ int desk_from_supervisor(struct desk *desk, struct message *message) {
         name_source(desk, message->head);
     } else if (message->type == SAY_SOURCES_END) {
         desk->sources_are_known = true;
+        if (!desk->is_loading)
+            forget_left_sources(desk);
         desk_pump_orders(desk);
         desk_check_ready(desk);
     } else if (message->type == SAY_SKIPPED) {

@@ -8,6 +8,7 @@
  *   telling.c   what the owner is told, and `hauberk notify`
  *   sight.c     do the jails still see
  *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
+ *   sparing.c   what people trust, and where administrators are logged in
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
  *
  * One event's way through here: desk_events() applies a frame to the decider and marks the
@@ -19,6 +20,7 @@
 
 #include "bans/decider.h"
 #include "base/clock.h"
+#include "base/logins.h"
 #include "base/loop.h"
 #include "control/server.h"
 #include "notify/notices.h"
@@ -117,12 +119,15 @@ struct desk {
     int64_t store_error_since_us;
     struct pending_answer *answers;      /* for the next commit */
     struct pending_answer *answers_sent; /* in the commit under way */
-    struct text left_orders;      /* what STATE/orders held at start */
-    bool left_orders_are_applied; /* and waits for the commit to be removed */
+    /* What STATE/orders held at start was applied, and waits for the commit to be removed. */
+    enum { LEFT_ORDERS_NONE, LEFT_ORDERS_APPLIED, LEFT_ORDERS_SET_ASIDE } left_orders;
     struct ack {
         uint64_t ordinal;
         bool is_due, is_mark;
     } acks[SOURCES_MAX]; /* in the commit under way */
+
+    struct logins *logins; /* NULL: no logind */
+    int64_t logins_seen_us;
 
     struct role_view {
         struct wire_role_state state;
@@ -194,6 +199,23 @@ void desk_is_loaded(struct desk *desk);
 void desk_find_position(struct desk *desk, struct desk_source *source);
 /* forget.c: one of the words. */
 void desk_word_forget(struct desk *desk, const struct question *question);
+/* False after refusing: only root changes anything; no prefix. */
+bool desk_may_change(struct desk *desk, const struct question *question);
+bool desk_read_prefix(struct desk *desk, const struct question *question,
+                      struct prefix *ret_prefix);
+
+/* sparing.c */
+void desk_word_trust(struct desk *desk, const struct question *question);
+void desk_word_untrust(struct desk *desk, const struct question *question);
+void desk_word_trusted(struct desk *desk, const struct question *question);
+js *desk_spared_row(const struct desk *desk, const struct spared *entry);
+void desk_spare_all(struct desk *desk); /* to an enforcer that knows none yet */
+void desk_was_spared(void *context, const struct spared *entry, bool is_new, uint32_t lifted);
+void desk_sparing_is_over(void *context, const struct spared *entry);
+void desk_was_exempt(void *context, const struct exempt_case *one);
+void desk_watch_logins(struct desk *desk);
+void desk_look_at_logins(struct desk *desk);
+void desk_sweep_logins(struct desk *desk);
 
 /* telling.c. desk_begin_telling() is called with full rights, before the sandbox. */
 void desk_begin_telling(struct desk *desk);
@@ -217,11 +239,18 @@ void desk_collect_sights(struct desk *desk, struct store_batch *batch);
 const char *desk_sight_fault(const struct desk *desk, uint32_t jail, char into[SIGHT_TEXT_MAX]);
 
 /* A person's change, for every way it can come. */
+must_use int desk_trust(struct desk *desk, const struct prefix *prefix, int64_t until_us,
+                        struct span why, int64_t at_us, uint32_t *ret_lifted,
+                        struct why *reterr_why);
+uint32_t desk_untrust(struct desk *desk, const struct prefix *prefix, int64_t at_us);
+/* Lets it in again, trusts it for 30 days, and notes which ban was wrong. */
+uint32_t desk_false_positive(struct desk *desk, const struct prefix *prefix, int64_t at_us);
 uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us);
 void desk_pause(struct desk *desk, int64_t until_us);
 
-/* pausing.c: what was ordered while no hauberkd ran. desk_read_left_orders() is called with full
- * rights, before the sandbox; desk_apply_left_orders() when the store is loaded. */
-void desk_read_left_orders(struct desk *desk);
+/* pausing.c: what was ordered while no hauberkd ran. desk_read_pause() is called with full rights,
+ * before the sandbox; desk_apply_left_orders() when the store is loaded. */
+void desk_read_pause(struct desk *desk);
+bool desk_orders_wait(const struct desk *desk); /* and were not applied yet */
 void desk_apply_left_orders(struct desk *desk);
 void desk_left_orders_are_kept(struct desk *desk);

@@ -82,7 +82,7 @@ void desk_pump_orders(struct desk *desk) {
     /* What is loaded may go out while the rest is read: at a start elements are only added. Not if a
      * person's orders wait to be applied first, nor networks, which are flattened all at once. */
     if (desk->is_loading &&
-        (desk->left_orders.length > 0 || projection_has_stale_nets(desk->decider->projection)))
+        (desk_orders_wait(desk) || projection_has_stale_nets(desk->decider->projection)))
         return;
     while (channel_is_clear(desk->enforcer)) {
         uint32_t count =
@@ -104,6 +104,7 @@ void desk_begin_enforcing(struct desk *desk) {
     desk->enforcer_is_there = true;
     if (desk->decider->observes)
         desk_lift(desk); /* what an earlier run enforced is not in force any more */
+    desk_spare_all(desk);
     if (desk->decider->observes || desk->paused_until_us || desk->waits_until_us) {
         desk_check_ready(desk);
         return;

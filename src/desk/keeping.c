@@ -114,6 +114,18 @@ static void collect_bans(struct desk *desk, struct store_batch *batch) {
     }
 }
 
+static void collect_spared(struct desk *desk, struct store_batch *batch) {
+    struct spared_key key;
+    while (spared_take_dirty(desk->decider->spared, &key)) {
+        const struct spared *entry = spared_find(desk->decider->spared, &key);
+        struct row_spared *row = rows_add(&batch->spared);
+        row->is_gone = !entry;
+        row->entry.key = key;
+        if (entry)
+            row->entry = *entry;
+    }
+}
+
 /* ---- committing ---- */
 
 static void tell_answers(struct desk *desk, int error) {
@@ -169,6 +181,7 @@ void desk_commit_now(struct desk *desk) {
     collect_positions(desk, batch);
     collect_ledger(desk, batch);
     collect_bans(desk, batch);
+    collect_spared(desk, batch);
     desk_collect_notices(desk, batch);
     desk_collect_sights(desk, batch);
     desk_seal_letters(desk);
@@ -311,8 +324,12 @@ static void login_is_suspicious(void *context, const struct suspicion *suspicion
     desk_tell_suspicion(desk, suspicion);
 }
 
-const struct decider_calls desk_decider_calls = {
-    .on_evidence = keep_evidence, .on_ban = ban_was_made, .on_suspicion = login_is_suspicious};
+const struct decider_calls desk_decider_calls = {.on_evidence = keep_evidence,
+                                                 .on_ban = ban_was_made,
+                                                 .on_suspicion = login_is_suspicious,
+                                                 .on_spare = desk_was_spared,
+                                                 .on_spare_end = desk_sparing_is_over,
+                                                 .on_exempt = desk_was_exempt};
 
 /* ---- loading ---- */
 
@@ -416,6 +433,12 @@ static void load_past(void *context, const struct row_past *row) {
         (void)bans_restore_past(desk->decider->bans, &past);
 }
 
+static void load_spared(void *context, const struct row_spared *row) {
+    struct desk *desk = context;
+    if (!spared_restore(desk->decider->spared, &row->entry))
+        log_error("more trusted addresses are stored than can be; some are left out");
+}
+
 /* For about LOAD_SLICE_US; then whoever else has something to say has his turn. */
 static int load_some(void *context) {
     static const struct store_readers readers = {.position = load_position,
@@ -426,6 +449,7 @@ static int load_some(void *context) {
                                                  .ban = load_ban,
                                                  .past = load_past,
                                                  .unban = load_unban,
+                                                 .spared = load_spared,
                                                  .notice = load_notice,
                                                  .sight = load_sight};
     struct desk *desk = context;

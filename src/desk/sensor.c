@@ -42,7 +42,10 @@ static void take_sight(struct desk *desk, const struct wire_sight *sight) {
 static void note_lost(struct desk *desk, struct desk_source *source, uint64_t lost) {
     char text[400];
     source->lost += lost;
-    snprintf(text, sizeof(text), "%llu bytes of %s were gone before they were read",
+    bool is_journal = strncmp(source->path, "journal: ", 9) == 0;
+    snprintf(text, sizeof(text),
+             is_journal ? "up to %llu entries were gone before they could be read for \"%s\""
+                        : "%llu bytes of %s were gone before they were read",
              (unsigned long long)lost, source->path);
     log_warning("%s", text);
     desk_note(desk, "lost", "", NULL, 0, text);

@@ -3,7 +3,11 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "desk/answers.h"
 
+#include <stdio.h>
+
 #include "wire/build.h"
+
+enum { SPARED_SHOWN = 100 };
 
 static js *status_roles(const struct desk *desk) {
     js *roles = js_array();
@@ -108,6 +112,16 @@ static js *status_configuration(const struct desk *desk) {
     return one;
 }
 
+static js *status_spared(const struct desk *desk) {
+    js *rows = js_array();
+    uint32_t place = 0;
+    int64_t now_us = clock_now_us();
+    for (const struct spared *one; (one = spared_next(desk->decider->spared, &place));)
+        if (!spared_is_over(one, now_us) && js_count(rows) < SPARED_SHOWN)
+            js_append(rows, desk_spared_row(desk, one));
+    return rows;
+}
+
 /* Is what we decided in force, and if not, why not. */
 const char *desk_why_not_effective(const struct desk *desk) {
     if (desk->decider->observes)
@@ -124,6 +138,17 @@ const char *desk_why_not_effective(const struct desk *desk) {
     if (counts.refused > 0)
         return "the kernel refused some elements; see the log";
     return NULL;
+}
+
+const char *desk_describe_why_not(const struct desk *desk, char into[WHY_NOT_MAX]) {
+    char until[CLOCK_TEXT_MAX];
+    int64_t now_us = clock_now_us();
+    if (desk->paused_until_us && !desk->decider->observes)
+        snprintf(into, WHY_NOT_MAX, "paused until %s",
+                 clock_format_local(desk->paused_until_us, now_us, until));
+    else
+        snprintf(into, WHY_NOT_MAX, "%s", desk_why_not_effective(desk));
+    return into;
 }
 
 void desk_word_status(struct desk *desk, const struct question *question) {
@@ -155,6 +180,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     for (uint16_t i = 0; i < SOURCES_MAX; i++)
         has_jit = has_jit || desk->sources[i].has_jit;
     js_set_flag(row, "jit", has_jit);
+    js_set(row, "spared", status_spared(desk));
     js_set(row, "configuration", status_configuration(desk));
     js_set(row, "notify", desk_status_telling(desk));
     js_set(row, "roles", status_roles(desk));

@@ -93,7 +93,10 @@ static void send_facts(struct desk *desk, uint64_t client, const struct prefix *
         js_set_time(facts, "known_last", known.last_us);
         js_set_number(facts, "successes", known.successes);
     }
+    char why[EXEMPT_TEXT_MAX];
     js_set_flag(facts, "exempt", decider_is_exempt(desk->decider, JAIL_BY_HAND, prefix));
+    js_set_string(facts, "exempt_why",
+                  decider_why_exempt(desk->decider, JAIL_BY_HAND, prefix, why));
     js_set_flag(facts, "effective", desk_why_not_effective(desk) == NULL);
     js_set_string(facts, "why_not", desk_why_not_effective(desk));
     js_set_string(facts, "store_error", desk->store_error[0] ? desk->store_error : NULL);

@@ -69,11 +69,13 @@ static const struct {
     void (*answer)(struct desk *desk, const struct question *question);
     bool while_loading;
 } words[] = {
-    {"status", desk_word_status, true}, {"bans", word_bans, false},
-    {"ban", desk_word_ban, false},      {"unban", desk_word_unban, false},
-    {"pause", desk_word_pause, true},   {"reload", desk_word_reload, true},
-    {"watch", word_watch, true},        {"why", desk_word_why, false},
-    {"forget", desk_word_forget, false}, {"notify", desk_word_notify, false},
+    {"status", desk_word_status, true},   {"bans", word_bans, false},
+    {"ban", desk_word_ban, false},        {"unban", desk_word_unban, false},
+    {"pause", desk_word_pause, true},     {"reload", desk_word_reload, true},
+    {"watch", word_watch, true},          {"why", desk_word_why, false},
+    {"forget", desk_word_forget, false},  {"trust", desk_word_trust, false},
+    {"untrust", desk_word_untrust, false}, {"trusted", desk_word_trusted, false},
+    {"notify", desk_word_notify, false},
 };
 
 enum { DEFERRED_MAX = 64 };

@@ -88,6 +88,49 @@ int enforce_set_exempt(struct enforce *enforce, const struct prefix *prefixes, u
     return exempt_changed(enforce, changed, reterr_why);
 }
 
+struct found_exempt {
+    struct prefix at[EXEMPT_MOST];
+    uint32_t count;
+    bool is_full;
+};
+
+static void find_exempt(void *context, const struct prefix *prefix, int64_t expires_us,
+                        uint64_t packets) {
+    struct found_exempt *found = context;
+    (void)expires_us;
+    (void)packets;
+    if (found->count < EXEMPT_MOST)
+        found->at[found->count++] = *prefix;
+    else
+        found->is_full = true;
+}
+
+int enforce_keep_exempt(struct enforce *enforce, struct why *reterr_why) {
+    static const char *const names[] = {EXEMPT_4, EXEMPT_6};
+    static struct found_exempt found;
+    cleanup_kernel_sets struct kernel_sets sets = {0};
+    int error = kernel_sets_read(&enforce->netfilter, &sets);
+    uint32_t there = 0;
+    found.count = 0;
+    found.is_full = false;
+    for (size_t i = 0; error >= 0 && i < ELEMENTS_OF(names); i++) {
+        const struct kernel_set *set = kernel_sets_find(&sets, names[i]);
+        there += set != NULL;
+        if (set)
+            error = elements_read(&enforce->netfilter, set, find_exempt, &found);
+        if (error == -ENOENT) /* deleted since */
+            error = 0;
+    }
+    enforce->has_skeleton = enforce->has_skeleton || there == ELEMENTS_OF(names);
+    if (error >= 0 && found.is_full)
+        error = -E2BIG;
+    if (error < 0)
+        return why_set(reterr_why, error, NULL, 0, "the kernel's exempt addresses cannot be read: "
+                                                   "%s", strerror(-error));
+    int changed = exempt_replace(&enforce->exempt, EXEMPT_FOUND, found.at, found.count);
+    return exempt_changed(enforce, changed, reterr_why);
+}
+
 int enforce_spare(struct enforce *enforce, const struct prefix *prefix, int64_t until_us,
                   struct why *reterr_why) {
     int64_t now_us = clock_now_us();
@@ -96,6 +139,10 @@ int enforce_spare(struct enforce *enforce, const struct prefix *prefix, int64_t 
     if (until_us == UNTIL_PERMANENT || until_us > now_us)
         changed = exempt_spare(&enforce->exempt, prefix, until_us);
     return exempt_changed(enforce, changed == 0 ? tidied : changed, reterr_why);
+}
+
+int enforce_unspare(struct enforce *enforce, const struct prefix *prefix, struct why *reterr_why) {
+    return exempt_changed(enforce, exempt_unspare(&enforce->exempt, prefix), reterr_why);
 }
 
 int enforce_read_own(struct enforce *enforce, struct why *reterr_why) {
@@ -112,14 +159,9 @@ int enforce_read_own(struct enforce *enforce, struct why *reterr_why) {
 void enforce_each_exempt(const struct enforce *enforce,
                          void (*each)(void *context, const struct prefix *prefix, bool is_own),
                          void *context) {
-    int64_t now_us = clock_now_us();
-    for (enum exempt_origin origin = 0; origin < EXEMPT_ORIGINS; origin++) {
-        for (uint32_t i = 0; i < enforce->exempt.lists[origin].count; i++) {
-            const struct exemption *exemption = &enforce->exempt.lists[origin].at[i];
-            if (exemption->until_us == UNTIL_PERMANENT || exemption->until_us > now_us)
-                each(context, &exemption->prefix, origin == EXEMPT_OWN);
-        }
-    }
+    for (enum exempt_origin origin = 0; origin < EXEMPT_SPARED; origin++)
+        for (uint32_t i = 0; i < enforce->exempt.lists[origin].count; i++)
+            each(context, &enforce->exempt.lists[origin].at[i].prefix, origin == EXEMPT_OWN);
 }
 
 /* ---- table and orders -------------------------------------------------------------------- */

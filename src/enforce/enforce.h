@@ -52,11 +52,20 @@ struct enforce *enforce_free(struct enforce *enforce); /* the kernel keeps every
 must_use int enforce_set_exempt(struct enforce *enforce, const struct prefix *prefixes,
                                 uint32_t count, struct why *reterr_why);
 
+/* Adds what the kernel's exempt sets hold now, for whoever acts while no hauberkd runs and knows
+ * less than it did: its sparings are kept and hold against enforce_apply() too. enforce_spare()
+ * then adds to the sets that are there. */
+must_use int enforce_keep_exempt(struct enforce *enforce, struct why *reterr_why);
+
 /* Adds to the exempt sets until then (kept in memory; never removes another exemption). At most
  * 4096. When it is over it no longer refuses orders; the kernel's sets are tidied by the next
  * enforce_apply(), enforce_spare() or enforce_set_scopes(). */
 must_use int enforce_spare(struct enforce *enforce, const struct prefix *prefix, int64_t until_us,
                            struct why *reterr_why);
+
+/* Ends a sparing of exactly that prefix now; other exemptions of it stay. Fine if there is none. */
+must_use int enforce_unspare(struct enforce *enforce, const struct prefix *prefix,
+                             struct why *reterr_why);
 
 /* Would an order for that prefix be refused? It contains or is contained in an exempt prefix, or
  * is wider than /8 (v4) or /19 (v6). */
@@ -112,6 +121,12 @@ must_use int enforce_list(struct enforce *enforce, enforce_element_fn *each, voi
 must_use int enforce_list_about(struct enforce *enforce, const struct prefix *prefix,
                                 enforce_element_fn *each, void *context, struct why *reterr_why);
 
+/* Calls `each` for every named set of other tables that holds the address and that a rule drops or
+ * rejects by. Works without scopes. */
+typedef void enforce_other_fn(void *context, const char *table, const char *set);
+must_use int enforce_list_others(struct enforce *enforce, const struct address *address,
+                                 enforce_other_fn *each, void *context, struct why *reterr_why);
+
 /* Packets refused so far by the scope's rules (kept when enforce_set_scopes() writes them anew),
  * all sets together (rule counters; the per-element counter would cost per-CPU memory per ban). */
 must_use int enforce_count_refused(struct enforce *enforce, uint16_t scope, uint64_t *ret_packets,
@@ -142,8 +157,9 @@ must_use int enforce_read_changes(struct enforce *enforce, struct enforce_change
 /* Reads own addresses and gateways anew and brings the exempt sets up to date. */
 must_use int enforce_read_own(struct enforce *enforce, struct why *reterr_why);
 
-/* The own and gateway addresses last read, and all other exemptions: for status and for the
- * decider, which must not even count them. Calls `each` once per prefix. */
+/* The own and gateway addresses last read, and all other exemptions but the sparings, which the
+ * decider itself has told: for the decider, which must not even count them. Calls `each` once per
+ * prefix. */
 void enforce_each_exempt(const struct enforce *enforce,
                          void (*each)(void *context, const struct prefix *prefix, bool is_own),
                          void *context);

@@ -123,6 +123,19 @@ static bool is_over(const struct exemption *exemption, int64_t now_us) {
     return exemption->until_us != UNTIL_PERMANENT && exemption->until_us <= now_us;
 }
 
+int exempt_unspare(struct exempt *exempt, const struct prefix *prefix) {
+    struct exemption *list = exempt->lists[EXEMPT_SPARED].at;
+    uint32_t count = exempt->lists[EXEMPT_SPARED].count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!prefix_equals(&list[i].prefix, prefix))
+            continue;
+        list[i] = list[count - 1];
+        exempt->lists[EXEMPT_SPARED].count--;
+        return flatten(exempt);
+    }
+    return 0;
+}
+
 int exempt_tidy(struct exempt *exempt, int64_t now_us) {
     struct exemption *list = exempt->lists[EXEMPT_SPARED].at;
     uint32_t count = exempt->lists[EXEMPT_SPARED].count, kept = 0;

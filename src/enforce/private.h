@@ -1,7 +1,7 @@
 /* What the files of enforce/ share: the netlink link and the batch (netlink.c), the names of our
  * nftables objects and the kinds of sets (nft_skeleton.c), elements (nft_elements.c), orders
  * (nft_orders.c), exemptions (exempt.c), what others change (nft_watch.c), the machine's own
- * addresses (own.c) and cutting (cut.c). Nobody outside this folder includes it.
+ * addresses (own.c), cutting (cut.c) and other tables (others.c). Nobody outside this folder includes it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -171,7 +171,7 @@ must_use int orders_apply(struct enforce *enforce, const struct enforce_order *o
 
 /* ---- exempt.c: who is never banned ------------------------------------------------------- */
 
-enum exempt_origin { EXEMPT_ALWAYS, EXEMPT_OWN, EXEMPT_GIVEN, EXEMPT_SPARED, EXEMPT_ORIGINS };
+enum exempt_origin { EXEMPT_ALWAYS, EXEMPT_OWN, EXEMPT_GIVEN, EXEMPT_FOUND, EXEMPT_SPARED, EXEMPT_ORIGINS };
 
 struct exemption {
     struct prefix prefix;
@@ -195,6 +195,8 @@ must_use int exempt_replace(struct exempt *exempt, enum exempt_origin origin,
                             const struct prefix *prefixes, uint32_t count);
 /* Likewise; longer wins over an earlier sparing of the same prefix. */
 must_use int exempt_spare(struct exempt *exempt, const struct prefix *prefix, int64_t until_us);
+/* Likewise; drops the sparing of that prefix. */
+must_use int exempt_unspare(struct exempt *exempt, const struct prefix *prefix);
 /* Likewise; drops the sparings that are over. */
 must_use int exempt_tidy(struct exempt *exempt, int64_t now_us);
 bool exempt_touches(const struct exempt *exempt, const struct prefix *prefix, int64_t now_us);

@@ -51,11 +51,12 @@ void bursts_sweep(struct bursts *bursts, int64_t log_time_us) {
 }
 
 /* NULL: a flood of accounts; what it brings is counted in full. */
-static struct burst *find_or_add(struct bursts *bursts, struct span what,
+static struct burst *find_or_add(struct bursts *bursts, struct span asker, struct span what,
                                  const struct address *address, uint64_t account, int64_t at_us,
                                  int64_t life_us, bool *ret_is_new) {
     struct digest_state state;
     digest_begin(&state);
+    digest_add(&state, asker);
     digest_add(&state, what);
     digest_add(&state, (struct span){(const char *)address->at, sizeof(address->at)});
     digest_add(&state, (struct span){(const char *)&account, sizeof(account)});
@@ -86,7 +87,8 @@ bool bursts_fold(struct bursts *bursts, struct span service, const struct addres
                  uint64_t account, int64_t at_us) {
     bool is_new = false;
     struct burst *burst =
-        find_or_add(bursts, service, address, account, at_us, BURST_MEMORY_US, &is_new);
+        find_or_add(bursts, SPAN("fold"), service, address, account, at_us, BURST_MEMORY_US,
+                    &is_new);
     if (!burst)
         return false;
     int64_t apart_us = at_us > burst->began_us ? at_us - burst->began_us : burst->began_us - at_us;
@@ -104,7 +106,8 @@ bool bursts_fold(struct bursts *bursts, struct span service, const struct addres
 bool bursts_is_first(struct bursts *bursts, struct span what, const struct address *address,
                      uint64_t account, int64_t at_us, int64_t life_us) {
     bool is_new = false;
-    struct burst *burst = find_or_add(bursts, what, address, account, at_us, life_us, &is_new);
+    struct burst *burst =
+        find_or_add(bursts, SPAN("first"), what, address, account, at_us, life_us, &is_new);
     if (burst && at_us > burst->last_us)
         burst->last_us = at_us;
     return !burst || is_new;

@@ -38,7 +38,7 @@ struct bursts *bursts_free(struct bursts *bursts);
 bool bursts_fold(struct bursts *bursts, struct span service, const struct address *address,
                  uint64_t account, int64_t at_us);
 
-/* True: this address has not tried that account within life_us. `what` keeps askers apart. */
+/* True: this address has not tried that account within life_us. `what` is the jail that asks. */
 bool bursts_is_first(struct bursts *bursts, struct span what, const struct address *address,
                      uint64_t account, int64_t at_us, int64_t life_us);
 

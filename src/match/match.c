@@ -282,6 +282,7 @@ static void fill_event(struct wire_event *event, const struct rule_match *match,
     event->no_such_account = match->groups[GROUP_NO_USER].length > 0;
     event->protocol = protocol_of(match->groups[GROUP_PROTOCOL]);
     event->database = database_of(match->groups[GROUP_DATABASE]);
+    event->by_key = span_is(match->groups[GROUP_METHOD], "publickey");
     int64_t attempts = 0;
     if (match->groups[GROUP_ATTEMPTS].length &&
         span_to_integer(match->groups[GROUP_ATTEMPTS], 0, INT64_MAX, &attempts) >= 0)
@@ -309,13 +310,18 @@ static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t 
         return result < 0 || is_ignored;
     struct wire_event event = {.line_end = end, .at_us = stamp->at_us,
                                .filter = match->numbers[f], .pattern = (uint16_t)pattern};
-    event.kind = pattern < rules->fail_count ? EVENT_FAILURE : EVENT_SUCCESS;
+    event.kind = pattern < rules->fail_count              ? EVENT_FAILURE
+                 : groups.groups[GROUP_DELIVERED].length ? EVENT_DELIVERED
+                                                          : EVENT_SUCCESS;
     fill_event(&event, &groups, line);
     bool tells = event.has_address;
     struct span session_line = groups.groups[GROUP_SESSION_LINE];
     if (session_line.length && event.kind == EVENT_FAILURE)
         tells = sessions_fold(match->sessions, match->numbers[f], &groups, start, &event);
-    else if (session_line.length)
+    else if (session_line.length && event.kind == EVENT_DELIVERED) {
+        sessions_complete(match->sessions, match->numbers[f], session_line, &event);
+        tells = event.has_address;
+    } else if (session_line.length)
         sessions_end(match->sessions, match->numbers[f], session_line);
     else if (groups.groups[GROUP_NOFAIL].length)
         tells = false;
@@ -324,12 +330,13 @@ static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t 
     return true;
 }
 
-/* A line that looks like a failure, and none of the filters knows it: it is counted for those whose
- * service wrote it. A log that one filter alone reads is that one's. */
+/* A line that looks like a failure, and none of the filters knows it: it is counted for those that know
+ * logins and whose service wrote it. A log that one filter alone reads is that one's. */
 static void count_unmatched(struct match *match, uint32_t knowing, struct span text) {
     for (uint32_t f = 0; f < match->count && knowing == 0; f++)
         if (match->count == 1 ||
-            suspect_is_of(text, span_of(match->filters[f]->config->service)))
+            (match->filters[f]->success_count > 0 &&
+             suspect_is_of(text, span_of(match->filters[f]->config->service))))
             match->unmatched[f]++;
 }
 

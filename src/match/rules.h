@@ -5,7 +5,10 @@
  * something: ip4, ip6, user, alt_user*, mlfid, nofail, mlfforget, mlfgained, content (prefregex);
  * and hauberk's own: session (joins one login logged by two processes), attempts (how many this
  * line sums up), summary (not empty: it sums up one), nouser (not empty: no such account), protocol
- * (by which one they came), database (which password database says no).
+ * (by which one they came), database (which password database says no), method (of a success:
+ * "publickey" tells a key from a password), delivered (not empty, in a successregex: mail was
+ * delivered; no login), again (not empty: a failure only where its session has told of one), void
+ * (not empty: its session's failures are none of theirs).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -31,6 +34,10 @@ enum rule_group {
     GROUP_NO_USER,
     GROUP_PROTOCOL,
     GROUP_DATABASE,
+    GROUP_METHOD,
+    GROUP_DELIVERED,
+    GROUP_AGAIN,
+    GROUP_VOID,
     RULE_GROUPS
 };
 

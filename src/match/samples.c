@@ -18,7 +18,8 @@
 enum { SAMPLES_MOST_BYTES = 4 << 20, EXPRESSIONS_MOST = 512, SHOWN_BYTES = 400 };
 #define SAMPLES_NOW_US (INT64_C(1798760400) * SECOND_US) /* 2026-12-31T23:40:00Z */
 
-enum expectation { EXPECT_NOTHING, EXPECT_FAILURE, EXPECT_SUCCESS };
+enum expectation { EXPECT_NOTHING, EXPECT_FAILURE, EXPECT_SUCCESS, EXPECT_DELIVERED };
+static const char *const expectation_names[] = {"nothing", "failure", "success", "delivered"};
 
 struct expected {
     enum expectation what;
@@ -133,7 +134,6 @@ static int read_time(struct checking *checking, struct span value) {
 }
 
 static int read_directive(struct checking *checking, struct span directive) {
-    static const char *const names[] = {"nothing", "failure", "success"};
     struct span rest = directive;
     struct span value;
     struct span word = cut_item(&rest, &value);
@@ -141,8 +141,8 @@ static int read_directive(struct checking *checking, struct span directive) {
         return forget_sessions(checking);
     if (span_is(word, "at"))
         return read_time(checking, rest);
-    for (size_t what = 0; what < ELEMENTS_OF(names); what++) {
-        if (!span_is(word, names[what]))
+    for (size_t what = 0; what < ELEMENTS_OF(expectation_names); what++) {
+        if (!span_is(word, expectation_names[what]))
             continue;
         checking->expected = (struct expected){.what = (enum expectation)what,
                                                .written = directive};
@@ -153,14 +153,20 @@ static int read_directive(struct checking *checking, struct span directive) {
         }
         return error;
     }
-    return malformed(checking, "unknown directive '%.*s'; there are failure, success, nothing, "
-                               "at and again", SPAN_FORMAT(word));
+    return malformed(checking, "unknown directive '%.*s'; there are failure, success, delivered, "
+                               "nothing, at and again", SPAN_FORMAT(word));
 }
 
 static void note_event(void *context, const struct wire_event *event) {
     struct found *found = context;
     found->count++;
     found->event = *event;
+}
+
+static enum expectation expectation_of(const struct wire_event *event) {
+    return event->kind == EVENT_FAILURE     ? EXPECT_FAILURE
+           : event->kind == EVENT_DELIVERED ? EXPECT_DELIVERED
+                                            : EXPECT_SUCCESS;
 }
 
 /* "address 203.0.113.9" and so on: the first thing that differs, or NULL. */
@@ -170,7 +176,7 @@ static const char *first_difference(const struct expected *expected, const struc
         return found->count == 0 ? NULL : "an event where there should be none";
     if (found->count != 1)
         return found->count == 0 ? "no event" : "more than one event";
-    if (event->kind != (expected->what == EXPECT_FAILURE ? EVENT_FAILURE : EVENT_SUCCESS))
+    if (expectation_of(event) != expected->what)
         return "the other kind of event";
     if (expected->has_address &&
         (!event->has_address ||
@@ -197,7 +203,7 @@ static void report_event(struct text *report, const struct wire_event *event) {
     if (event->has_address)
         address_format(&event->address, address);
     text_add_format(report, "    came: %s address=%s account=\"",
-                    event->kind == EVENT_FAILURE ? "failure" : "success", address);
+                    expectation_names[expectation_of(event)], address);
     text_add(report, wire_bytes(event->account));
     text_add_string(report, "\" session=\"");
     text_add(report, wire_bytes(event->session));

@@ -12,7 +12,9 @@ struct session {
     uint64_t line_start;
     int64_t last_us;
     uint32_t failures; /* attempts the lines so far have told or named */
-    bool has_address, is_pending, no_such_account, is_mixed; /* mixed: more than one name tried */
+    bool has_address, is_pending, no_such_account;
+    bool is_mixed; /* more than one name tried */
+    bool is_void;  /* nothing of it is told */
     struct address address;
     uint16_t account_length, session_length;
     char account[sizeof(((struct wire_event *)0)->account.at)];
@@ -135,21 +137,34 @@ bool sessions_fold(struct sessions *sessions, uint16_t filter, const struct rule
     if (!session)
         return event->has_address && !match->groups[GROUP_NOFAIL].length;
     bool has_gained = match->groups[GROUP_GAINED].length > 0;
-    bool is_failure = !match->groups[GROUP_NOFAIL].length && !has_gained;
+    if (match->groups[GROUP_VOID].length)
+        session->is_void = true;
+    bool is_failure = !match->groups[GROUP_NOFAIL].length && !has_gained && !session->is_void &&
+                      (!match->groups[GROUP_AGAIN].length || session->failures > 0);
     merge(session, event);
     if (has_gained && !session->is_mixed)
         session->is_pending = false;
     is_failure = is_failure && count_failure(session, event->attempts);
-    bool tells = event->has_address && (is_failure || session->is_pending);
+    bool tells = event->has_address && !session->is_void && (is_failure || session->is_pending);
     if (tells && session->is_pending) /* nothing was told before: this line stands for all */
         event->attempts = (uint16_t)(session->failures > 1000 ? 1000 : session->failures);
     if (tells)
         session->is_pending = false;
     else if (is_failure)
         session->is_pending = true;
-    if (match->groups[GROUP_FORGET].length)
+    if (match->groups[GROUP_FORGET].length && !session->is_void)
         table_remove(sessions->table, session);
     return tells;
+}
+
+void sessions_complete(struct sessions *sessions, uint16_t filter, struct span id,
+                       struct wire_event *event) {
+    struct digest key = key_of(filter, id);
+    struct session *session = table_find(sessions->table, &key);
+    if (!session)
+        return;
+    merge(session, event);
+    table_remove(sessions->table, session);
 }
 
 void sessions_end(struct sessions *sessions, uint16_t filter, struct span id) {

@@ -3,11 +3,13 @@
  * A filter whose patterns capture `mlfid` has its matches collected per such id: addresses, users
  * and names of earlier lines complete later ones, auxiliary lines (`nofail`) are no failures of
  * their own, a line that sums up (`attempts`, `summary`) is silent where its session has told as
- * many, a success (`mlfgained`) drops what was pending unless several names were tried.
+ * many, a line that means something after a failure only (`again`) is silent without one, a line
+ * that puts the blame elsewhere (`void`) silences its session for the rest of its life, a success
+ * (`mlfgained`) drops what was pending unless several names were tried.
  *
- * A session ends with `mlfforget`, with a success, or at the first line that is more than five
- * minutes of log time younger than its last. Only what lines say counts, and nothing from before a
- * session's first line: reading again from there gives the same sessions.
+ * A session ends with `mlfforget`, with a success or a delivery, or at the first line that is more
+ * than five minutes of log time younger than its last. Only what lines say counts, and nothing from
+ * before a session's first line: reading again from there gives the same sessions.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -32,6 +34,10 @@ uint32_t sessions_count(const struct sessions *sessions);
  * be told. False: it was auxiliary, or told already, or is still waiting for its address. */
 bool sessions_fold(struct sessions *sessions, uint16_t filter, const struct rule_match *match,
                    uint64_t line_start, struct wire_event *event);
+
+/* A success that may leave out who it was: fills *event from its session, then forgets that. */
+void sessions_complete(struct sessions *sessions, uint16_t filter, struct span id,
+                       struct wire_event *event);
 
 /* Forgets a session: its login succeeded. */
 void sessions_end(struct sessions *sessions, uint16_t filter, struct span id);

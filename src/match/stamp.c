@@ -117,6 +117,70 @@ static int read_month(const char *at) {
     return 0;
 }
 
+/* "21-Nov-2026 03:22:55.123456 +0000": PHP's date in Roundcube's logs, with a zone or without. */
+static bool read_day_first(struct span text, struct stamp *stamp) {
+    const char *at = text.at;
+    if (text.length < 20 || (at[2] != '-' && at[2] != '/') || at[6] != at[2] || at[11] != ' ' ||
+        at[14] != ':' || at[17] != ':')
+        return false;
+    int day = digits(at, 2);
+    int month = read_month(at + 3);
+    int year = digits(at + 7, 4);
+    int hour = digits(at + 12, 2);
+    int minute = digits(at + 15, 2);
+    int second = digits(at + 18, 2);
+    if (year < 1970 || year > 2200 || !in_month(year, month, day) ||
+        !in_day(hour, minute, second))
+        return false;
+    size_t place = 20;
+    int64_t fraction = read_fraction(text, &place);
+    size_t zone = place + 1;
+    int64_t east = 0;
+    if (place < text.length && at[place] == ' ' && read_zone(text, &zone, &east)) {
+        stamp->at_us = clock_days(year, month, day) * DAY_US + hour * HOUR_US +
+                       minute * MINUTE_US + (second - east) * SECOND_US;
+        place = zone;
+    } else {
+        stamp->at_us = clock_from_local(year, month, day, hour, minute, second);
+    }
+    stamp->at_us += fraction;
+    stamp->end = (uint32_t)place;
+    return true;
+}
+
+static bool is_weekday(const char *at) {
+    static const char names[] = "montuewedthufrisatsun";
+    char low[3] = {(char)(at[0] | 0x20), (char)(at[1] | 0x20), (char)(at[2] | 0x20)};
+    for (size_t day = 0; day < 7; day++)
+        if (memcmp(names + day * 3, low, 3) == 0)
+            return true;
+    return false;
+}
+
+/* "Sat Nov 21 03:19:55.962074 2026": Apache's error log, in this machine's zone. */
+static bool read_weekday_first(struct span text, struct stamp *stamp) {
+    const char *at = text.at;
+    if (text.length < 24 || at[3] != ' ' || at[7] != ' ' || at[10] != ' ' || at[13] != ':' ||
+        at[16] != ':' || !is_weekday(at))
+        return false;
+    int month = read_month(at + 4);
+    int day = at[8] == ' ' ? digits(at + 9, 1) : digits(at + 8, 2);
+    int hour = digits(at + 11, 2);
+    int minute = digits(at + 14, 2);
+    int second = digits(at + 17, 2);
+    size_t place = 19;
+    int64_t fraction = read_fraction(text, &place);
+    if (text.length < place + 5 || at[place] != ' ')
+        return false;
+    int year = digits(at + place + 1, 4);
+    if (year < 1970 || year > 2200 || !in_month(year, month, day) ||
+        !in_day(hour, minute, second))
+        return false;
+    stamp->at_us = clock_from_local(year, month, day, hour, minute, second) + fraction;
+    stamp->end = (uint32_t)place + 5;
+    return true;
+}
+
 static bool read_syslog(struct span text, int64_t now_us, struct stamp *stamp) {
     const char *at = text.at;
     if (text.length < 15 || at[3] != ' ' || at[6] != ' ' || at[9] != ':' || at[12] != ':')
@@ -158,8 +222,9 @@ bool stamp_read(struct span line, int64_t now_us, struct stamp *ret_stamp) {
     struct span text = span_skip(line, stamp.before);
     if (text.length == 0)
         return false;
-    bool is_found = (unsigned)(text.at[0] - '0') <= 9 ? read_iso(text, &stamp)
-                                                      : read_syslog(text, now_us, &stamp);
+    bool is_found = (unsigned)(text.at[0] - '0') <= 9
+                        ? read_iso(text, &stamp) || read_day_first(text, &stamp)
+                        : read_syslog(text, now_us, &stamp) || read_weekday_first(text, &stamp);
     if (!is_found || (stamp.end < text.length && is_word(text.at[stamp.end])))
         return false;
     stamp.end += stamp.before;

@@ -6,9 +6,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/files.h"
 #include "base/log.h"
-#include "config/config.h"
+#include "config/exempt.h"
 #include "match/match.h"
 #include "roles/role.h"
 
@@ -22,28 +21,48 @@ static void send_frame(enum message_type type, const void *head, const void *ite
         _exit(1);
 }
 
+static struct wire_glob globs[GLOBS_MAX];
+static uint32_t glob_count;
+
+static bool add_glob(const char *pattern, uint32_t jail) {
+    for (uint32_t g = 0; g < glob_count; g++)
+        if (span_is(wire_bytes(globs[g].pattern), pattern)) {
+            globs[g].jails |= UINT64_C(1) << jail;
+            return true;
+        }
+    if (glob_count == GLOBS_MAX)
+        return false;
+    globs[glob_count].jails = UINT64_C(1) << jail;
+    wire_set_bytes(globs[glob_count].pattern, span_of(pattern));
+    glob_count++;
+    return true;
+}
+
 static bool send_globs(const struct config *config) {
-    static struct wire_glob globs[GLOBS_MAX];
-    uint32_t count = 0;
     for (uint32_t j = 0; j < config->jail_count; j++) {
         const struct config_jail *jail = &config->jails[j];
         if (!jail->is_enabled || jail->counts == COUNTS_RETURNS)
             continue;
-        for (uint32_t i = 0; i < jail->log_paths.count; i++) {
-            struct span path = span_of(jail->log_paths.at[i].text);
-            bool is_there = false;
-            for (uint32_t g = 0; g < count && !is_there; g++)
-                is_there = span_equals(wire_bytes(globs[g].pattern), path);
-            if (is_there)
-                continue;
-            if (count == GLOBS_MAX)
+        for (uint32_t i = 0; i < jail->log_paths.count; i++)
+            if (!add_glob(jail->log_paths.at[i].text, j))
                 return false;
-            wire_set_bytes(globs[count].pattern, path);
-            count++;
-        }
+        if (jail->journal && !add_glob(jail->journal, j))
+            return false;
     }
-    send_frame(SAY_CHECKED_GLOBS, NULL, globs, count);
+    send_frame(SAY_CHECKED_GLOBS, NULL, globs, glob_count);
     return true;
+}
+
+/* What the owner laid down; between the others' files and the journal hauberkd chooses. */
+static void name_backends(const struct config *config, struct wire_checked *checked) {
+    for (uint32_t j = 0; j < config->jail_count; j++) {
+        const struct config_jail *jail = &config->jails[j];
+        uint64_t bit = UINT64_C(1) << j;
+        if (jail->backend == BACKEND_FILE || !jail->journal)
+            checked->on_file |= bit;
+        else if (jail->backend == BACKEND_JOURNAL || jail->log_paths.count == 0)
+            checked->on_journal |= bit;
+    }
 }
 
 struct exemptions {
@@ -52,7 +71,12 @@ struct exemptions {
     bool is_full;
 };
 
-static void exempt(struct exemptions *exemptions, const struct prefix *prefix) {
+/* The same exemption may stand in many jails. */
+static void exempt(void *context, const struct prefix *prefix) {
+    struct exemptions *exemptions = context;
+    for (uint32_t i = 0; i < exemptions->count; i++)
+        if (prefix_equals(&exemptions->at[i].prefix, prefix))
+            return;
     if (exemptions->count == EXEMPT_MAX) {
         exemptions->is_full = true;
         return;
@@ -61,41 +85,10 @@ static void exempt(struct exemptions *exemptions, const struct prefix *prefix) {
         (struct wire_exemption){.prefix = *prefix, .until_us = -1};
 }
 
-/* The resolvers: without their answers no mail comes or goes. */
-static void exempt_resolvers(struct exemptions *exemptions, struct span left) {
-    while (left.at && left.length > 0) {
-        struct span line = span_cut(&left, '\n');
-        struct address address;
-        struct span word = span_word(&line);
-        if (span_is(word, "nameserver") && address_parse(span_word(&line), &address) >= 0) {
-            struct prefix prefix = prefix_of(&address);
-            exempt(exemptions, &prefix);
-        }
-    }
-}
-
-/* `admin`, the resolvers, and what every jail ignores: the enforcer refuses these on its own. An ignoreip of one
- * jail only is the decider's. */
-static bool send_exemptions(const struct config *config, struct span resolvers) {
+/* What the enforcer refuses on its own. An ignoreip of one jail only is the decider's. */
+static bool send_exemptions(const struct config *config) {
     static struct exemptions exemptions;
-    for (uint32_t i = 0; i < config->admin_count; i++)
-        exempt(&exemptions, &config->admin[i]);
-    exempt_resolvers(&exemptions, resolvers);
-    const struct config_jail *first = NULL;
-    for (uint32_t j = 0; j < config->jail_count && !first; j++)
-        if (config->jails[j].is_enabled)
-            first = &config->jails[j];
-    for (uint32_t i = 0; first && i < first->ignore_count; i++) {
-        bool everywhere = true;
-        for (uint32_t j = 0; j < config->jail_count && everywhere; j++) {
-            const struct config_jail *jail = &config->jails[j];
-            everywhere = !jail->is_enabled;
-            for (uint32_t k = 0; k < jail->ignore_count && !everywhere; k++)
-                everywhere = prefix_equals(&jail->ignore[k], &first->ignore[i]);
-        }
-        if (everywhere)
-            exempt(&exemptions, &first->ignore[i]);
-    }
+    config_each_exempt(config, EXEMPT_EVERYWHERE, exempt, &exemptions);
     send_frame(SAY_CHECKED_EXEMPT, NULL, exemptions.at, exemptions.count);
     return !exemptions.is_full;
 }
@@ -117,10 +110,9 @@ int main(int argc, char **argv) {
     char text[900];
     struct role_options options = role_begin(CHECKER, argc, argv);
     int error = config_read(options.config_folder, options.data_folder, &config, &why);
-    cleanup_text struct text resolvers = {0};
-    if (file_read("/etc/resolv.conf", 64 << 10, &resolvers) < 0)
-        text_clear(&resolvers); /* absent: no resolver to spare */
-    role_enter_sandbox(CHECKER, &options, NULL);
+    if (error >= 0)
+        config_read_resolvers(config);
+    role_enter_sandbox(CHECKER, &options, NULL, NULL);
     if (error >= 0)
         error = compile_filters(config, &why);
     if (error < 0) {
@@ -132,8 +124,8 @@ int main(int argc, char **argv) {
     for (uint32_t i = 0; i < config->notice_count; i++)
         text_add_format(&notices, "%s%s", i ? "\n" : "",
                         why_format(&config->notices[i], text, sizeof(text)));
-    if (!send_globs(config) || !send_exemptions(config, text_span(&resolvers))) {
-        wire_set_bytes(checked.text, SPAN("too much at once: at most 128 different logpaths, and 512 "
+    if (!send_globs(config) || !send_exemptions(config)) {
+        wire_set_bytes(checked.text, SPAN("too much at once: at most 128 different logpaths and journalmatches, and 512 "
                                           "addresses in admin and ignoreip together"));
         send_frame(SAY_CHECKED, &checked, NULL, 0);
         return 1;
@@ -141,6 +133,7 @@ int main(int argc, char **argv) {
     checked.is_good = 1;
     checked.follow_symlinks = config->follow_symlinks;
     checked.digest = config->digest;
+    name_backends(config, &checked);
     wire_set_bytes(checked.text, text_span(&notices));
     wire_set_bytes(checked.notify_command, span_of(config->notify_command));
     send_frame(SAY_CHECKED, &checked, NULL, 0);

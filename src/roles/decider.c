@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/log.h"
+#include "config/exempt.h"
 #include "desk/desk.h"
 #include "roles/role.h"
 
@@ -58,6 +59,7 @@ int main(int argc, char **argv) {
         why_set(&why, -1, options.config_folder, 0, "changed while hauberk was starting");
         role_fail(&why);
     }
+    config_read_resolvers(config);
     struct decider_role role = {.supervisor = {.loop = loop_new(),
                                                .on_message = from_supervisor,
                                                .on_quit = on_quit,
@@ -65,9 +67,13 @@ int main(int argc, char **argv) {
     struct loop *loop = role.supervisor.loop;
     role.desk = desk_new(loop, config, options.state_folder, options.runtime_folder);
     role.desk->decider->observes = config->observe || options.observe;
-    desk_read_left_orders(role.desk);
+    desk_read_pause(role.desk);
     desk_begin_telling(role.desk);
-    role_enter_sandbox(DECIDER, &options, options.state_folder);
+    struct admins *admins = admins_read(config);
+    role.desk->decider->admins = admins;
+    role.desk->logins = logins_open();
+    role_enter_sandbox(DECIDER, &options, options.state_folder,
+                       role.desk->logins ? LOGINS_FOLDER : NULL);
     if (desk_open_store(role.desk, &why) < 0)
         role_fail(&why);
     role_connect_supervisor(&role.supervisor, DECIDER);
@@ -82,9 +88,11 @@ int main(int argc, char **argv) {
     role.desk->sensor_is_there = true;
     if (role.desk->paused_until_us)
         desk_pause(role.desk, role.desk->paused_until_us);
+    desk_watch_logins(role.desk);
     desk_begin_enforcing(role.desk);
     int result = loop_run(loop);
     desk_finish(role.desk);
     role.desk = desk_free(role.desk);
+    admins_free(admins);
     return result < 0 ? 1 : 0;
 }

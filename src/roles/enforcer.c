@@ -174,9 +174,16 @@ static void answer_query(struct enforcer_role *role, const struct wire_query *qu
                        listing.count);
 }
 
+static void spare(struct enforcer_role *role, const struct prefix *prefix, int64_t until_us) {
+    struct why why = {0};
+    int error = until_us == 0 ? enforce_unspare(role->enforce, prefix, &why)
+                              : enforce_spare(role->enforce, prefix, until_us, &why);
+    if (error < 0)
+        say_error("an address cannot be spared, or no longer", &why);
+}
+
 static int from_decider(void *context, struct message *message) {
     struct enforcer_role *role = context;
-    struct why why = {0};
     if (message->type == SAY_SCOPES) {
         take_scopes(role, message->items, message->count);
     } else if (message->type == SAY_ORDERS) {
@@ -186,8 +193,7 @@ static int from_decider(void *context, struct message *message) {
     } else if (message->type == SAY_SPARE) {
         const struct wire_exemption *spared = message->items;
         for (uint32_t i = 0; i < message->count; i++)
-            if (enforce_spare(role->enforce, &spared[i].prefix, spared[i].until_us, &why) < 0)
-                say_error("an address cannot be spared", &why);
+            spare(role, &spared[i].prefix, spared[i].until_us);
     }
     return 0;
 }
@@ -255,7 +261,7 @@ int main(int argc, char **argv) {
     struct loop *loop = role.supervisor.loop;
     if (enforce_open(&role.enforce, &why) < 0)
         role_fail(&why);
-    role_enter_sandbox(ENFORCER, &options, NULL);
+    role_enter_sandbox(ENFORCER, &options, NULL, NULL);
     role_connect_supervisor(&role.supervisor, ENFORCER);
     static const struct channel_calls decider_calls = {from_decider, NULL, decider_ended};
     role.decider = channel_new(loop, ROLE_FD_PEER, ENFORCER, DECIDER, &decider_calls, &role);

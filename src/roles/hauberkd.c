@@ -18,6 +18,7 @@ static const char usage[] =
     "  --config DIR    hauberk.conf and filters (/etc/hauberk; may be missing)\n"
     "  --state DIR     the database (/var/lib/hauberk)\n"
     "  --runtime DIR   the control socket (/run/hauberk)\n"
+    "  --journal DIR   the journal's files (this machine's, below /var/log and /run/log)\n"
     "  --observe       decide and tell, but ban nobody\n"
     "  --uids N        numeric ids to use where the package's users do not exist (64900)\n"
     "  --version, --help\n";
@@ -34,10 +35,10 @@ static const char *absolute(const char *path, char into[PATH_MAX]) {
 int main(int argc, char **argv) {
     static const struct option known[] = {
         {"config", required_argument, NULL, 'c'}, {"state", required_argument, NULL, 's'},
-        {"runtime", required_argument, NULL, 'r'}, {"observe", no_argument, NULL, 'o'},
+        {"runtime", required_argument, NULL, 'r'}, {"journal", required_argument, NULL, 'j'}, {"observe", no_argument, NULL, 'o'},
         {"uids", required_argument, NULL, 'u'},   {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
-    static char paths[3][PATH_MAX];
+    static char paths[4][PATH_MAX];
     static struct install_paths installed;
     struct supervise_options options = {.config_folder = "/etc/hauberk",
                                         .state_folder = "/var/lib/hauberk",
@@ -56,6 +57,9 @@ int main(int argc, char **argv) {
             break;
         case 'r':
             options.runtime_folder = absolute(optarg, paths[2]);
+            break;
+        case 'j':
+            options.journal_folder = absolute(optarg, paths[3]);
             break;
         case 'o':
             options.observe = true;

@@ -76,11 +76,12 @@ void role_fail(const struct why *why) {
 }
 
 void role_enter_sandbox(enum role role, const struct role_options *options,
-                        const char *writable_folder) {
+                        const char *writable_folder, const char *readable_folder) {
     struct sandbox_wish wish = {.role = role,
                                 .uid = options->uid,
                                 .gid = options->gid,
-                                .writable_folder = writable_folder};
+                                .writable_folder = writable_folder,
+                                .readable_folder = readable_folder};
     struct why why = {0};
     if (sandbox_enter(&wish, &why) < 0)
         role_fail(&why);

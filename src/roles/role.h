@@ -25,7 +25,7 @@ struct role_options role_begin(enum role role, int argc, char **argv);
 never_returns void role_fail(const struct why *why);
 
 void role_enter_sandbox(enum role role, const struct role_options *options,
-                        const char *writable_folder);
+                        const char *writable_folder, const char *readable_folder);
 
 /* The channel to hauberkd. PING is answered here and QUIT ends the loop, after on_quit (may be NULL);
  * everything else goes to on_message. The channel's end ends the process at once. */

@@ -6,29 +6,25 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <fnmatch.h>
-#include <libgen.h>
-#include <sys/inotify.h>
 #include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "match/match.h"
 #include "roles/role.h"
-#include "sources/file.h"
+#include "sources/source.h"
 
 enum { FRAME_EVENTS = 64 }; /* a frame is cut after so many, at the end of a line */
 
 struct sensor_role;
 
-struct source {
+/* One source, what it says and how far that was told. */
+struct feed {
     struct sensor_role *role;
     uint16_t number;
-    char path[257];
-    char name[257]; /* the path's last part */
     int inotify_fd;
     struct watch *inotify_watch, *patience;
-    struct file_source *file;
+    struct source *source;
     struct match *match;
     bool wants_turn, has_position;
     struct wire_position position;
@@ -47,7 +43,7 @@ struct sensor_role {
     struct channel *decider;
     const struct config *config;
     struct filter_rules **rules; /* by filter number */
-    struct source *sources[SOURCES_MAX];
+    struct feed *feeds[SOURCES_MAX];
     uint16_t next_turn;
     struct watch *idle;
     struct note_page *note;
@@ -61,108 +57,108 @@ struct sensor_role {
 
 /* ---- telling the decider ---- */
 
-static void tell_frame(struct source *source, uint64_t last, uint64_t resume) {
-    struct sensor_role *role = source->role;
-    struct wire_batch batch = {.source = source->number, .first = source->frame_start,
+static void tell_frame(struct feed *feed, uint64_t last, uint64_t resume) {
+    struct sensor_role *role = feed->role;
+    struct wire_batch batch = {.source = feed->number, .first = feed->frame_start,
                                .last = last, .resume = resume,
-                               .lost = file_source_take_lost(source->file),
-                               .lag = file_source_lag(source->file)};
-    const struct match_counts *counts = match_counts(source->match);
-    batch.lines = (uint32_t)(counts->lines - source->lines_told);
-    source->lines_told = counts->lines;
-    wire_set_bytes(batch.last_identity, file_source_identity_at(source->file, last));
-    wire_set_bytes(batch.resume_identity, file_source_identity_at(source->file, batch.resume));
-    if (channel_send(role->decider, SAY_EVENTS, &batch, source->events, source->event_count) ==
+                               .lost = source_take_lost(feed->source),
+                               .lag = source_lag(feed->source)};
+    const struct match_counts *counts = match_counts(feed->match);
+    batch.lines = (uint32_t)(counts->lines - feed->lines_told);
+    feed->lines_told = counts->lines;
+    wire_set_bytes(batch.last_identity, source_identity_at(feed->source, last));
+    wire_set_bytes(batch.resume_identity, source_identity_at(feed->source, batch.resume));
+    if (channel_send(role->decider, SAY_EVENTS, &batch, feed->events, feed->event_count) ==
         -ENOBUFS) {
         struct why why = {.text = "the decider is too far behind; starting anew loses nothing"};
         role_fail(&why);
     }
-    source->event_count = 0;
-    source->frame_start = last;
+    feed->event_count = 0;
+    feed->frame_start = last;
 }
 
 static void on_event(void *context, const struct wire_event *event) {
-    struct source *source = context;
-    bool is_full = source->event_count >= FRAME_EVENTS;
-    if (is_full && source->events[source->event_count - 1].line_end != event->line_end)
-        tell_frame(source, source->events[source->event_count - 1].line_end,
-                   source->event_resume);
-    must(source->event_count < EVENTS_MAX); /* at most MATCH_FILTERS_MAX events a line */
-    source->events[source->event_count++] = *event;
+    struct feed *feed = context;
+    bool is_full = feed->event_count >= FRAME_EVENTS;
+    if (is_full && feed->events[feed->event_count - 1].line_end != event->line_end)
+        tell_frame(feed, feed->events[feed->event_count - 1].line_end,
+                   feed->event_resume);
+    must(feed->event_count < EVENTS_MAX); /* at most MATCH_FILTERS_MAX events a line */
+    feed->events[feed->event_count++] = *event;
     /* As of this line, which other filters may not have looked at yet: lines after it may end
      * sessions that a reader starting at a cut right here still needs. */
-    uint64_t resume = match_resume(source->match, event->line_end);
-    uint64_t start = match_line_start(source->match);
-    source->event_resume = resume < start ? resume : start;
+    uint64_t resume = match_resume(feed->match, event->line_end);
+    uint64_t start = match_line_start(feed->match);
+    feed->event_resume = resume < start ? resume : start;
 }
 
-static void tell_state(struct source *source) {
+static void tell_state(struct feed *feed) {
     struct wire_source_state state = {
-        .source = source->number,
-        .state = (uint8_t)file_source_state(source->file),
-        .has_jit = source->role->has_jit,
-        .has_prefilter = match_has_prefilter(source->match),
-        .skipped_lines = (uint32_t)(match_counts(source->match)->skipped +
-                                    match_counts(source->match)->over_limit +
-                                    match_counts(source->match)->too_long)};
-    if (source->state_is_told &&
-        memcmp(&state, &source->told_state, sizeof(state)) == 0)
+        .source = feed->number,
+        .state = (uint8_t)source_state(feed->source),
+        .has_jit = feed->role->has_jit,
+        .has_prefilter = match_has_prefilter(feed->match),
+        .skipped_lines = (uint32_t)(match_counts(feed->match)->skipped +
+                                    match_counts(feed->match)->over_limit +
+                                    match_counts(feed->match)->too_long)};
+    if (feed->state_is_told &&
+        memcmp(&state, &feed->told_state, sizeof(state)) == 0)
         return;
-    source->told_state = state;
-    source->state_is_told = true;
-    (void)channel_send(source->role->decider, SAY_SOURCE_STATE, &state, NULL, 0);
+    feed->told_state = state;
+    feed->state_is_told = true;
+    (void)channel_send(feed->role->decider, SAY_SOURCE_STATE, &state, NULL, 0);
 }
 
-/* ---- the file's wishes ---- */
+/* ---- the source's wishes ---- */
 
 static void ask_open(void *context, uint16_t sibling, uint32_t ticket) {
-    struct source *source = context;
-    struct wire_open open = {.source = source->number, .sibling = sibling, .ticket = ticket};
-    (void)channel_send(source->role->supervisor.channel, SAY_OPEN, &open, NULL, 0);
+    struct feed *feed = context;
+    struct wire_open open = {.source = feed->number, .sibling = sibling, .ticket = ticket};
+    (void)channel_send(feed->role->supervisor.channel, SAY_OPEN, &open, NULL, 0);
 }
 
 static void ask_list(void *context) {
-    struct source *source = context;
-    struct wire_source_number number = {.source = source->number};
-    (void)channel_send(source->role->supervisor.channel, SAY_LIST, &number, NULL, 0);
+    struct feed *feed = context;
+    struct wire_source_number number = {.source = feed->number};
+    (void)channel_send(feed->role->supervisor.channel, SAY_LIST, &number, NULL, 0);
 }
 
 static void tell_sight(void *context, uint64_t mark, uint64_t start, struct span identity) {
-    struct source *source = context;
-    struct wire_sight sight = {.source = source->number, .mark = mark, .start = start};
+    struct feed *feed = context;
+    struct wire_sight sight = {.source = feed->number, .mark = mark, .start = start};
     wire_set_bytes(sight.identity, identity);
-    source->frame_start = start;
-    (void)channel_send(source->role->decider, SAY_SIGHT, &sight, NULL, 0);
+    feed->frame_start = start;
+    (void)channel_send(feed->role->decider, SAY_SIGHT, &sight, NULL, 0);
 }
 
 static void tell_lines(void *context, struct span lines, uint64_t start) {
-    struct source *source = context;
-    source->role->note->source = source->number;
-    match_feed(source->match, lines, start, clock_now_us(), on_event, source);
-    source->role->note->ordinal = 0;
+    struct feed *feed = context;
+    feed->role->note->source = feed->number;
+    match_feed(feed->match, lines, start, clock_now_us(), on_event, feed);
+    feed->role->note->ordinal = 0;
 }
 
-static void tell_unmatched(struct source *source) {
-    struct wire_unmatched unmatched = {.source = source->number};
-    while ((unmatched.lines = match_take_unmatched(source->match, &unmatched.filter)) > 0)
-        (void)channel_send(source->role->decider, SAY_UNMATCHED, &unmatched, NULL, 0);
+static void tell_unmatched(struct feed *feed) {
+    struct wire_unmatched unmatched = {.source = feed->number};
+    while ((unmatched.lines = match_take_unmatched(feed->match, &unmatched.filter)) > 0)
+        (void)channel_send(feed->role->decider, SAY_UNMATCHED, &unmatched, NULL, 0);
 }
 
 static void tell_turn(void *context) {
-    struct source *source = context;
-    uint64_t done = file_source_done(source->file);
-    tell_frame(source, done, match_resume(source->match, done));
-    tell_unmatched(source);
+    struct feed *feed = context;
+    uint64_t done = source_done(feed->source);
+    tell_frame(feed, done, match_resume(feed->match, done));
+    tell_unmatched(feed);
 }
 
-static const struct file_calls file_calls = {ask_open, ask_list, tell_sight, tell_lines,
-                                             tell_turn};
+static const struct source_calls source_calls = {ask_open, ask_list, tell_sight, tell_lines,
+                                                 tell_turn};
 
 /* ---- turns ---- */
 
-static void want_turn(struct source *source) {
-    source->wants_turn = true;
-    watch_set_idle(source->role->idle, true);
+static void want_turn(struct feed *feed) {
+    feed->wants_turn = true;
+    watch_set_idle(feed->role->idle, true);
 }
 
 static int patience_is_over(void *context) {
@@ -170,22 +166,22 @@ static int patience_is_over(void *context) {
     return 0;
 }
 
-static void set_patience(struct source *source) {
-    int64_t wait_us = file_source_patience_us(source->file, clock_monotonic_us());
-    watch_set_timer(source->patience, wait_us);
+static void set_patience(struct feed *feed) {
+    int64_t wait_us = source_patience_us(feed->source, clock_monotonic_us());
+    watch_set_timer(feed->patience, wait_us);
 }
 
 static int take_turns(void *context) {
     struct sensor_role *role = context;
     bool more = false;
     for (uint16_t i = 0; i < SOURCES_MAX; i++) {
-        struct source *source = role->sources[(role->next_turn + i) % SOURCES_MAX];
-        if (!source || !source->wants_turn || !channel_is_clear(role->decider))
+        struct feed *feed = role->feeds[(role->next_turn + i) % SOURCES_MAX];
+        if (!feed || !feed->wants_turn || !channel_is_clear(role->decider))
             continue;
-        source->wants_turn = file_source_turn(source->file);
-        more = more || source->wants_turn;
-        tell_state(source);
-        set_patience(source);
+        feed->wants_turn = source_turn(feed->source);
+        more = more || feed->wants_turn;
+        tell_state(feed);
+        set_patience(feed);
     }
     role->next_turn = (uint16_t)((role->next_turn + 1) % SOURCES_MAX);
     watch_set_idle(role->idle, more && channel_is_clear(role->decider));
@@ -198,53 +194,32 @@ static int decider_clear(void *context) {
     return 0;
 }
 
-static void read_news(struct source *source, const char *buffer, size_t length) {
-    struct file_news news = {0};
-    for (size_t at = 0; at + sizeof(struct inotify_event) <= length;) {
-        const struct inotify_event *event = (const void *)(buffer + at);
-        at += sizeof(*event) + event->len;
-        bool is_other = event->len > 0 && strcmp(event->name, source->name) != 0;
-        if (is_other)
-            continue;
-        news.grew = news.grew || (event->mask & IN_MODIFY);
-        news.was_closed = news.was_closed || (event->mask & IN_CLOSE_WRITE);
-        news.name_changed =
-            news.name_changed || (event->mask & (uint32_t)~(IN_MODIFY | IN_CLOSE_WRITE));
-    }
-    file_source_notice(source->file, news);
-}
-
 static int inotify_ready(void *context, int fd, uint32_t events) {
     (void)events;
-    struct source *source = context;
-    _Alignas(struct inotify_event) char buffer[16384];
+    struct feed *feed = context;
+    _Alignas(8) char buffer[16384];
     ssize_t got = read(fd, buffer, sizeof(buffer));
-    if (got > 0 && source->has_position) {
-        read_news(source, buffer, (size_t)got);
-        want_turn(source);
+    if (got > 0 && feed->has_position) {
+        source_notice(feed->source, buffer, (size_t)got);
+        want_turn(feed);
     }
     return 0;
 }
 
 /* ---- hauberkd ---- */
 
-static bool source_wants(const struct config_jail *jail, const char *path, uint32_t filter) {
-    if (!jail->is_enabled || jail->counts == COUNTS_RETURNS || jail->filter != filter)
-        return false;
-    for (uint32_t i = 0; i < jail->log_paths.count; i++)
-        if (fnmatch(jail->log_paths.at[i].text, path, FNM_PATHNAME) == 0)
-            return true;
-    return false;
-}
-
-static struct match *match_for(struct sensor_role *role, const char *path) {
+/* The filters of the jails that read a source, each once. */
+static struct match *match_for(struct sensor_role *role, uint64_t jails) {
     struct filter_rules *rules[MATCH_FILTERS_MAX];
     uint16_t numbers[MATCH_FILTERS_MAX];
     uint32_t count = 0;
     for (uint32_t f = 0; f < role->config->filter_count && count < MATCH_FILTERS_MAX; f++) {
         bool is_wanted = false;
-        for (uint32_t j = 0; j < role->config->jail_count && !is_wanted; j++)
-            is_wanted = source_wants(&role->config->jails[j], path, f);
+        for (uint32_t j = 0; j < role->config->jail_count && !is_wanted; j++) {
+            const struct config_jail *jail = &role->config->jails[j];
+            is_wanted = (jails >> j & 1) && jail->is_enabled && jail->counts != COUNTS_RETURNS &&
+                        jail->filter == f;
+        }
         if (is_wanted) {
             rules[count] = role->rules[f];
             numbers[count++] = (uint16_t)f;
@@ -258,33 +233,29 @@ static struct match *match_for(struct sensor_role *role, const char *path) {
 }
 
 static void add_source(struct sensor_role *role, const struct wire_source *named, int fd) {
-    struct source *source = calloc(1, sizeof(*source));
-    must(source);
-    source->role = role;
-    source->number = named->source;
-    memcpy(source->path, named->path.at, named->path.length);
-    const char *slash = strrchr(source->path, '/');
-    memcpy(source->name, slash ? slash + 1 : source->path,
-           strlen(slash ? slash + 1 : source->path) + 1);
-    source->match = match_for(role, source->path);
-    match_set_note(source->match, &role->note->ordinal);
+    struct feed *feed = calloc(1, sizeof(*feed));
+    must(feed);
+    feed->role = role;
+    feed->number = named->source;
+    feed->match = match_for(role, named->jails);
+    match_set_note(feed->match, &role->note->ordinal);
     for (uint32_t i = 0; i < role->skip_count; i++)
-        if (role->skips[i].source == source->number)
-            match_skip_line(source->match, role->skips[i].ordinal);
-    source->file = file_source_new(&file_calls, named->is_fresh, source);
-    source->patience = loop_add_timer(role->supervisor.loop, -1, patience_is_over, source);
-    source->inotify_fd = fd;
+        if (role->skips[i].source == feed->number)
+            match_skip_line(feed->match, role->skips[i].ordinal);
+    feed->source = source_new(wire_bytes(named->path), named->is_fresh, &source_calls, feed);
+    feed->patience = loop_add_timer(role->supervisor.loop, -1, patience_is_over, feed);
+    feed->inotify_fd = fd;
     if (fd >= 0)
-        source->inotify_watch =
-            loop_add_fd(role->supervisor.loop, fd, EPOLLIN, inotify_ready, source);
-    role->sources[source->number] = source;
+        feed->inotify_watch =
+            loop_add_fd(role->supervisor.loop, fd, EPOLLIN, inotify_ready, feed);
+    role->feeds[feed->number] = feed;
 }
 
 static int from_supervisor(void *context, struct message *message) {
     struct sensor_role *role = context;
     if (message->type == SAY_SOURCE) {
         const struct wire_source *named = message->head;
-        if (!role->sources[named->source])
+        if (!role->feeds[named->source])
             add_source(role, named, take_fd(&message->fd));
     } else if (message->type == SAY_SKIP) {
         const struct wire_line *line = message->head;
@@ -296,17 +267,17 @@ static int from_supervisor(void *context, struct message *message) {
         (void)channel_send(role->supervisor.channel, SAY_READY, NULL, NULL, 0);
     } else if (message->type == SAY_OPENED) {
         const struct wire_opened *opened = message->head;
-        struct source *source = role->sources[opened->source];
-        if (source) {
-            file_opened(source->file, opened, take_fd(&message->fd));
-            want_turn(source);
+        struct feed *feed = role->feeds[opened->source];
+        if (feed) {
+            source_opened(feed->source, opened, take_fd(&message->fd));
+            want_turn(feed);
         }
     } else if (message->type == SAY_LISTED) {
         const struct wire_source_number *number = message->head;
-        struct source *source = role->sources[number->source];
-        if (source) {
-            file_listed(source->file, message->items, message->count);
-            want_turn(source);
+        struct feed *feed = role->feeds[number->source];
+        if (feed) {
+            source_listed(feed->source, message->items, message->count);
+            want_turn(feed);
         }
     }
     return 0;
@@ -314,14 +285,14 @@ static int from_supervisor(void *context, struct message *message) {
 
 /* ---- the decider ---- */
 
-static void start_sources(struct sensor_role *role) {
+static void start_feeds(struct sensor_role *role) {
     for (uint16_t i = 0; i < SOURCES_MAX; i++) {
-        struct source *source = role->sources[i];
-        if (!source)
+        struct feed *feed = role->feeds[i];
+        if (!feed)
             continue;
-        source->has_position = true;
-        source->frame_start = source->position.done;
-        file_source_start(source->file, &source->position);
+        feed->has_position = true;
+        feed->frame_start = feed->position.done;
+        source_start(feed->source, &feed->position);
     }
 }
 
@@ -329,22 +300,22 @@ static int from_decider(void *context, struct message *message) {
     struct sensor_role *role = context;
     if (message->type == SAY_POSITION) {
         const struct wire_position *position = message->head;
-        if (role->sources[position->source])
-            role->sources[position->source]->position = *position;
+        if (role->feeds[position->source])
+            role->feeds[position->source]->position = *position;
     } else if (message->type == SAY_POSITIONS_END) {
-        start_sources(role);
+        start_feeds(role);
     } else if (message->type == SAY_SIGHTED) {
         const struct wire_source_number *number = message->head;
-        struct source *source = role->sources[number->source];
-        if (source) {
-            file_sighted(source->file);
-            want_turn(source);
+        struct feed *feed = role->feeds[number->source];
+        if (feed) {
+            source_sighted(feed->source);
+            want_turn(feed);
         }
     } else if (message->type == SAY_ACK) {
         const struct wire_line *line = message->head;
-        struct source *source = role->sources[line->source];
-        if (source) /* lines of sessions still open may lie in an older file */
-            file_source_committed(source->file, match_resume(source->match, line->ordinal));
+        struct feed *feed = role->feeds[line->source];
+        if (feed) /* lines of sessions still open may lie in an older file */
+            source_committed(feed->source, match_resume(feed->match, line->ordinal));
     }
     return 0;
 }
@@ -388,7 +359,8 @@ int main(int argc, char **argv) {
                      0);
     must(role.note != MAP_FAILED);
     compile_filters(&role);
-    role_enter_sandbox(SENSOR, &options, NULL);
+    source_prepare();
+    role_enter_sandbox(SENSOR, &options, NULL, NULL);
     role_connect_supervisor(&role.supervisor, SENSOR);
     static const struct channel_calls decider_calls = {from_decider, decider_clear,
                                                        decider_ended};

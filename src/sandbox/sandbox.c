@@ -148,6 +148,13 @@ static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_wh
                            "through (chmod o+x), or give another one",
                            wish->uid, strerror(-error));
     }
+    if (wish->readable_folder) {
+        int error = allow_folder(ruleset, wish->readable_folder,
+                                 LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
+        if (error < 0)
+            return why_set(reterr_why, error, wish->readable_folder, 0, "cannot be read: %s",
+                           strerror(-error));
+    }
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         return why_set(reterr_why, -errno, NULL, 0, "landlock does not take effect");
     return 0;

@@ -19,6 +19,7 @@ struct sandbox_wish {
     uid_t uid; /* (uid_t)-1: stay who we are (an ordinary user's replay) */
     gid_t gid;
     const char *writable_folder; /* the decider's state; NULL: nothing may be written */
+    const char *readable_folder; /* NULL: nothing else may be read */
 };
 
 must_use int sandbox_enter(const struct sandbox_wish *wish, struct why *reterr_why);

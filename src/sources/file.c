@@ -23,29 +23,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
+#include "sources/identity.h"
+#include "sources/siblings.h"
 #include "sources/stream.h"
 
 _Static_assert(SIBLINGS_MAX <= 64, "a bit for each in file_source.tried");
 
 enum phase { PHASE_IDLE, PHASE_LOOKING, PHASE_SEARCHING, PHASE_SIGHTING, PHASE_READING,
              PHASE_ABSENT };
-enum { SEGMENTS_MAX = 16, IDENTITY_VERSION = 2, HEAD_STEPS = 4, FINISHED_KEPT = 8, RELISTS_MAX = 8 };
+enum { SEGMENTS_MAX = 16, FINISHED_KEPT = 8, RELISTS_MAX = 8 };
 #define WRITER_PATIENCE_US SECOND_US
-
-/* As it travels in positions. */
-struct identity {
-    uint32_t version;
-    uint32_t head_length;
-    struct digest head;
-    uint64_t base;
-    uint64_t device, inode;
-    uint64_t seen_size; /* of the file when this was made: tells what was lost */
-    int64_t modified_us; /* then: whatever was rotated later was modified later */
-    uint64_t steps[HEAD_STEPS]; /* of the first 64, 128, … bytes: a cut file is still known */
-};
-_Static_assert(sizeof(struct identity) <= 256, "fits a position");
 
 /* A file of which something was told, oldest first. */
 struct segment {
@@ -54,7 +42,7 @@ struct segment {
 };
 
 struct file_source {
-    struct file_calls calls;
+    struct source_calls calls;
     void *context;
     enum phase phase;
     uint32_t ticket;          /* of the open that is awaited; others are stale */
@@ -76,8 +64,8 @@ struct file_source {
     int64_t rotated_at_us;    /* monotonic */
     bool old_was_closed;
 
-    struct wire_sibling siblings[SIBLINGS_MAX];
-    uint32_t sibling_count, relists;
+    struct siblings siblings;
+    uint32_t relists;
     uint64_t tried;           /* bit n: sibling n was opened */
     bool is_fresh;            /* appeared while hauberkd ran: everything in it counts */
     int64_t gone_us;          /* the file we wanted is gone; it was modified then */
@@ -88,12 +76,12 @@ struct file_source {
     struct identity finished[FINISHED_KEPT]; /* of older ones, lest they be taken for new */
     uint32_t finished_next;
     uint64_t lost;
-    char buffer[FILE_TURN_BYTES];
+    char buffer[SOURCE_TURN_BYTES];
 };
 
 static void look_at_path(struct file_source *file);
 
-struct file_source *file_source_new(const struct file_calls *calls, bool is_fresh,
+struct file_source *file_source_new(const struct source_calls *calls, bool is_fresh,
                                     void *context) {
     struct file_source *file = calloc(1, sizeof(*file));
     must(file);
@@ -112,86 +100,12 @@ struct file_source *file_source_free(struct file_source *file) {
     return NULL;
 }
 
-/* ---- identities ---- */
+/* ---- what was read ---- */
 
 /* Of the file being read: there is one whenever the phase is READING. */
 static struct segment *current(struct file_source *file) {
     must(file->segment_count > 0 && file->segment_count <= SEGMENTS_MAX);
     return &file->segments[file->segment_count - 1];
-}
-
-static size_t step_length(unsigned step) {
-    return (size_t)64 << step;
-}
-
-static uint64_t step_digest(struct span head, unsigned step) {
-    struct digest digest = digest_of((struct span){head.at, step_length(step)});
-    uint64_t short_digest;
-    memcpy(&short_digest, digest.at, sizeof(short_digest));
-    return short_digest;
-}
-
-static void set_head(struct identity *identity, struct span head) {
-    identity->head = digest_of(head);
-    identity->head_length = (uint32_t)head.length;
-    for (unsigned step = 0; step < HEAD_STEPS; step++)
-        identity->steps[step] = step_length(step) <= head.length ? step_digest(head, step) : 0;
-}
-
-static void read_head(struct stream *stream, struct identity *identity) {
-    char head[FILE_HEAD_BYTES];
-    ssize_t got = stream_read(stream, 0, head, sizeof(head));
-    set_head(identity, (struct span){head, got > 0 ? (size_t)got : 0});
-}
-
-static bool head_matches(struct span head, const struct identity *identity) {
-    if (identity->head_length == 0 || head.length < identity->head_length)
-        return false;
-    struct digest digest = digest_of((struct span){head.at, identity->head_length});
-    return digest_equals(&digest, &identity->head);
-}
-
-static bool head_is(struct stream *stream, const struct identity *identity) {
-    char head[FILE_HEAD_BYTES];
-    ssize_t got = stream_read(stream, 0, head, sizeof(head));
-    return got > 0 && head_matches((struct span){head, (size_t)got}, identity);
-}
-
-/* That file, cut so short that its whole head is no longer there. */
-static bool head_is_cut(struct stream *stream, const struct identity *identity) {
-    char head[FILE_HEAD_BYTES];
-    ssize_t got = stream_read(stream, 0, head, sizeof(head));
-    if (got <= 0 || (size_t)got >= identity->head_length)
-        return false;
-    for (unsigned step = HEAD_STEPS; step-- > 0;)
-        if (step_length(step) <= (size_t)got)
-            return step_digest((struct span){head, (size_t)got}, step) == identity->steps[step];
-    return false; /* too short to be known again */
-}
-
-/* A longer head says more: taken again while the file is shorter than a full one, and before
- * anything of the new bytes is told, so that no position goes out under an empty head. The file may
- * be cut and written anew at any moment, so what is added must stand behind the head we know. */
-static void lengthen_head(struct file_source *file, uint64_t size) {
-    struct identity *identity = &current(file)->identity;
-    char head[FILE_HEAD_BYTES];
-    if (identity->head_length >= FILE_HEAD_BYTES || identity->head_length >= size ||
-        !stream_is_plain(file->stream))
-        return;
-    ssize_t got = stream_read(file->stream, 0, head,
-                              size < sizeof(head) ? (size_t)size : sizeof(head));
-    if (got > (ssize_t)identity->head_length &&
-        (identity->head_length == 0 || head_matches((struct span){head, (size_t)got}, identity)))
-        set_head(identity, (struct span){head, (size_t)got});
-}
-
-static struct identity identity_from(struct span bytes) {
-    struct identity identity = {0};
-    if (bytes.length == sizeof(identity))
-        memcpy(&identity, bytes.at, sizeof(identity));
-    if (identity.version != IDENTITY_VERSION || identity.head_length > FILE_HEAD_BYTES)
-        identity = (struct identity){0};
-    return identity;
 }
 
 struct span file_source_identity_at(const struct file_source *file, uint64_t ordinal) {
@@ -232,7 +146,7 @@ static bool wants_file(const struct file_source *file) {
 static bool is_wanted(const struct file_source *file, struct stream *stream,
                       const struct wire_opened *opened) {
     if (file->wanted.head_length > 0)
-        return head_is(stream, &file->wanted);
+        return identity_fits(&file->wanted, stream);
     return opened->inode == file->wanted.inode && opened->device == file->wanted.device;
 }
 
@@ -256,7 +170,7 @@ static void look_at_path(struct file_source *file) {
 static void start_search(struct file_source *file, bool is_moving_on) {
     file->phase = PHASE_SEARCHING;
     file->is_moving_on = is_moving_on;
-    file->sibling_count = file->relists = 0;
+    file->siblings.count = file->relists = 0;
     if (file->is_looking) { /* that answer would come amid the search: look again afterwards */
         file->is_looking = false;
         file->look_pending = true;
@@ -287,7 +201,7 @@ static void begin_new_file(struct file_source *file, struct stream *stream, uint
                            uint64_t inode) {
     uint64_t base = file_source_done(file);
     bool is_last = !file->is_moving_on; /* the path's: no other file comes in between */
-    bool holds_done = head_is(stream, &file->done_in);
+    bool holds_done = identity_fits(&file->done_in, stream);
     if (is_last && !holds_done && file->done_in.version && base < file->known_done) {
         /* The file that held `done` is gone: what was read of it must not be counted in this one. */
         uint64_t end = file->done_in.base + file->done_in.seen_size;
@@ -296,17 +210,13 @@ static void begin_new_file(struct file_source *file, struct stream *stream, uint
     }
     struct identity identity = {.version = IDENTITY_VERSION, .base = base, .device = device,
                                 .inode = inode};
-    read_head(stream, &identity);
+    identity_read_head(&identity, stream);
     /* Where a restart left `done` in this very file, its base is the one noted then. */
     if (holds_done)
         identity.base = file->done_in.base;
     if (holds_done || is_last)
         file->done_in = (struct identity){0};
     begin_reading(file, stream, &identity, 0);
-}
-
-static bool is_same_identity(const struct identity *a, const struct identity *b) {
-    return a->base == b->base && digest_equals(&a->head, &b->head);
 }
 
 /* Going on in the file we wanted. If it is shorter than what was read of it, with its head
@@ -316,7 +226,7 @@ static bool is_same_identity(const struct identity *a, const struct identity *b)
 static void begin_wanted_file(struct file_source *file, struct stream *stream, uint64_t device,
                               uint64_t inode) {
     struct identity identity = file->wanted;
-    bool holds_done = !file->done_in.version || is_same_identity(&identity, &file->done_in);
+    bool holds_done = !file->done_in.version || identity_equals(&identity, &file->done_in);
     uint64_t ordinal = holds_done ? file->known_done : file->wanted_ordinal;
     uint64_t end = ordinal > identity.base ? ordinal - identity.base : 0;
     uint64_t offset = file->wanted_ordinal > identity.base ? file->wanted_ordinal - identity.base
@@ -331,7 +241,7 @@ static void begin_wanted_file(struct file_source *file, struct stream *stream, u
         identity.seen_size = size;
         offset = offset < size ? offset : size;
         if (size < identity.head_length)
-            read_head(stream, &identity);
+            identity_read_head(&identity, stream);
     } else if (offset > 0) {
         (void)!stream_read(stream, offset - 1, &before, 1);
     }
@@ -383,18 +293,12 @@ static void give_up_search(struct file_source *file) {
 
 static bool was_read(const struct file_source *file, struct stream *stream) {
     for (uint32_t i = 0; i < file->segment_count; i++)
-        if (head_is(stream, &file->segments[i].identity))
+        if (identity_fits(&file->segments[i].identity, stream))
             return true;
     for (uint32_t i = 0; i < FINISHED_KEPT; i++)
-        if (head_is(stream, &file->finished[i]))
+        if (identity_fits(&file->finished[i], stream))
             return true;
     return false;
-}
-
-static bool has_same_head(struct stream *a, struct stream *b) {
-    struct identity identity = {0};
-    read_head(a, &identity);
-    return head_is(b, &identity);
 }
 
 /* It is no longer what the path names: that is to be looked at again. */
@@ -403,94 +307,29 @@ static void drop_next(struct file_source *file) {
     file->look_pending = true;
 }
 
-/* Length of a compressed file's ending, 0 for other names. */
-static size_t compressed_ending(struct span path) {
-    static const char *const endings[] = {".gz", ".xz", ".zst", ".bz2"};
-    for (size_t i = 0; i < ELEMENTS_OF(endings); i++) {
-        size_t length = strlen(endings[i]);
-        if (path.length > length &&
-            memcmp(path.at + path.length - length, endings[i], length) == 0)
-            return length;
-    }
-    return 0;
-}
-
-/* Being compressed right now: both are there, and only the plain one is whole. */
-static bool is_half_made(const struct file_source *file, const struct wire_sibling *sibling) {
-    struct span path = wire_bytes(sibling->path);
-    size_t ending = compressed_ending(path);
-    path.length -= ending;
-    for (uint32_t i = 0; ending && i < file->sibling_count; i++)
-        if (span_equals(wire_bytes(file->siblings[i].path), path))
-            return true;
-    return false;
-}
-
-/* The digits at a name's end: the number of a rotation, or its date; -1 without any. */
-static int64_t rotation_number(const struct wire_sibling *sibling) {
-    struct span path = wire_bytes(sibling->path);
-    size_t start = path.length -= compressed_ending(path);
-    while (start > 0 && memchr("0123456789-_.:T", path.at[start - 1], 15))
-        start--;
-    int64_t number = -1;
-    for (size_t i = start; i < path.length; i++)
-        if (path.at[i] >= '0' && path.at[i] <= '9' && number < INT64_MAX / 16)
-            number = (number < 0 ? 0 : number) * 10 + (path.at[i] - '0');
-    return number;
-}
-
-/* By their names: .1 was rotated after .2, -20261121 after -20261120. A name says more than the
- * modification time, which a late writer moves; that decides only where names do not. */
-static bool is_newer(const struct wire_sibling *a, const struct wire_sibling *b) {
-    enum { LEAST_DATE = 10000 };
-    int64_t of_a = rotation_number(a);
-    int64_t of_b = rotation_number(b);
-    bool is_date = of_a >= LEAST_DATE;
-    if (of_a >= 0 && of_b >= 0 && of_a != of_b && is_date == (of_b >= LEAST_DATE))
-        return is_date ? of_a > of_b : of_a < of_b;
-    return a->modified_us > b->modified_us;
-}
-
-/* A file that was rotated after `than`; mail.log.custom is none, but somebody else's. */
-static bool is_later_one(const struct file_source *file, const struct wire_sibling *sibling,
-                         const struct wire_sibling *than) {
-    return rotation_number(sibling) >= 0 && !is_half_made(file, sibling) &&
-           is_newer(sibling, than);
-}
-
-/* The file being read, as the list names it. Compressed since, it has another inode, but every
- * compressor keeps the modification time. Not there at all: then that time must do. */
-static struct wire_sibling current_in_list(struct file_source *file) {
+/* The file that was read last, as the list names it. */
+static struct wire_sibling finished_sibling(struct file_source *file) {
     if (file->gone_us)
         return (struct wire_sibling){.modified_us = file->gone_us};
     const struct identity *identity = &current(file)->identity;
-    int64_t modified_us = stream_modified_us(file->stream);
-    for (uint32_t i = 0; i < file->sibling_count; i++)
-        if (file->siblings[i].inode == identity->inode &&
-            file->siblings[i].device == identity->device)
-            return file->siblings[i];
-    for (uint32_t i = 0; i < file->sibling_count; i++)
-        if (file->siblings[i].modified_us == modified_us &&
-            compressed_ending(wire_bytes(file->siblings[i].path)) > 0)
-            return file->siblings[i];
-    return (struct wire_sibling){.modified_us = modified_us};
+    return siblings_find(&file->siblings, identity->device, identity->inode,
+                         stream_modified_us(file->stream));
 }
 
 /* The next sibling worth opening, -1 for none: all of them when looking for an identity (newest
  * first); when moving on, those rotated after the file just finished, oldest first. */
 static int choose_sibling(struct file_source *file) {
     int chosen = -1;
-    struct wire_sibling here = {0};
-    if (file->is_moving_on)
-        here = current_in_list(file);
-    for (uint32_t i = 0; i < file->sibling_count; i++) {
-        const struct wire_sibling *one = &file->siblings[i];
+    struct wire_sibling here = file->is_moving_on ? finished_sibling(file)
+                                                  : (struct wire_sibling){0};
+    for (uint32_t i = 0; i < file->siblings.count; i++) {
+        const struct wire_sibling *one = &file->siblings.at[i];
         if (file->tried >> i & 1)
             continue;
-        if (!file->is_moving_on && !is_half_made(file, one))
+        if (!file->is_moving_on && !sibling_is_half_made(&file->siblings, one))
             return (int)i;
-        if (file->is_moving_on && is_later_one(file, one, &here) &&
-            (chosen < 0 || is_newer(&file->siblings[chosen], one)))
+        if (file->is_moving_on && sibling_is_later(&file->siblings, one, &here) &&
+            (chosen < 0 || sibling_is_newer(&file->siblings.at[chosen], one)))
             chosen = (int)i;
     }
     return chosen;
@@ -506,28 +345,20 @@ static void ask_next_sibling(struct file_source *file) {
     ask_open(file, (uint16_t)(chosen + 1));
 }
 
-/* Was it rotated twice, so that nobody writes to it any more? */
-static bool has_later_sibling(const struct file_source *file, const struct wire_sibling *than) {
-    for (uint32_t i = 0; i < file->sibling_count; i++)
-        if (is_later_one(file, &file->siblings[i], than))
-            return true;
-    return false;
-}
-
 void file_listed(struct file_source *file, const struct wire_sibling *siblings, uint32_t count) {
     if (file->phase != PHASE_SEARCHING)
         return;
-    file->sibling_count = count < SIBLINGS_MAX ? count : SIBLINGS_MAX;
-    memcpy(file->siblings, siblings, file->sibling_count * sizeof(*siblings));
+    file->siblings.count = count < SIBLINGS_MAX ? count : SIBLINGS_MAX;
+    memcpy(file->siblings.at, siblings, file->siblings.count * sizeof(*siblings));
     file->tried = 0;
-    for (uint32_t i = 0; file->is_moving_on && i < file->sibling_count; i++)
+    for (uint32_t i = 0; file->is_moving_on && i < file->siblings.count; i++)
         if (is_next(file, siblings[i].device, siblings[i].inode))
             drop_next(file); /* rotated meanwhile: its turn comes in the row */
     ask_next_sibling(file);
 }
 
 static void sibling_opened(struct file_source *file, const struct wire_opened *opened, int fd) {
-    const struct wire_sibling *sibling = &file->siblings[opened->sibling - 1];
+    const struct wire_sibling *sibling = &file->siblings.at[opened->sibling - 1];
     struct stream *stream = NULL;
     if (fd >= 0 &&
         stream_open(fd, compressed_ending(wire_bytes(sibling->path)) > 0, &stream) < 0)
@@ -553,14 +384,14 @@ static void sibling_opened(struct file_source *file, const struct wire_opened *o
         ask_next_sibling(file);
         return;
     }
-    if (file->is_moving_on && file->next && has_same_head(file->next, stream))
+    if (file->is_moving_on && file->next && streams_have_same_head(file->next, stream))
         drop_next(file); /* it was rotated and compressed meanwhile: this is it */
     if (file->is_moving_on)
         begin_new_file(file, stream, opened->device, opened->inode);
     else
         begin_wanted_file(file, stream, opened->device, opened->inode);
     file->is_sibling = true;
-    file->is_final = !stream_is_plain(stream) || has_later_sibling(file, sibling);
+    file->is_final = !stream_is_plain(stream) || siblings_have_later(&file->siblings, sibling);
     file->is_moving_on = false;
 }
 
@@ -574,11 +405,11 @@ static void sight(struct file_source *file, struct stream *stream,
         identity.inode = opened->inode;
         identity.seen_size = size;
         identity.modified_us = stream_modified_us(stream);
-        read_head(stream, &identity);
+        identity_read_head(&identity, stream);
     }
     if (file->is_fresh)
         size = 0;
-    uint64_t start = size > FILE_MEMORY_BYTES ? size - FILE_MEMORY_BYTES : 0;
+    uint64_t start = size > SOURCE_MEMORY_BYTES ? size - SOURCE_MEMORY_BYTES : 0;
     file->phase = PHASE_SIGHTING;
     file->wanted = identity;
     file->wanted_ordinal = start;
@@ -637,7 +468,7 @@ static void path_opened(struct file_source *file, const struct wire_opened *open
         return;
     }
     if (wants_file(file) && (!stream || (!is_wanted(file, stream, opened) &&
-                                         !head_is_cut(stream, &file->wanted)))) {
+                                         !identity_fits_cut(&file->wanted, stream)))) {
         stream_free(file->next);
         set_next(file, stream, opened);
         start_search(file, false);
@@ -748,8 +579,8 @@ static bool was_truncated(struct file_source *file) {
         return false;
     if (size == 0 && file->offset > 0)
         return true;
-    return identity->head_length > 0 && !head_is(file->stream, identity) &&
-           !head_is_cut(file->stream, identity);
+    return identity->head_length > 0 && !identity_fits(identity, file->stream) &&
+           !identity_fits_cut(identity, file->stream);
 }
 
 /* What was written between our last look and the cut may survive in a copy (copytruncate): look
@@ -786,7 +617,7 @@ static void note_lost_tail(struct file_source *file) {
     segment->identity.seen_size = size;
     file->offset = size;
     if (size < segment->identity.head_length)
-        read_head(file->stream, &segment->identity);
+        identity_read_head(&segment->identity, file->stream);
 }
 
 static bool may_leave_old(struct file_source *file) {
@@ -819,7 +650,8 @@ bool file_source_turn(struct file_source *file) {
         log_warning("a log cannot be read any further: %s", strerror((int)-got));
         got = 0;
     }
-    lengthen_head(file, file->offset + (uint64_t)got);
+    /* Before anything of the new bytes is told: no position goes out under an empty head. */
+    identity_lengthen_head(&current(file)->identity, file->stream, file->offset + (uint64_t)got);
     size_t used = got > 0 ? tell_block(file, (struct span){file->buffer, (size_t)got}) : 0;
     if (used == 0) {
         at_end(file);

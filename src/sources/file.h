@@ -1,8 +1,7 @@
 /* A log file as a source: followed through renames, truncation, late creation and restarts, with
  * positions that are exact.
  *
- * The file itself is opened by hauberkd (file_calls.ask_open), which alone may; everything else
- * happens here, without a loop and without rights, so that a test can play hauberkd.
+ * The verbs are those of source.h.
  *
  * Ordinals. A byte's ordinal is the file's *base* plus its offset. A file that follows another
  * begins where that one ended, so ordinals grow over rotations for ever and everybody but this
@@ -12,26 +11,12 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-#include "wire/wire.h"
-
-enum { FILE_TURN_BYTES = 256 << 10, FILE_MEMORY_BYTES = 64 << 20, FILE_HEAD_BYTES = 1024 };
+#include "sources/source.h"
 
 struct file_source;
 
-struct file_calls {
-    /* Please open the path (0) or sibling n of the last list; file_opened() answers. */
-    void (*ask_open)(void *context, uint16_t sibling, uint32_t ticket);
-    void (*ask_list)(void *context); /* file_listed() answers */
-    /* First sight: commit this mark; file_sighted() answers. */
-    void (*tell_sight)(void *context, uint64_t mark, uint64_t start, struct span identity);
-    /* Whole lines, the last byte is a newline. `start`: ordinal of the first byte. */
-    void (*tell_lines)(void *context, struct span lines, uint64_t start);
-    /* All lines of this turn were told: say so downstream. */
-    void (*tell_turn)(void *context);
-};
-
 /* `is_fresh`: the log appeared while we ran, so its mark is 0 and all of it counts. */
-struct file_source *file_source_new(const struct file_calls *calls, bool is_fresh,
+struct file_source *file_source_new(const struct source_calls *calls, bool is_fresh,
                                     void *context);
 struct file_source *file_source_free(struct file_source *file);
 
@@ -50,7 +35,7 @@ struct file_news {
 };
 void file_source_notice(struct file_source *file, struct file_news news);
 
-/* Reads one turn of at most FILE_TURN_BYTES. True: there is more to read at once. */
+/* Reads one turn of at most SOURCE_TURN_BYTES. True: there is more to read at once. */
 bool file_source_turn(struct file_source *file);
 
 /* Waiting for the old file's last writer after a rotation: how long until file_source_turn() should

@@ -20,6 +20,7 @@ static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2};
 
 static const char *const texts[STATEMENTS] = {
     [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?)",
+    [DROP_POSITION] = "DELETE FROM position WHERE source=?",
     [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [DROP_COUNTER] = "DELETE FROM counter WHERE jail=? AND address=? AND length=? AND window=?",
     [PUT_BURST] = "INSERT OR REPLACE INTO burst VALUES (?,?,?,?,?)",
@@ -32,6 +33,8 @@ static const char *const texts[STATEMENTS] = {
     [DROP_BAN] = "DELETE FROM ban WHERE jail=? AND address=? AND length=?",
     [PUT_PAST] = "INSERT OR REPLACE INTO past VALUES (?,?,?,?,?)",
     [DROP_PAST] = "DELETE FROM past WHERE jail=? AND address=? AND length=?",
+    [PUT_SPARED] = "INSERT OR REPLACE INTO spared VALUES (?,?,?,?,?,?)",
+    [DROP_SPARED] = "DELETE FROM spared WHERE address=? AND length=? AND kind=?",
     [PUT_EVIDENCE] = "INSERT OR IGNORE INTO evidence (source,ordinal,jail,at,address,account,"
                      "verdict,unknown,text) VALUES (?,?,?,?,?,?,?,?,?)",
     [PUT_HISTORY] = "INSERT INTO history (at,kind,jail,address,length,until,text) "
@@ -75,8 +78,10 @@ static struct binder begin(const struct statements *statements, enum statement w
 }
 
 static int put_position(const struct statements *s, const struct row_position *row) {
-    struct binder b = begin(s, PUT_POSITION);
+    struct binder b = begin(s, row->is_gone ? DROP_POSITION : PUT_POSITION);
     bind_text(&b, row->source);
+    if (row->is_gone)
+        return step(&b);
     bind_number(&b, (int64_t)row->position.mark);
     bind_number(&b, (int64_t)row->position.done);
     bind_number(&b, (int64_t)row->position.resume);
@@ -176,6 +181,18 @@ static int put_past(const struct statements *s, const struct row_past *row) {
     return step(&b);
 }
 
+static int put_spared(const struct statements *s, const struct row_spared *row) {
+    struct binder b = begin(s, row->is_gone ? DROP_SPARED : PUT_SPARED);
+    bind_prefix(&b, &row->entry.key.prefix);
+    bind_number(&b, row->entry.key.kind);
+    if (!row->is_gone) {
+        bind_number(&b, row->entry.since_us);
+        bind_number(&b, row->entry.until_us);
+        bind_text(&b, row->entry.why);
+    }
+    return step(&b);
+}
+
 static int put_evidence(const struct statements *s, const struct row_evidence *row) {
     struct binder b = begin(s, PUT_EVIDENCE);
     bind_text(&b, row->source);
@@ -240,6 +257,7 @@ static int put_batch(sqlite3 *db, const struct statements *statements,
     PUT_ALL(known, put_known)
     PUT_ALL(bans, put_ban)
     PUT_ALL(past, put_past)
+    PUT_ALL(spared, put_spared)
     PUT_ALL(evidence, put_evidence)
     PUT_ALL(history, put_history)
     PUT_ALL(notices, put_notice)
@@ -428,6 +446,17 @@ static void load_past(sqlite3_stmt *s, const struct store_readers *readers, void
     readers->past(context, &row);
 }
 
+static void load_spared(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
+    struct row_spared row = {.entry = {.since_us = sqlite3_column_int64(s, 3),
+                                       .until_us = sqlite3_column_int64(s, 4)}};
+    uint32_t kind = read_u32(s, 2);
+    if (kind >= SPARED_KINDS)
+        return;
+    row.entry.key = (struct spared_key){read_prefix(s, 0), (uint8_t)kind};
+    copy_text(row.entry.why, sizeof(row.entry.why), s, 5);
+    readers->spared(context, &row);
+}
+
 static void load_unban(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
     struct row_history row = {.at_us = sqlite3_column_int64(s, 0), .jail = read_text(s, 1)};
     row.id = read_prefix(s, 2);
@@ -466,7 +495,7 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
     } tables[] = {
         {"SELECT * FROM position", load_position}, {"SELECT * FROM known", load_known},
         {"SELECT * FROM counter", load_counter},   {"SELECT * FROM session", load_session},
-        {"SELECT * FROM burst", load_burst},
+        {"SELECT * FROM burst", load_burst},       {"SELECT * FROM spared", load_spared},
         {"SELECT * FROM past", load_past},         {"SELECT * FROM ban", load_ban},
         {"SELECT at,jail,address,length FROM history WHERE kind='unban'"
          " ORDER BY at DESC LIMIT 256",

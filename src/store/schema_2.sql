@@ -30,4 +30,10 @@ CREATE TABLE sight (
     jail TEXT PRIMARY KEY, since INTEGER NOT NULL, failure INTEGER NOT NULL,
     success INTEGER NOT NULL, unmatched INTEGER NOT NULL, unmatched_since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE spared (
+    address BLOB NOT NULL, length INTEGER NOT NULL, kind INTEGER NOT NULL,
+    since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL,
+    PRIMARY KEY (address, length, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS evidence_named ON evidence (at) WHERE unknown = 1 AND account <> '';
 PRAGMA user_version = 2;

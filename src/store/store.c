@@ -70,6 +70,7 @@ struct store_batch *store_batch_free(struct store_batch *batch) {
     free(batch->known.at);
     free(batch->bans.at);
     free(batch->past.at);
+    free(batch->spared.at);
     free(batch->evidence.at);
     free(batch->history.at);
     free(batch->notices.at);

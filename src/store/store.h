@@ -11,7 +11,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-#include "bans/bans.h"
+#include "bans/spared.h"
 #include "ledger/bursts.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
@@ -23,6 +23,7 @@ struct store;
 
 struct row_position {
     char source[257];
+    bool is_gone;
     struct wire_position position;
     uint64_t lost; /* bytes gone before they were read, ever */
 };
@@ -59,6 +60,11 @@ struct row_past {
     const char *jail;
     bool is_gone;
     struct past past;
+};
+
+struct row_spared {
+    bool is_gone;
+    struct spared entry;
 };
 
 struct row_evidence {
@@ -113,6 +119,7 @@ struct store_batch {
     ROWS(row_known) known;
     ROWS(row_ban) bans;
     ROWS(row_past) past;
+    ROWS(row_spared) spared;
     ROWS(row_evidence) evidence;
     ROWS(row_history) history;
     ROWS(notice) notices;
@@ -151,6 +158,7 @@ struct store_readers {
     void (*ban)(void *context, const struct row_ban *row);
     void (*past)(void *context, const struct row_past *row);
     void (*unban)(void *context, const struct row_history *row); /* of the last week */
+    void (*spared)(void *context, const struct row_spared *row); /* before any ban */
     void (*notice)(void *context, const struct notice *notice);  /* the newest */
     void (*sight)(void *context, const struct row_sight *row);
 };

@@ -48,6 +48,8 @@ static int take_frame(int fd, struct checked_config *checked, struct why *reterr
     checked->follow_symlinks = verdict->follow_symlinks;
     snprintf(checked->notify_command, sizeof(checked->notify_command), "%.*s",
              SPAN_FORMAT(wire_bytes(verdict->notify_command)));
+    checked->on_file = verdict->on_file;
+    checked->on_journal = verdict->on_journal;
     snprintf(checked->notices, sizeof(checked->notices), "%.*s",
              SPAN_FORMAT(wire_bytes(verdict->text)));
     return 1;

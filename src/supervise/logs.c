@@ -35,6 +35,8 @@
 
 struct log_file {
     char path[257];
+    bool is_journal;  /* then that is no path, but what is matched */
+    uint64_t jails;   /* bit j: jail j reads it */
     bool is_fresh;
     int inotify_fd;  /* -1: the sensor is not told of it */
     char fault[201]; /* why it cannot be followed, or "" */
@@ -47,7 +49,9 @@ struct logs {
     struct log_file files[SOURCES_MAX];
     uint16_t count;
     bool follows_symlinks;
-    struct wire_glob globs[128];
+    const char *journal_folder;
+    uint64_t on_journal;         /* bit j: jail j reads the journal */
+    struct wire_glob globs[128]; /* those that somebody reads */
     uint32_t glob_count;
     int folder_fd; /* see above */
     bool lacks_watches;
@@ -144,15 +148,19 @@ static void glob_pattern(const struct logs *logs, uint32_t number, char into[257
 static void watch_ways(struct logs *logs) {
     for (uint32_t g = 0; g < logs->glob_count; g++) {
         char pattern[257];
+        if (journal_is_named(&logs->globs[g]))
+            continue;
         glob_pattern(logs, g, pattern);
         watch_way(logs, pattern);
     }
 }
 
-static void add_file(struct logs *logs, const char *path) {
+static void add_file(struct logs *logs, const char *path, const struct wire_glob *glob) {
     for (uint16_t i = 0; i < logs->count; i++)
-        if (strcmp(logs->files[i].path, path) == 0)
+        if (strcmp(logs->files[i].path, path) == 0) {
+            logs->files[i].jails |= glob->jails;
             return;
+        }
     if (logs->count == SOURCES_MAX || strlen(path) > 256) {
         log_error("%s is not read: at most %d logs, with paths of at most 256 bytes", path,
                   SOURCES_MAX);
@@ -160,13 +168,18 @@ static void add_file(struct logs *logs, const char *path) {
     }
     struct log_file *file = &logs->files[logs->count++];
     snprintf(file->path, sizeof(file->path), "%s", path);
+    file->jails = glob->jails;
+    file->is_journal = journal_is_named(glob);
     file->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (file->inotify_fd < 0) {
         set_fault(file, lack_of_watches(errno));
         logs->lacks_watches = true;
         return;
     }
-    watch_source(logs, file);
+    if (file->is_journal)
+        journal_watch(logs->journal_folder, file->inotify_fd);
+    else
+        watch_source(logs, file);
 }
 
 /* "mail.log.1" and "mail.log-20261120" belong to the log they were rotated from. */
@@ -184,16 +197,18 @@ static bool is_pattern(const char *path) {
     return strpbrk(path, "*?[") != NULL;
 }
 
-static void expand(struct logs *logs, const char *pattern) {
+static void expand(struct logs *logs, const struct wire_glob *named) {
     glob_t found = {0};
-    if (!is_pattern(pattern)) {
-        add_file(logs, pattern);
+    char pattern[257];
+    snprintf(pattern, sizeof(pattern), "%.*s", SPAN_FORMAT(wire_bytes(named->pattern)));
+    if (journal_is_named(named) || !is_pattern(pattern)) {
+        add_file(logs, pattern, named);
         return;
     }
     if (glob(pattern, 0, NULL, &found) == 0)
         for (size_t i = 0; i < found.gl_pathc; i++)
             if (!is_rotated(&found, found.gl_pathv[i]))
-                add_file(logs, found.gl_pathv[i]);
+                add_file(logs, found.gl_pathv[i], named);
     globfree(&found);
 }
 
@@ -203,6 +218,8 @@ static bool has_new_file(const struct logs *logs) {
         glob_t found = {0};
         bool is_new = false;
         char pattern[257];
+        if (journal_is_named(&logs->globs[g]))
+            continue;
         glob_pattern(logs, g, pattern);
         if (logs->count < SOURCES_MAX && glob(pattern, 0, NULL, &found) == 0)
             for (size_t i = 0; i < found.gl_pathc && !is_new; i++) {
@@ -222,6 +239,8 @@ static bool has_new_file(const struct logs *logs) {
 static bool a_folder_came(const struct logs *logs) {
     for (uint16_t i = 0; i < logs->count; i++) {
         char folder[PATH_MAX];
+        if (logs->files[i].is_journal)
+            continue;
         folder_of(logs->files[i].path, folder);
         /* Watching twice gives the same watch: it succeeds now where it failed before. */
         struct stat status;
@@ -266,6 +285,8 @@ static int try_again(void *context) {
     bool has_room = trial >= 0 && inotify_add_watch(trial, "/", GOES_EVENTS) >= 0;
     for (uint16_t i = 0; i < logs->count && has_room; i++) {
         char folder[PATH_MAX];
+        if (logs->files[i].is_journal)
+            continue; /* it wants an instance, and there is one: the trial */
         folder_of(logs->files[i].path, folder);
         has_room = logs->files[i].inotify_fd >= 0 ||
                    inotify_add_watch(trial, folder, FOLDER_EVENTS) >= 0 || errno == ENOENT;
@@ -284,9 +305,19 @@ static bool appeared_since(const struct logs *earlier, const char *path) {
     return earlier != NULL;
 }
 
+/* A file nobody reads because its jails read the journal is no source, nor the other way round. */
+static void take_globs(struct logs *logs, const struct checked_config *checked) {
+    for (uint32_t g = 0; g < checked->glob_count; g++) {
+        struct wire_glob glob = checked->globs[g];
+        glob.jails &= journal_is_named(&glob) ? logs->on_journal : ~logs->on_journal;
+        if (glob.jails)
+            logs->globs[logs->glob_count++] = glob;
+    }
+}
+
 struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
-                      const struct logs *earlier, int (*on_new_source)(void *context),
-                      void *context) {
+                      const char *journal_folder, const struct logs *earlier,
+                      int (*on_new_source)(void *context), void *context) {
     struct logs *logs = calloc(1, sizeof(*logs));
     must(logs);
     logs->loop = loop;
@@ -294,18 +325,17 @@ struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
     logs->context = context;
     logs->follows_symlinks = checked->follow_symlinks;
     logs->folder_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    logs->glob_count = checked->glob_count;
-    memcpy(logs->globs, checked->globs, sizeof(logs->globs));
+    logs->journal_folder = journal_folder;
+    /* Chosen once for a configuration: changing over would lose or repeat what lies between. */
+    logs->on_journal = earlier ? earlier->on_journal : journal_choose(checked, journal_folder);
+    take_globs(logs, checked);
     if (logs->folder_fd < 0) {
         log_error("new logs are not noticed: %s", lack_of_watches(errno));
         logs->lacks_watches = true;
     }
     watch_ways(logs); /* before looking: what comes between is seen */
-    for (uint32_t g = 0; g < logs->glob_count; g++) {
-        char pattern[257];
-        glob_pattern(logs, g, pattern);
-        expand(logs, pattern);
-    }
+    for (uint32_t g = 0; g < logs->glob_count; g++)
+        expand(logs, &logs->globs[g]);
     for (uint16_t i = 0; i < logs->count; i++)
         logs->files[i].is_fresh = appeared_since(earlier, logs->files[i].path);
     if (logs->folder_fd >= 0)
@@ -330,7 +360,9 @@ struct logs *logs_free(struct logs *logs) {
 }
 
 static struct wire_source source_record(const struct logs *logs, uint16_t number) {
-    struct wire_source record = {.source = number, .is_fresh = logs->files[number].is_fresh};
+    struct wire_source record = {.source = number,
+                                 .is_fresh = logs->files[number].is_fresh,
+                                 .jails = logs->files[number].jails};
     wire_set_bytes(record.path, span_of(logs->files[number].path));
     return record;
 }
@@ -405,7 +437,9 @@ void logs_open(struct logs *logs, struct channel *sensor, const struct wire_open
     cleanup_close int fd = -ENOENT;
     if (open->source < logs->count) {
         struct log_file *file = &logs->files[open->source];
-        if (open->sibling == 0) {
+        if (open->sibling == 0 && file->is_journal) {
+            fd = -ENOENT; /* it has no path of its own */
+        } else if (open->sibling == 0) {
             watch_source(logs, file); /* the names may stand for others by now */
             fd = open_regular(logs, file->path, &status);
             if (file->inotify_fd >= 0)
@@ -468,8 +502,13 @@ static void add_sibling(struct log_file *file, const char *folder, const char *n
     wire_set_bytes(sibling->path, span_of(path));
 }
 
-static void list_siblings(struct log_file *file) {
+static void list_siblings(struct logs *logs, struct log_file *file) {
     char folder[PATH_MAX];
+    if (file->is_journal) {
+        journal_watch(logs->journal_folder, file->inotify_fd);
+        file->sibling_count = journal_list(logs->journal_folder, file->siblings);
+        return;
+    }
     folder_of(file->path, folder);
     const char *name = strrchr(file->path, '/') ? strrchr(file->path, '/') + 1 : file->path;
     file->sibling_count = 0;
@@ -489,6 +528,6 @@ void logs_list(struct logs *logs, struct channel *sensor,
         return;
     }
     struct log_file *file = &logs->files[number->source];
-    list_siblings(file);
+    list_siblings(logs, file);
     (void)channel_send(sensor, SAY_LISTED, number, file->siblings, file->sibling_count);
 }

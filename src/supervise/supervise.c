@@ -544,7 +544,8 @@ static void start_all(struct supervisor *supervisor) {
      * under the same configuration is new. */
     const struct checked_config *checked = &supervisor->in_force.checked;
     bool is_same = digest_equals(&supervisor->logs_digest, &checked->digest);
-    supervisor->logs = logs_new(supervisor->loop, checked, is_same ? earlier : NULL,
+    supervisor->logs = logs_new(supervisor->loop, checked, supervisor->options->journal_folder,
+                                is_same ? earlier : NULL,
                                 a_log_appeared, supervisor);
     logs_free(earlier);
     supervisor->logs_digest = checked->digest;

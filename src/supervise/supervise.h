@@ -3,6 +3,7 @@
  *   supervise.c  the life: check, start, watch over, restart, end
  *   children.c   processes: forking, descriptors, deaths
  *   logs.c       the log files: globs, inotify, opening, siblings
+ *   journal.c    the journal's files, and which jails read them
  *   check.c      asking the checker what the configuration says
  *   in_force.c   the copy of the configuration in force, which the roles read
  *   mails.c      what the owner is told is handed to sendmail (mails.h)
@@ -20,6 +21,7 @@
 
 struct supervise_options {
     const char *config_folder, *data_folder, *state_folder, *runtime_folder, *libexec_folder;
+    const char *journal_folder; /* NULL: where journald keeps this machine's */
     bool observe;
     uid_t uid_base;
 };
@@ -28,6 +30,7 @@ struct supervise_options {
 struct checked_config {
     struct digest digest;
     bool follow_symlinks;
+    uint64_t on_file, on_journal; /* jails for which there is no choice */
     struct wire_glob globs[128];
     uint32_t glob_count;
     struct wire_exemption exempt[1024];
@@ -84,7 +87,8 @@ must_use int poison_save(const struct poisons *poisons, const char *state_folder
 struct logs;
 /* `earlier` (may be NULL): logs that are in none of the earlier ones appeared while we ran. */
 struct logs *logs_new(struct loop *loop, const struct checked_config *checked,
-                      const struct logs *earlier, int (*on_new_source)(void *context), void *context);
+                      const char *journal_folder, const struct logs *earlier,
+                      int (*on_new_source)(void *context), void *context);
 struct logs *logs_free(struct logs *logs);
 void logs_tell_sensor(struct logs *logs, struct channel *sensor); /* SOURCE for each, and the end */
 void logs_tell_decider(struct logs *logs, struct channel *decider);
@@ -94,6 +98,15 @@ const char *logs_path(const struct logs *logs, uint64_t number); /* NULL: there 
 int logs_find(const struct logs *logs, const char *path);        /* its number, or -ENOENT */
 void logs_open(struct logs *logs, struct channel *sensor, const struct wire_open *open);
 void logs_list(struct logs *logs, struct channel *sensor, const struct wire_source_number *number);
+
+/* journal.c. `only_folder` is options.journal_folder. */
+bool journal_is_named(const struct wire_glob *glob); /* a part of the journal, not a file */
+/* The jails that read the journal and not their files: bit j for jail j. A jail with a choice reads
+ * the file that was written to within a day, else the journal if there is one. */
+uint64_t journal_choose(const struct checked_config *checked, const char *only_folder);
+void journal_watch(const char *only_folder, int inotify_fd);
+/* The files there are, newest first; returns how many. */
+uint32_t journal_list(const char *only_folder, struct wire_sibling files[SIBLINGS_MAX]);
 
 /* children.c */
 struct child {

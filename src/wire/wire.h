@@ -21,8 +21,8 @@ extern const char *const role_names[ROLES]; /* "hauberkd", "sensor", ... */
 enum { SOURCES_MAX = 128, SIBLINGS_MAX = 64, EVENTS_MAX = 96, ORDERS_MAX = 800 };
 enum { FRAME_MAX = 65536 };
 
-/* EVENT_DELIVERED: mail from that host was accepted and delivered. EVENT_SKIPPED: a line that was
- * left out (poison); only its evidence says anything. */
+/* EVENT_DELIVERED: mail from that address was accepted and put into a local mailbox.
+ * EVENT_SKIPPED: a line that was left out (poison); only its evidence says anything. */
 enum event_kind { EVENT_FAILURE, EVENT_SUCCESS, EVENT_DELIVERED, EVENT_SKIPPED, EVENT_KINDS };
 /* By which protocol somebody came, where the line says so. */
 enum protocol {

@@ -133,8 +133,9 @@ class Client:
         options = {"local_hostname": "client.test", "timeout": 30, "source_address": (source, 0)}
         with self.netns:
             if port == 465:
-                return smtplib.SMTP_SSL(host, port, context=tls(), **options)
-            client = smtplib.SMTP(host, port, **options)
+                client = smtplib.SMTP_SSL(host, port, context=tls(), **options)
+            else:
+                client = smtplib.SMTP(host, port, **options)
         if port == 587:
             client.starttls(context=tls())
         client.ehlo()

@@ -17,6 +17,7 @@ import pytest
 import attack
 import guard
 import host
+import names
 import namespaces
 import trees
 
@@ -69,6 +70,26 @@ def bare(world, release):
 def machine(world, release):
     """A booted mail server that hauberk guards; see guard.Guard."""
     made = host.Host(world, release, layers=[trees.path_of(release, "hauberk")]).boot()
+    with guard.Guard(made) as guarded:
+        yield guarded
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def resolver(world):
+    """The name server of the machines that ask one; see names.Names."""
+    made = names.Names(host.GATEWAY_4)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def whole(world, resolver, release):
+    """A booted mail server with all that belongs to one (the layer `whole`), guarded."""
+    made = host.Host(world, release, name=f"whole-{release}",
+                     layers=[trees.path_of(release, "hauberk"), trees.path_of(release, "whole")]).boot()
+    names.used_by(made)
+    host.wait_for(lambda: {25, 80, 443, 4190, 11334} <= made.listening(), 120, "the services")
     with guard.Guard(made) as guarded:
         yield guarded
     made.close()
@@ -168,7 +189,7 @@ def make_trees(report, releases):
     """Make what is missing, hauberk's own release build included; without it there is nothing to run."""
     name = "the trees are made and hauberk builds in them"
     try:
-        trees.ensure(releases, ["hauberk", "package"])
+        trees.ensure(releases, ["hauberk", "package", "whole"])
     except trees.TreeError as error:
         report.failed(name, str(error))
         return False
@@ -176,7 +197,8 @@ def make_trees(report, releases):
     return True
 
 
-FILES = ("test_harness", "test_ban", "test_connections", "test_survival", "test_package")
+FILES = ("test_harness", "test_ban", "test_connections", "test_survival", "test_admin", "test_journal", "test_package",
+         "test_whole")
 
 
 def order(item):

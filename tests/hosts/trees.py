@@ -2,7 +2,8 @@
 
 Making a Debian system takes a minute, booting one takes a second. So what does not change from run to run is made once
 and kept under TREES: per release a `base` (debootstrap), upon it the `services` (the mail server under attack), upon
-that `build` (compiler and development packages). A layer is a plain directory that overlayfs stacks read-only.
+that `build` (compiler and development packages) and, beside it, `whole` (web server, webmail, spam filter: what only
+some tests attack). A layer is a plain directory that overlayfs stacks read-only.
 
 A layer's directory is named after a digest of its recipe and of the layer below, so a changed recipe makes a new layer
 and the old one is swept away. It is made under a temporary name and renamed when complete: what has the final name is
@@ -41,8 +42,12 @@ RELEASES = ("bookworm", "trixie")
 
 BASE_PACKAGES = "systemd systemd-sysv dbus ca-certificates iproute2".split()
 
-SERVICE_PACKAGES = """openssh-server sudo postfix dovecot-imapd dovecot-pop3d rsyslog logrotate nftables openssl
-    procps""".split()
+SERVICE_PACKAGES = """openssh-server libpam-systemd sudo postfix dovecot-imapd dovecot-pop3d rsyslog logrotate
+    nftables openssl procps""".split()
+
+# The rest of a whole mail server, for the tests that attack it: the other machines boot faster without.
+WHOLE_PACKAGES = """dovecot-lmtpd dovecot-managesieved dovecot-sqlite dovecot-submissiond sqlite3 nginx apache2
+    php-fpm php-sqlite3 roundcube-core roundcube-sqlite3 rspamd""".split()
 
 # What hauberk links against. Named per release because of Debian's 64-bit time_t renaming.
 RUNTIME_PACKAGES = {
@@ -53,7 +58,8 @@ RUNTIME_PACKAGES = {
 }
 
 # What each layer lies on.
-BELOW = {"base": None, "services": "base", "build": "services", "hauberk": "build", "deb": "build", "package": "deb"}
+BELOW = {"base": None, "services": "base", "whole": "services", "build": "services",
+         "hauberk": "build", "deb": "build", "package": "deb"}
 
 PACKAGES = "/packages"                  # where the layer `package` has them: old.deb, new.deb, lintian
 OLD_VERSION, NEW_VERSION = "0.0.1~test", "0.0.2~test"
@@ -145,6 +151,7 @@ def name_of(release, layer):
     recipes = {
         "base": lambda: BASE_PACKAGES,
         "services": lambda: [*SERVICE_PACKAGES, *RUNTIME_PACKAGES[release], files_digest(HERE / "services")],
+        "whole": lambda: [*WHOLE_PACKAGES, files_digest(HERE / "whole")],
         "build": lambda: listed_packages("build"),
         "hauberk": lambda: [sources_digest()],
         "deb": lambda: [*listed_packages("deb"), *DEB_EXTRAS],
@@ -199,8 +206,9 @@ def make(release, layer, cgroup):
         began = time.monotonic()
         making, log = path.with_name(path.name + ".making"), path.with_name(path.name + ".log")
         making.mkdir()
-        {"base": make_base, "services": make_services, "build": make_build, "hauberk": make_hauberk, "deb": make_deb,
-         "package": make_package}[layer](Tree(release, making, log, cgroup))
+        makers = {"base": make_base, "services": make_services, "whole": make_whole, "build": make_build,
+                  "hauberk": make_hauberk, "deb": make_deb, "package": make_package}
+        makers[layer](Tree(release, making, log, cgroup))
         (making / "upper").rename(path)
         subprocess.run(["umount", "-l", making / "root"], check=False, capture_output=True)
         shutil.rmtree(making)
@@ -300,6 +308,13 @@ def make_services(tree):
     root = tree.overlay("services")
     tree.install(root, SERVICE_PACKAGES + RUNTIME_PACKAGES[tree.release])
     tree.inside(root, f"sh -eux /mnt/setup {tree.release}", f"--bind-ro={HERE / 'services'}:/mnt")
+
+
+def make_whole(tree):
+    """Web server, webmail, spam filter and Dovecot's other services, then whole/setup in the tree."""
+    root = tree.overlay("whole")
+    tree.install(root, WHOLE_PACKAGES)
+    tree.inside(root, f"sh -eux /mnt/setup {tree.release}", f"--bind-ro={HERE / 'whole'}:/mnt")
 
 
 def make_build(tree):

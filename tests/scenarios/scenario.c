@@ -15,6 +15,8 @@
  *   delivered FILTER ADDRESS         mail from there was delivered
  *   repeat N DURATION DEED   a deed so many times, so far apart; `#` in it is 1, 2, 3 …
  *   own ADDRESS              this machine's own address, as the enforcer tells it
+ *   administrator ACCOUNT    of this machine
+ *   trust PREFIX DURATION    by hand; `untrust PREFIX`
  *   ban PREFIX [DURATION]    by hand; `hand-cut PREFIX DURATION` with --cut
  *   unban PREFIX [JAIL]
  *   expect [no] ban PREFIX [JAIL [DURATION]]
@@ -25,6 +27,7 @@
  *   expect reason TEXT       in the reason of the last ban
  *   expect bans NUMBER       made so far
  *   expect suspicions NUMBER logins told to the owner so far
+ *   expect [no] spared [TEXT]  an exempt address reached a limit since the last expectation of it
  *   expect refused           the last order of a person
  *   expect lifted [NUMBER]   by the last unban; without a number: nothing is banned any more
  *
@@ -42,8 +45,9 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "match/match.h"
+#include "../readers.h"
 
-enum { PLAYS_MAX = 200, ELEMENTS_MAX = 1000, FILTERS_MAX = 8 };
+enum { PLAYS_MAX = 200, ELEMENTS_MAX = 1000, FILTERS_MAX = 32 };
 enum { AUTH_LOG, MAIL_LOG, LOGS };
 
 static const char *const log_paths[LOGS] = {"/var/log/auth.log", "/var/log/mail.log"};
@@ -69,6 +73,8 @@ static struct play {
     bool has_cut;
     uint32_t kept[VERDICTS];
     char reason[BAN_REASON_MAX];
+    struct admins *admins;
+    char spared[600]; /* what was told last */
     bool was_refused;
     uint32_t lifted, bans, suspicions;
 } play;
@@ -156,8 +162,16 @@ static void note_suspicion(void *context, const struct suspicion *suspicion) {
     play.suspicions++;
 }
 
+static void note_exempt(void *context, const struct exempt_case *one) {
+    (void)context;
+    snprintf(play.spared, sizeof(play.spared), "%s", one->text);
+}
+
 static bool begin(void) {
-    static const struct decider_calls calls = {keep_evidence, note_ban, note_suspicion};
+    static const struct decider_calls calls = {.on_evidence = keep_evidence,
+                                               .on_ban = note_ban,
+                                               .on_suspicion = note_suspicion,
+                                               .on_exempt = note_exempt};
     char path[128];
     char text[900];
     struct why why = {0};
@@ -173,6 +187,8 @@ static bool begin(void) {
         return false;
     }
     play.decider = decider_new(play.config, &calls, NULL);
+    play.admins = admins_new();
+    play.decider->admins = play.admins;
     must(play.config->filter_count <= FILTERS_MAX);
     for (uint32_t i = 0; i < play.config->filter_count; i++) {
         play.rules[i] = filter_rules_new(&play.config->filters[i], &why);
@@ -189,7 +205,7 @@ static bool begin(void) {
             }
         play.matches[log] = match_new(rules, numbers, count, false, &why);
         must(play.matches[log]);
-        decider_name_source(play.decider, log, span_of(log_paths[log]));
+        decider_name_source(play.decider, log, jails_of_log(play.decider->config, log_paths[log]));
     }
     return true;
 }
@@ -200,6 +216,7 @@ static void end(void) {
     for (int i = 0; i < FILTERS_MAX; i++)
         filter_rules_free(play.rules[i]);
     decider_free(play.decider);
+    admins_free(play.admins);
     config_free(play.config);
 }
 
@@ -382,7 +399,12 @@ static void expect(struct span rest) {
         expect_number(rest, play.suspicions, "logins were suspicious");
     else if (span_is(what, "lifted"))
         expect_lifted(rest);
-    else if (span_is(what, "refused")) {
+    else if (span_is(what, "spared")) {
+        bool is_told = play.spared[0] && memmem(play.spared, strlen(play.spared), rest.at ? rest.at : "", rest.length);
+        if (is_told != is_wanted)
+            fail("told of the spared: %s", play.spared);
+        play.spared[0] = '\0';
+    } else if (span_is(what, "refused")) {
         if (play.was_refused != is_wanted)
             fail(is_wanted ? "it was not refused" : "it was refused");
     } else if (span_is(what, "reason")) {
@@ -434,6 +456,18 @@ static void unban(struct span rest) {
     if (rest.length && jail < 0)
         fail("no jail %.*s", SPAN_FORMAT(rest));
     play.lifted = decider_unban(play.decider, &prefix, jail, play.now_us, play.now_us);
+    pump();
+}
+
+static void trust(struct span rest) {
+    struct prefix prefix;
+    struct why why = {0};
+    if (!read_prefix(&rest, &prefix))
+        return;
+    int64_t until_us = play.now_us + read_duration(span_trim(rest)) * SECOND_US;
+    play.was_refused = decider_trust(play.decider, &prefix, until_us, SPAN("a play"), play.now_us,
+                                     &why) < 0;
+    play.lifted = decider_unban(play.decider, &prefix, -1, play.now_us, play.now_us);
     pump();
 }
 
@@ -492,7 +526,18 @@ static void do_line(struct span line) {
         repeat(rest);
     else if (span_is(word, "own"))
         own(rest);
-    else if (span_is(word, "ban"))
+    else if (span_is(word, "administrator")) {
+        char name[64];
+        snprintf(name, sizeof(name), "%.*s", SPAN_FORMAT(rest));
+        admins_add(play.admins, name, 0);
+    } else if (span_is(word, "trust"))
+        trust(rest);
+    else if (span_is(word, "untrust")) {
+        struct prefix prefix;
+        if (read_prefix(&rest, &prefix) &&
+            decider_untrust(play.decider, &prefix, play.now_us) == 0)
+            fail("was not trusted");
+    } else if (span_is(word, "ban"))
         ban(rest, false);
     else if (span_is(word, "hand-cut"))
         ban(rest, true);

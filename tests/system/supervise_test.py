@@ -258,6 +258,8 @@ def test_no_inotify_instance_left():
         (world.folder / "hang").unlink()
         wait_for(lambda: world.is_ready() and all(s["state"] == "reading" for s in world.status()["sources"]), 25,
                  "another try")
+        attack(world, "203.0.113.5")  # before the mark, perhaps: memory
+        wait_for(lambda: sum(s["lines"] for s in world.status()["sources"]) > 0, 25, "the log to be read")
         attack(world, "203.0.113.5")
         world.wait_for_bans({("sshd", "203.0.113.5")})
         assert world.hauberk("status").returncode == 0

@@ -45,6 +45,9 @@ def wait_for(condition, seconds=30, what="it"):
         time.sleep(0.01)
 
 
+JAILS = {"sshd", "dovecot", "postfix-sasl", "recidive"}  # whose logs a world's configuration names
+
+
 class World:
     def __init__(self, build, libexec=None):
         self.build = pathlib.Path(build)
@@ -59,6 +62,7 @@ class World:
             (self.folder / name).mkdir()
         # A test's host has an owner, too, who is not to get mail of it.
         (self.folder / "conf" / "hauberk.d" / "nobody.conf").write_text("[hauberk]\nnotify =\n")
+        self.leave_out_other_jails()
         self.configure("")
         self.log_path = self.folder / "hauberkd.log"
         for name in (self.guard, self.attacker):
@@ -78,13 +82,13 @@ class World:
         return self
 
     def __exit__(self, *error):
-        if error[0]:
-            print(self.log_path.read_text()[-6000:] if self.log_path.exists() else "")
+        with self.stack:
             kept = os.environ.get("HAUBERK_KEEP")
-            if kept:  # for whoever looks into a failure
-                shutil.copytree(self.folder, kept, dirs_exist_ok=True,
-                                ignore=lambda folder, names: [n for n in names if n == "control"])
-        self.stack.close()
+            if error[0]:
+                print(self.log_path.read_text()[-6000:] if self.log_path.exists() else "")
+            if error[0] and kept:  # for whoever looks into a failure
+                shutil.copytree(self.folder, kept, dirs_exist_ok=True, ignore=lambda folder, names: [
+                    n for n in names if n in ("control", "sockets")])
 
     def net(self, namespace, *arguments):
         run("ip", "-n", namespace, *arguments)
@@ -99,6 +103,18 @@ class World:
         return ["--config", str(self.folder / "conf"), "--state", str(self.folder / "state"),
                 "--runtime", str(self.folder / "run")]
 
+    def leave_out_other_jails(self):
+        """The shipped jails that a world has no logs for would read this machine's."""
+        shipped = {path.stem for path in (pathlib.Path(__file__).parents[2] / "jails").glob("*.conf")}
+        folder = self.folder / "conf" / "hauberk.d"
+        folder.mkdir()
+        (folder / "others.conf").write_text("".join(f"[{name}]\nenabled = no\n" for name in sorted(shipped - JAILS)))
+
+    @property
+    def journal(self):
+        """Where this world's journal is; there is none unless a test makes one."""
+        return self.folder / "journal"
+
     def configure(self, text, humane=False):
         """Failures of tests come all at once, on one account: a person's mistake if that is let count."""
         if not humane and "[DEFAULT]" in text:
@@ -111,7 +127,8 @@ class World:
         program = (self.libexec or self.build / "src") / "hauberkd"
         log = open(self.log_path, "ab")
         self.daemon = subprocess.Popen(
-            ["ip", "netns", "exec", self.guard, *self.wrapper, str(program), *self.folders, *options],
+            ["ip", "netns", "exec", self.guard, *self.wrapper, str(program), *self.folders,
+             "--journal", str(self.journal), *options],
             env=dict(os.environ, **self.environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         if wait:

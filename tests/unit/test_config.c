@@ -16,6 +16,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "config/exempt.h"
 #include "config/settings.h"
 
 #ifndef SOURCE_ROOT
@@ -222,7 +223,21 @@ static const struct {
     {"[sshd]\nlogpath = tail\n",
      CONF ":2: logpath in [sshd] holds 'tail'; a log file is named from the root on, as in "
           "/var/log/mail.log, and without '..'", 0, 0},
-    {"[sshd]\nlogpath =\n", CONF ":2: [sshd] is enabled but has no 'logpath' to read", 0, 0},
+    {"[sshd]\nlogpath =\n", CONF ":2: [sshd] is enabled but has no 'logpath' to read, and no "
+                         "'journalmatch'", 0, 0},
+    {"[sshd]\njournalmatch = SYSLOG_IDENTIFIER=sshd\n",
+     CONF ":2: journalmatch in [sshd] needs in every group a field that journald fills in itself, "
+          "such as _SYSTEMD_UNIT or _UID: without one anybody who may log could have others banned",
+     0, 0},
+    {"[sshd]\njournalmatch = _SYSTEMD_UNIT=ssh.service + SYSLOG_IDENTIFIER=sshd\n",
+     CONF ":2: journalmatch in [sshd] needs in every group a field that journald fills in itself, "
+          "such as _SYSTEMD_UNIT or _UID: without one anybody who may log could have others banned",
+     0, 0},
+    {"[sshd]\njournalmatch = ssh.service\n",
+     CONF ":2: journalmatch in [sshd] is made of terms such as _SYSTEMD_UNIT=ssh.service, with '+' "
+          "between groups",
+     0, 0},
+    {"[sshd]\njournalmatch = _UID=0 +\n", CONF ":2: journalmatch in [sshd] ends with a '+'", 0, 0},
     /* what is never so */
     {"[DEFAULT]\nignoreself = no\n",
      CONF ":2: ignoreself in [DEFAULT] cannot be no: this machine's own addresses are never "
@@ -261,7 +276,7 @@ static const struct {
      CONF ":2: filter in [sshd] goes on with 'x' behind its parameters", 0, 0},
     {"[sshd]\nfilter = sshd[mode]\n",
      CONF ":2: filter in [sshd] holds 'mode', which is no parameter such as mode=normal", 0, 0},
-    {"[jail web]\nenabled = yes\n", CONF ":2: [web] is enabled but has no 'logpath' to read", 0, 0},
+    {"[jail web]\nenabled = yes\nfilter = sshd\n", CONF ":2: [web] is enabled but has no 'logpath' to read, and no 'journalmatch'", 0, 0},
     {"[sshd]\nbantime = %(nothing)s\n", CONF ":2: %(nothing)s in bantime refers to nothing", 0, 0},
     {"[INCLUDES]\nbefore = ../x.conf\n",
      CONF ":2: '../x.conf' is not a name of a file beside this one (no '/' in front, no '..')", 0,
@@ -604,10 +619,10 @@ static void journal_guide_is_taken(void **state) {
     assert_true(has_notice(config, "etc/hauberk.conf:3: banaction in [DEFAULT] has no effect: "
                                    "hauberk bans in its own nftables table"));
     assert_true(has_notice(config, "usedns = warn in [DEFAULT] is read as no"));
-    assert_true(has_notice(config, "journalmatch in [dovecot] has no effect"));
+    assert_string_equal(find_jail(config, "dovecot")->journal,
+                        "journal: _SYSTEMD_UNIT=dovecot.service");
     assert_true(has_notice(config, "logpath in [recidive] has no effect: the jail counts returns"));
-    assert_true(has_notice(config, "[dovecot] asks for the journal, which this version cannot read"));
-    assert_int_equal(config->notice_count, 15);
+    assert_int_equal(config->notice_count, 13);
     config_free(config);
 }
 
@@ -911,6 +926,66 @@ static void damaged_files_do_no_harm(void **state) {
     assert_true(accepted > 10 && accepted < ROUNDS - 1000);
 }
 
+struct exempt_list {
+    char text[1024];
+};
+
+static void list_exempt(void *context, const struct prefix *prefix) {
+    struct exempt_list *list = context;
+    char text[PREFIX_TEXT_MAX];
+    size_t used = strlen(list->text);
+    snprintf(list->text + used, sizeof(list->text) - used, "%s ", prefix_format(prefix, text));
+}
+
+/* One jail's list is its own, a person bans what no jail ignores, and nobody what all ignore. */
+static void exemptions_are_whose_they_are(void **state) {
+    (void)state;
+    forget_owner();
+    struct config *config = read_with("[hauberk]\nadmin = 192.0.2.1\n"
+                                      "[sshd]\nignoreip = 10.0.0.0/8 198.51.100.0/24\n"
+                                      "[dovecot]\nignoreip = 10.1.0.0/16 10.2.0.0/16\n"
+                                      "[recidive]\nignoreip = 10.0.0.0/8\n"
+                                      "[postfix-sasl]\nignoreip = 10.1.0.0/16 10.2.3.0/24\n");
+    config_take_resolvers(config, SPAN("# none\nnameserver 9.9.9.9\nnameserver ::zz\n"
+                                       "search 8.8.8.8\nnameserver 2620:fe::fe"));
+    int sshd = config_find_jail(config, SPAN("sshd"), NULL);
+    int dovecot = config_find_jail(config, SPAN("dovecot"), NULL);
+    assert_true(sshd >= 0 && dovecot >= 0);
+    const struct {
+        int whose;
+        const char *prefix;
+        enum config_exemption wanted;
+    } cases[] = {
+        {sshd, "192.0.2.1", CONFIG_EXEMPT_ADMIN},
+        {EXEMPT_BY_HAND, "192.0.2.0/24", CONFIG_EXEMPT_ADMIN},
+        {sshd, "9.9.9.9", CONFIG_EXEMPT_RESOLVER},
+        {EXEMPT_EVERYWHERE, "2620:fe::/64", CONFIG_EXEMPT_RESOLVER},
+        {sshd, "8.8.8.8", CONFIG_NOT_EXEMPT},
+        {sshd, "198.51.100.9", CONFIG_EXEMPT_IGNOREIP},
+        {dovecot, "198.51.100.9", CONFIG_NOT_EXEMPT},
+        {EXEMPT_BY_HAND, "198.51.100.9", CONFIG_EXEMPT_IGNOREIP},
+        {EXEMPT_EVERYWHERE, "198.51.100.9", CONFIG_NOT_EXEMPT},
+        {EXEMPT_EVERYWHERE, "10.1.9.9", CONFIG_EXEMPT_IGNOREIP},
+        {EXEMPT_EVERYWHERE, "10.2.3.9", CONFIG_EXEMPT_IGNOREIP},
+        {EXEMPT_EVERYWHERE, "10.2.4.9", CONFIG_NOT_EXEMPT},
+        {EXEMPT_EVERYWHERE, "10.3.0.0", CONFIG_NOT_EXEMPT},
+    };
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct prefix prefix;
+        assert_true(prefix_parse(span_of(cases[i].prefix), &prefix) >= 0);
+        if (config_exemption_of(config, cases[i].whose, &prefix) != cases[i].wanted)
+            fail_msg("%s for %d", cases[i].prefix, cases[i].whose);
+    }
+    struct exempt_list list = {""};
+    config_each_exempt(config, EXEMPT_EVERYWHERE, list_exempt, &list);
+    assert_string_equal(list.text,
+                        "192.0.2.1 9.9.9.9 2620:fe::fe 10.1.0.0/16 10.1.0.0/16 10.2.3.0/24 ");
+    struct why why = {0};
+    assert_int_equal(config_find_jail(config, SPAN("dovcot"), &why), -ENOENT);
+    assert_string_equal(why.text, "there is no jail 'dovcot'; did you mean 'dovecot'?");
+    config_free(config);
+}
+
 int main(void) {
     hash_open();
     const struct CMUnitTest tests[] = {
@@ -936,6 +1011,7 @@ int main(void) {
         cmocka_unit_test(scopes_are_parsed),
         cmocka_unit_test(equal_ports_have_equal_names),
         cmocka_unit_test(scopes_are_bounded),
+        cmocka_unit_test(exemptions_are_whose_they_are),
         cmocka_unit_test(defaults_are_good_values),
         cmocka_unit_test(damaged_files_do_no_harm),
     };

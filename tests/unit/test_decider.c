@@ -16,6 +16,7 @@
 #include "bans/decider.h"
 #include "base/clock.h"
 #include "base/files.h"
+#include "../readers.h"
 
 enum { ROWS_MAX = 4096 };
 #define BEGIN_US (INT64_C(1790000000) * SECOND_US)
@@ -81,8 +82,8 @@ static int close_config(void **state) {
 
 static struct decider *decider(void) {
     struct decider *made = decider_new(config, &(struct decider_calls){0}, NULL);
-    decider_name_source(made, 0, SPAN("/var/log/auth.log"));
-    decider_name_source(made, 1, SPAN("/var/log/mail.log"));
+    decider_name_source(made, 0, jails_of_log(made->config, "/var/log/auth.log"));
+    decider_name_source(made, 1, jails_of_log(made->config, "/var/log/mail.log"));
     return made;
 }
 
@@ -153,7 +154,7 @@ static void a_source_feeds_only_its_jails(void **state) {
         decider_event(one, 1, &event, false, BEGIN_US); /* the mail log says sshd things */
     assert_int_equal(bans_count(one->bans), 0);
     assert_int_equal(one->jail_counts[sshd_jail].failures, 0);
-    one->reads_all = true;
+    decider_name_source(one, 1, UINT64_MAX); /* as in replay */
     for (int i = 0; i < 3; i++)
         decider_event(one, 1, &event, false, BEGIN_US);
     assert_non_null(ban_of(one, sshd_jail, "203.0.113.9", BEGIN_US));
@@ -166,7 +167,7 @@ static void one_login_in_two_logs_is_joined(void **state) {
     (void)state;
     struct decider *one = decider();
     struct address from = address_from("203.0.113.9");
-    decider_name_source(one, 2, SPAN("/var/log/mail.log"));
+    decider_name_source(one, 2, jails_of_log(one->config, "/var/log/mail.log"));
     struct wire_event line = event_of(EVENT_FAILURE, dovecot, &from, BEGIN_US);
     wire_set_bytes(line.session, SPAN("abc"));
     decider_event(one, 1, &line, false, BEGIN_US);

@@ -607,7 +607,7 @@ static void test_spare(void **state) {
     assert_non_null(strstr(text, "elements = { 127.0.0.0/8, 192.0.2.1 }"));
     unsigned counts[2] = {0};
     enforce_each_exempt(enforce, count_exempt, counts);
-    assert_int_equal(counts[0], 4);
+    assert_int_equal(counts[0], 3); /* sparings are the decider's own, which it needs not be told */
     assert_int_equal(counts[1], 2); /* 127.0.0.1 and ::1 of lo */
     while (clock_now_us() <= until_us)
         poll(NULL, 0, 20);
@@ -619,6 +619,35 @@ static void test_spare(void **state) {
     assert_int_equal(enforce_spare(enforce, &net, in_seconds(1), NULL), 0);
     assert_int_equal(put(enforce, SSH, "192.0.2.3", UNTIL_PERMANENT), -EPERM);
     assert_int_equal(enforce_spare(enforce, &one, 5, NULL), 0); /* long over: nothing */
+    /* Ended before its time, by exactly its name. */
+    assert_int_equal(enforce_unspare(enforce, &one, NULL), 0);
+    assert_true(enforce_is_exempt(enforce, &one));
+    assert_int_equal(enforce_unspare(enforce, &net, NULL), 0);
+    assert_false(enforce_is_exempt(enforce, &one));
+    nft_list(text, sizeof(text));
+    assert_non_null(strstr(text, "elements = { 127.0.0.0/8 }"));
+    assert_int_equal(put(enforce, SSH, "192.0.2.3", UNTIL_PERMANENT), 0);
+}
+
+static void test_keep_exempt(void **state) {
+    struct enforce *enforce = ready(state);
+    struct prefix given = P("192.0.2.0/24"), spared[] = {P("198.51.100.7"), P("2001:db8:7::/48")};
+    static char before[65536], after[65536];
+    struct why why = {0};
+    must_why(enforce_set_exempt(enforce, &given, 1, &why), &why);
+    for (size_t i = 0; i < ELEMENTS_OF(spared); i++)
+        assert_int_equal(enforce_spare(enforce, &spared[i], UNTIL_PERMANENT, NULL), 0);
+    nft_list(before, sizeof(before));
+    /* Another process, which knows less: it keeps what it finds, and refuses the same. */
+    struct enforce *other = NULL;
+    must_why(enforce_open(&other, &why), &why);
+    must_why(enforce_keep_exempt(other, &why), &why);
+    must_why(enforce_set_scopes(other, enforce->scopes, enforce->scope_count, &why), &why);
+    nft_list(after, sizeof(after));
+    assert_string_equal(after, before);
+    assert_true(enforce_is_exempt(other, &spared[0]));
+    assert_true(enforce_is_exempt(other, &spared[1]));
+    enforce_free(other);
 }
 
 static void test_bad_orders_stay_alone(void **state) {
@@ -1534,6 +1563,7 @@ int main(void) {
         TEST(test_top_of_the_space),
         TEST(test_refusals),
         TEST(test_spare),
+        TEST(test_keep_exempt),
         TEST(test_bad_orders_stay_alone),
         TEST(test_kernel_refuses_some),
         TEST(test_small_buffer),

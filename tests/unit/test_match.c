@@ -354,7 +354,7 @@ static void poison_is_noted_and_skipped(void **state) {
 /* Borrows the texts and the filter. */
 static struct filter_rules *rules_with(struct config_filter *filter, const char *prefix,
                                        const char *const *fail, const char *ignore) {
-    static struct config_pattern patterns[8], ignored;
+    static struct config_pattern patterns[16], ignored;
     struct why why;
     static char name[] = "made-up";
     *filter = (struct config_filter){.name = name, .service = name};
@@ -536,6 +536,8 @@ static const char *const session_patterns[] = {
     "^<F-NOUSER>nobody</F-NOUSER> <F-USER>\\S+</F-USER><F-NOFAIL> </F-NOFAIL>$",
     "^<F-MLFGAINED>let in</F-MLFGAINED> <F-USER>\\S+</F-USER>(?: from <HOST>)?$",
     "^<F-NOFAIL><F-MLFFORGET>bye</F-MLFFORGET></F-NOFAIL>(?: from <HOST>)?$",
+    "^<F-AGAIN>lost</F-AGAIN>(?: from <HOST>)?$",
+    "^<F-VOID><F-NOFAIL>our own fault</F-NOFAIL></F-VOID>$",
     NULL,
 };
 
@@ -575,6 +577,17 @@ static const struct {
     {24,  "h: failed bob",                 -1, "", 0, false},
     {25,  "h: bye from 203.0.113.8",        1, "bob", 8, false},
     {26,  "h: sum from 203.0.113.8",        1, "", 8, false},     /* a new one of that id */
+    {28,  "k: lost from 203.0.113.10",     -1, "", 0, false},     /* nothing before it */
+    {29,  "k: failed bob from 203.0.113.10", 0, "bob", 10, false},
+    {30,  "k: lost from 203.0.113.10",      0, "bob", 10, false}, /* one more */
+    {31,  "k: sum of 2 from 203.0.113.10", -1, "", 0, false},
+    {32,  "k: bye",                        -1, "", 0, false},
+    {33,  "k: lost from 203.0.113.10",     -1, "", 0, false},     /* of the next session */
+    {34,  "l: failed bob",                 -1, "", 0, false},
+    {35,  "l: our own fault",              -1, "", 0, false},
+    {36,  "l: failed bob from 203.0.113.11", -1, "", 0, false},   /* nor what waited */
+    {37,  "l: bye",                        -1, "", 0, false},
+    {38,  "l: sum from 203.0.113.11",      -1, "", 0, false},     /* still void */
     {100, "i: failed bob",                 -1, "", 0, false},
     {400, "i: address 203.0.113.9 only",    1, "bob", 9, false},  /* five minutes later */
     {401, "j: failed bob",                 -1, "", 0, false},
@@ -614,6 +627,40 @@ static void sessions_step_by_step(void **state) {
         }
         match_free(match);
     }
+    filter_rules_free(made);
+}
+
+/* A mail's sender stands in one line and its delivery in another, joined by the queue id. */
+static void a_delivery_is_told_once(void **state) {
+    (void)state;
+    static const char *const fail[] = {
+        "^<F-NOFAIL><F-MLFID>[A-Z]\\d</F-MLFID>: client=</F-NOFAIL><HOST>$", NULL};
+    static const char *const success[] = {
+        "^<F-MLFID>[A-Z]\\d</F-MLFID>: to \\S+, <F-DELIVERED>sent</F-DELIVERED>$", NULL};
+    static const char log[] = "2026-11-21T08:00:00Z A1: client=203.0.113.1\n"
+                              "2026-11-21T08:00:00Z A2: client=203.0.113.2\n"
+                              "2026-11-21T08:00:01Z A3: to bob, sent\n" /* from nobody */
+                              "2026-11-21T08:00:01Z A1: to bob, sent\n"
+                              "2026-11-21T08:00:01Z A1: to alice, sent\n"
+                              "2026-11-21T08:10:00Z A2: to bob, sent\n"; /* too late */
+    struct config_filter filter;
+    struct filter_rules *made = rules_with(&filter, "^ <F-CONTENT>.*</F-CONTENT>$", fail, NULL);
+    struct config_pattern patterns[ELEMENTS_OF(success)];
+    struct why why;
+    filter.success.at = patterns;
+    for (; success[filter.success.count]; filter.success.count++)
+        patterns[filter.success.count].text = (char *)(uintptr_t)success[filter.success.count];
+    filter_rules_free(made);
+    made = filter_rules_new(&filter, &why);
+    assert_non_null(made);
+    struct match *match = match_of(made);
+    cleanup_facts struct facts facts = {0};
+    match_feed(match, SPAN(log), 0, NOW_US, add_fact, &facts);
+    assert_int_equal(facts.count, 1);
+    assert_int_equal(facts.at[0].kind, EVENT_DELIVERED);
+    assert_int_equal(facts.at[0].address.at[15], 1);
+    assert_int_equal(match_resume(match, 1000), 1000);
+    match_free(match);
     filter_rules_free(made);
 }
 
@@ -663,6 +710,7 @@ int main(void) {
         cmocka_unit_test(trials_say_how_far),
         cmocka_unit_test(bad_patterns_are_refused),
         cmocka_unit_test(sessions_step_by_step),
+        cmocka_unit_test(a_delivery_is_told_once),
         cmocka_unit_test(sessions_are_bounded),
     };
     return cmocka_run_group_tests_name("match", tests, open_filters, close_filters);

@@ -550,7 +550,7 @@ static void tell_turn_call(void *context) {
     wire_set_bytes(w.position.resume_identity, resume_in);
 }
 
-static const struct file_calls calls = {ask_open_call, ask_list_call, tell_sight_call,
+static const struct source_calls calls = {ask_open_call, ask_list_call, tell_sight_call,
                                         tell_lines_call, tell_turn_call};
 
 static void commit(void) {
@@ -918,7 +918,7 @@ static void a_file_made_while_the_answer_is_under_way_is_found(void **state) {
 /* What is read of a line too long to be told must not be told as a line of its own afterwards. */
 static void the_end_of_a_long_line_is_never_a_line(void **state) {
     (void)state;
-    static char filler[FILE_TURN_BYTES + 1000];
+    static char filler[SOURCE_TURN_BYTES + 1000];
     begin_with(3);
     memset(filler, 'x', sizeof(filler));
     assert_int_equal(write(w.writer, filler, sizeof(filler)), sizeof(filler));

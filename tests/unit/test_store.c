@@ -317,7 +317,7 @@ static void load_sight(void *context, const struct row_sight *row) {
 
 static const struct store_readers readers = {load_position, load_counter, load_burst,  load_join,
                                              load_known,    load_ban,     load_past,   load_unban,
-                                             load_notice,   load_sight};
+                                             .notice = load_notice, .sight = load_sight};
 
 /* In slices so small that they end in the middle of tables and between them. */
 static int load_all(struct store *store, struct why *reterr_why) {

@@ -62,7 +62,7 @@ static void the_newest_siblings_are_listed_whatever_the_order(void **state) {
     write_file(inside("auth.log"), "x", 1);
     write_file(inside("mail.log.1"), "x", 1);
     for (int again = 0; again < 2; again++) {
-        list_siblings(file);
+        list_siblings(NULL, file);
         assert_int_equal(file->sibling_count, SIBLINGS_MAX);
         for (int i = 0; i < SIBLINGS_MAX; i++)
             assert_int_equal(file->siblings[i].modified_us, (1790000000 - i) * SECOND_US);
