@@ -58,11 +58,11 @@ class World:
         self.daemon, self.stack = None, contextlib.ExitStack()
         self.is_kept_alive = False
         self.wrapper, self.environment = [], {}  # what hauberkd is started through, and with
-        for name in ("conf", "conf/hauberk.d", "log"):
+        for name in ("conf", "log"):
             (self.folder / name).mkdir()
-        # A test's host has an owner, too, who is not to get mail of it.
-        (self.folder / "conf" / "hauberk.d" / "nobody.conf").write_text("[hauberk]\nnotify =\n")
         self.leave_out_other_jails()
+        # The machine has an owner, who is not to get mail of a test.
+        (self.folder / "conf" / "hauberk.d" / "nobody.conf").write_text("[hauberk]\nnotify =\n")
         self.configure("")
         self.log_path = self.folder / "hauberkd.log"
         for name in (self.guard, self.attacker):
