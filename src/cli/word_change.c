@@ -154,7 +154,7 @@ static const char *why_not_now(const struct cli *cli, const struct config *confi
     char until[CLOCK_TEXT_MAX];
     cleanup_text struct text text = {0};
     int64_t until_us = 0;
-    if (config->observe)
+    if (config->observe == OBSERVE_YES)
         return "observing: bans nobody, as configured";
     snprintf(path, sizeof(path), "%.480s/pause", cli->runtime_folder);
     if (file_read(path, 64, &text) < 0 ||

@@ -5,13 +5,20 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "control/page.h"
+
+static bool is_off(const js *jail) {
+    return strcmp(js_string(jail, "state", ""), "off") == 0;
+}
 
 static void print_jails(const js *jails) {
-    printf("\n%-14s %-8s %10s %6s  %s\n", "jail", "", "failures", "bans", "reads");
+    printf("\n%-15s %-8s %10s %6s  %s\n", "jail", "", "failures", "bans", "reads");
     for (size_t i = 0; i < js_count(jails); i++) {
         const js *jail = js_at(jails, i);
         const js *logs = js_get(jail, "logs");
-        printf("%-14s %-8s %10lld %6lld  ", js_string(jail, "jail", ""),
+        if (is_off(jail))
+            continue;
+        printf("%-15s %-8s %10lld %6lld  ", js_string(jail, "jail", ""),
                js_string(jail, "state", ""), (long long)js_number(jail, "failures", 0),
                (long long)js_number(jail, "bans", 0));
         for (size_t k = 0; k < js_count(logs); k++)
@@ -19,6 +26,14 @@ static void print_jails(const js *jails) {
         const char *why = js_string(jail, "why", NULL);
         printf("%s%s\n", why ? " - " : "", why ? why : "");
     }
+    const char *separator = "off: ";
+    for (size_t i = 0; i < js_count(jails); i++)
+        if (is_off(js_at(jails, i))) {
+            printf("%s%s", separator, js_string(js_at(jails, i), "jail", ""));
+            separator = ", ";
+        }
+    if (separator[0] == ',')
+        printf("\n");
 }
 
 static void print_sources(const js *sources) {
@@ -105,6 +120,9 @@ static void print_status(const js *status) {
         printf("! %lld counts were forgotten for lack of room; raise ledger-addresses\n",
                (long long)evicted);
     const js *configuration = js_get(status, "configuration");
+    long long past = (long long)js_number(status, "past_read", 100);
+    if (past < 100)
+        printf("! First start: %lld %% of the logs' past is read; nothing is enforced before\n", past);
     const char *disk_error = js_string(configuration, "disk_error", NULL);
     if (disk_error)
         printf("! The configuration on disk is wrong: %s\n"
@@ -124,8 +142,26 @@ static void print_status(const js *status) {
     print_spared(js_get(status, "spared"));
 }
 
+static int show_first_page(const struct cli *cli) {
+    cleanup_js js *page = NULL;
+    cleanup_text struct text text = {0};
+    int exit_code = cli_ask(cli, "first", NULL, cli_keep_last, &page);
+    if (exit_code == -ENOENT)
+        return cli_no_daemon(cli);
+    if (exit_code != EXIT_FINE || !page)
+        return exit_code;
+    page_write(page, &text);
+    if (cli->wants_json)
+        cli_print_json(page);
+    else
+        printf("%s", text.at);
+    return EXIT_FINE;
+}
+
 int word_status(struct cli *cli) {
     cleanup_js js *status = NULL;
+    if (cli_take_flag(cli, "--first"))
+        return show_first_page(cli);
     int exit_code = cli_ask(cli, "status", NULL, cli_keep_last, &status);
     if (exit_code == -ENOENT)
         return cli_no_daemon(cli);

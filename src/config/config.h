@@ -55,6 +55,9 @@ struct config_filter {
 /* What a jail counts: failures; bans again of any jail (recidive); different accounts that failed. */
 enum config_counts { COUNTS_FAILURES, COUNTS_RETURNS, COUNTS_ACCOUNTS };
 
+/* Decide and tell, but ban nobody? By itself: while another program that bans is running. */
+enum config_observe { OBSERVE_AUTO, OBSERVE_YES, OBSERVE_NO };
+
 enum config_backend { BACKEND_AUTO, BACKEND_FILE, BACKEND_JOURNAL };
 
 struct config_jail {
@@ -94,7 +97,7 @@ struct config {
     struct config_patterns admin_groups; /* whose members are administrators (admins.h) */
     struct prefix *resolvers; /* none until config_read_resolvers() (exempt.h) */
     uint32_t resolver_count;
-    bool observe;         /* decide and tell, ban nobody */
+    enum config_observe observe;
     bool follow_symlinks; /* for log files */
     uint32_t ledger_most; /* addresses counted at once */
     uint32_t bans_most;

@@ -182,6 +182,17 @@ static int read_counts(struct reading *reading) {
                        shown(reading->whole, what));
 }
 
+static int read_observe(struct reading *reading) {
+    bool value = false;
+    char what[SHOWN_MAX];
+    if (span_is_folded(reading->whole, "auto"))
+        return 0; /* OBSERVE_AUTO */
+    if (boolean_parse(reading->whole, &value) < 0)
+        return value_error(reading, 0, "is yes, no or auto, not '%s'", shown(reading->whole, what));
+    reading->value->number = value ? OBSERVE_YES : OBSERVE_NO;
+    return 0;
+}
+
 static int read_backend(struct reading *reading) {
     static const struct {
         const char *word;
@@ -505,6 +516,7 @@ static int (*const readers[])(struct reading *) = {
     [TYPE_DURATION] = read_duration,
     [TYPE_DURATION_OR_EVER] = read_duration,
     [TYPE_COUNTS] = read_counts,
+    [TYPE_OBSERVE] = read_observe,
     [TYPE_BACKEND] = read_backend,
     [TYPE_TIME_OF_DAY] = read_time_of_day,
     [TYPE_ADDRESSES] = read_addresses,

@@ -12,6 +12,7 @@ enum setting_type {
     TYPE_DURATION,         /* the same in seconds */
     TYPE_DURATION_OR_EVER, /* or -1 */
     TYPE_COUNTS,           /* failures, returns, accounts */
+    TYPE_OBSERVE,          /* yes, no, auto */
     TYPE_BACKEND,
     TYPE_TIME_OF_DAY, /* 07:00, in minutes; off: -1 */
     TYPE_ADDRESSES, /* and prefixes; from here on not one number */

@@ -51,6 +51,7 @@ static int sweep(void *context) {
     desk_tell_refusals(desk);
     desk_sweep_telling(desk, wall_us);
     desk_sweep_logins(desk);
+    first_check(desk);
     if (monotonic_us - desk->purged_us > HOUR_US) {
         desk->purged_us = monotonic_us;
         store_purge(desk->store, wall_us - desk->config->evidence_days * DAY_US,
@@ -91,6 +92,7 @@ struct desk *desk_free(struct desk *desk) {
         return NULL;
     desk_drop_deferred(desk);
     desk_end_telling(desk);
+    first_free(desk);
     desk->store = store_close(desk->store);
     desk->logins = logins_close(desk->logins);
     store_batch_free(desk->batch);
@@ -158,6 +160,8 @@ static void forget_left_sources(struct desk *desk) {
 
 void desk_is_loaded(struct desk *desk) {
     desk->is_loading = false;
+    if (desk->stored.count == 0 && !desk->first.page)
+        first_begin(desk);
     for (uint16_t i = 0; i < SOURCES_MAX; i++)
         if (desk->sources[i].is_there)
             desk_find_position(desk, &desk->sources[i]);
@@ -209,6 +213,13 @@ int desk_from_supervisor(struct desk *desk, struct message *message) {
     } else if (message->type == SAY_ROLE) {
         const struct wire_role_state *state = message->head;
         desk->roles[state->role] = (struct role_view){*state, true};
+    } else if (message->type == SAY_OTHER_BOUNCERS) {
+        const struct wire_bouncers *told = message->head;
+        desk->bouncers = told->running;
+        if (told->running && desk->config->observe == OBSERVE_AUTO && !desk->decider->observes) {
+            desk->decider->observes = true;
+            desk_begin_enforcing(desk); /* that is, lifting */
+        }
     } else if (message->type == SAY_IN_FORCE) {
         desk->in_force = *(const struct wire_in_force *)message->head;
     } else if (message->type == SAY_SOURCE_FAULT) {

@@ -8,6 +8,7 @@
  *   telling.c   what the owner is told, and `hauberk notify`
  *   sight.c     do the jails still see
  *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
+ *   first.c     the first start: what the logs say of the last day, on one page
  *   sparing.c   what people trust, and where administrators are logged in
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
  *
@@ -23,6 +24,7 @@
 #include "base/logins.h"
 #include "base/loop.h"
 #include "control/server.h"
+#include "desk/first.h"
 #include "notify/notices.h"
 #include "notify/sight.h"
 #include "store/store.h"
@@ -110,6 +112,8 @@ struct desk {
     struct store_batch *batch; /* the next one: history and evidence wait here */
     struct watch *commit_timer, *sweep_timer;
     bool is_dirty;
+    struct first first;
+    uint32_t bouncers;         /* who else bans here; bit n for enum bouncer's n */
     bool is_loading;           /* what was stored comes in, slice by slice; nothing is read,
                                   committed or answered from it before that is over */
     uint32_t bans_loaded, bans_left_out;

@@ -18,7 +18,7 @@ struct asking {
 
 bool desk_enforces(const struct desk *desk) {
     return desk->enforcer_is_there && desk->scopes_are_sent && !desk->decider->observes &&
-           desk->waits_until_us == 0 && desk->paused_until_us == 0;
+           desk->waits_until_us == 0 && desk->paused_until_us == 0 && !desk->first.is_reading;
 }
 
 static void send_scopes(struct desk *desk) {
@@ -105,7 +105,8 @@ void desk_begin_enforcing(struct desk *desk) {
     if (desk->decider->observes)
         desk_lift(desk); /* what an earlier run enforced is not in force any more */
     desk_spare_all(desk);
-    if (desk->decider->observes || desk->paused_until_us || desk->waits_until_us) {
+    if (desk->decider->observes || desk->paused_until_us || desk->waits_until_us ||
+        desk->first.is_reading) {
         desk_check_ready(desk);
         return;
     }

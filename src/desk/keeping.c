@@ -70,7 +70,7 @@ static void collect_ledger(struct desk *desk, struct store_batch *batch) {
         if (join)
             row->join = *join;
     }
-    struct digest burst_key;
+    struct burst_key burst_key;
     while (bursts_take_dirty(desk->decider->bursts, &burst_key)) {
         const struct burst *burst = bursts_find(desk->decider->bursts, &burst_key);
         struct row_burst *row = rows_add(&batch->bursts);
@@ -433,6 +433,11 @@ static void load_past(void *context, const struct row_past *row) {
         (void)bans_restore_past(desk->decider->bans, &past);
 }
 
+static void load_fact(void *context, const char *name, const char *value) {
+    if (strcmp(name, "first") == 0)
+        first_restore(context, span_of(value));
+}
+
 static void load_spared(void *context, const struct row_spared *row) {
     struct desk *desk = context;
     if (!spared_restore(desk->decider->spared, &row->entry))
@@ -451,7 +456,8 @@ static int load_some(void *context) {
                                                  .unban = load_unban,
                                                  .spared = load_spared,
                                                  .notice = load_notice,
-                                                 .sight = load_sight};
+                                                 .sight = load_sight,
+                                                 .fact = load_fact};
     struct desk *desk = context;
     struct why why = {0};
     char text[900];

@@ -82,9 +82,12 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
             continue;
         if (events[i].kind == EVENT_SKIPPED)
             keep_aside(desk, source, &events[i]);
-        else
-            decider_event(desk->decider, batch->source, &events[i],
-                          events[i].line_end <= position->mark, now_us);
+        else {
+            bool is_memory = events[i].line_end <= position->mark;
+            decider_event(desk->decider, batch->source, &events[i], is_memory, now_us);
+            if (is_memory)
+                first_take(desk, batch->source, &events[i]);
+        }
     }
     if (batch->last > position->done)
         source->lines += batch->lines;
@@ -94,6 +97,7 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
     wire_set_bytes(position->resume_identity, wire_bytes(batch->resume_identity));
     source->is_dirty = true;
     desk_changed(desk);
+    first_check(desk);
     desk_pump_orders(desk);
 }
 
@@ -130,6 +134,7 @@ int desk_from_sensor(struct desk *desk, struct message *message) {
         source->has_jit = state->has_jit;
         source->has_prefilter = state->has_prefilter;
         source->skipped = state->skipped_lines;
+        first_check(desk);
     }
     return 0;
 }

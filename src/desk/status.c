@@ -38,7 +38,7 @@ bool desk_jail_is_read(const struct desk *desk, uint32_t jail) {
 
 /* A jail is active when one of its logs is there, waiting when none is, off when not enabled; and
  * blind when it is active and there are signs that it does not see (sight.c). */
-static js *status_jails(const struct desk *desk) {
+js *desk_status_jails(const struct desk *desk) {
     js *jails = js_array();
     for (uint32_t j = 0; j < desk->config->jail_count; j++) {
         const struct config_jail *jail = &desk->config->jails[j];
@@ -125,11 +125,15 @@ static js *status_spared(const struct desk *desk) {
 /* Is what we decided in force, and if not, why not. */
 const char *desk_why_not_effective(const struct desk *desk) {
     if (desk->decider->observes)
-        return "observing: bans nobody, as configured";
+        return desk->bouncers && desk->config->observe == OBSERVE_AUTO
+                   ? "observing, because another program bans here; observe = no ends that"
+                   : "observing: bans nobody, as configured";
     if (desk->paused_until_us)
         return "paused by `hauberk pause`";
     if (desk->waits_until_us)
         return "our table was changed twice within a minute; waiting ten minutes";
+    if (desk->first.is_reading)
+        return "first start: reading what the logs say of the last day";
     if (desk->is_loading)
         return "still loading the stored bans; the kernel keeps those it has";
     if (!desk->enforcer_is_there)
@@ -163,6 +167,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     js_set_time(row, "paused_until", desk->paused_until_us);
     js_set_time(row, "waits_until", desk->waits_until_us);
     js_set_flag(row, "loading", desk->is_loading);
+    js_set_number(row, "past_read", desk->first.is_reading ? first_percent(desk) : 100);
     js_set_number(row, "bans", bans_count(desk->decider->bans));
     struct bans_losses losses = bans_losses(desk->decider->bans);
     js_set_number(row, "bans_pushed_out", (int64_t)losses.pushed_out);
@@ -184,7 +189,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     js_set(row, "configuration", status_configuration(desk));
     js_set(row, "notify", desk_status_telling(desk));
     js_set(row, "roles", status_roles(desk));
-    js_set(row, "jails", status_jails(desk));
+    js_set(row, "jails", desk_status_jails(desk));
     js_set(row, "sources", status_sources(desk));
     control_row(desk->control, question->client, row);
     control_end(desk->control, question->client, 0, "%s", "");

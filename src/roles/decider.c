@@ -66,7 +66,7 @@ int main(int argc, char **argv) {
                                                .context = &role}};
     struct loop *loop = role.supervisor.loop;
     role.desk = desk_new(loop, config, options.state_folder, options.runtime_folder);
-    role.desk->decider->observes = config->observe || options.observe;
+    role.desk->decider->observes = config->observe == OBSERVE_YES || options.observe;
     desk_read_pause(role.desk);
     desk_begin_telling(role.desk);
     struct admins *admins = admins_read(config);

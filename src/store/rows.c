@@ -35,6 +35,7 @@ static const char *const texts[STATEMENTS] = {
     [DROP_PAST] = "DELETE FROM past WHERE jail=? AND address=? AND length=?",
     [PUT_SPARED] = "INSERT OR REPLACE INTO spared VALUES (?,?,?,?,?,?)",
     [DROP_SPARED] = "DELETE FROM spared WHERE address=? AND length=? AND kind=?",
+    [PUT_FACT] = "INSERT OR REPLACE INTO fact VALUES (?,?)",
     [PUT_EVIDENCE] = "INSERT OR IGNORE INTO evidence (source,ordinal,jail,at,address,account,"
                      "verdict,unknown,text) VALUES (?,?,?,?,?,?,?,?,?)",
     [PUT_HISTORY] = "INSERT INTO history (at,kind,jail,address,length,until,text) "
@@ -127,7 +128,7 @@ static int put_session(const struct statements *s, const struct row_join *row) {
 
 static int put_burst(const struct statements *s, const struct row_burst *row) {
     struct binder b = begin(s, row->is_gone ? DROP_BURST : PUT_BURST);
-    bind_blob(&b, row->burst.key.at, sizeof(row->burst.key.at));
+    bind_blob(&b, &row->burst.key, sizeof(row->burst.key));
     if (!row->is_gone) {
         bind_number(&b, row->burst.bursts);
         bind_number(&b, row->burst.failures);
@@ -242,6 +243,13 @@ static int put_sight(const struct statements *s, const struct row_sight *row) {
     return step(&b);
 }
 
+static int put_fact(const struct statements *s, const struct row_fact *row) {
+    struct binder b = begin(s, PUT_FACT);
+    bind_text(&b, row->name);
+    bind_text(&b, row->value);
+    return step(&b);
+}
+
 #define PUT_ALL(rows, put)                                             \
     for (size_t i = 0; i < batch->rows.count && result == SQLITE_OK; i++) \
         result = put(statements, &batch->rows.at[i]);
@@ -262,6 +270,7 @@ static int put_batch(sqlite3 *db, const struct statements *statements,
     PUT_ALL(history, put_history)
     PUT_ALL(notices, put_notice)
     PUT_ALL(sights, put_sight)
+    PUT_ALL(facts, put_fact)
     PUT_ALL(positions, put_position)
     return result;
 }
@@ -396,7 +405,7 @@ static void load_counter(sqlite3_stmt *s, const struct store_readers *readers, v
 
 static void load_burst(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
     struct row_burst row = {0};
-    read_blob(s, 0, row.burst.key.at, sizeof(row.burst.key.at), NULL);
+    read_blob(s, 0, &row.burst.key, sizeof(row.burst.key), NULL);
     row.burst.bursts = read_u32(s, 1);
     row.burst.failures = read_u32(s, 2);
     row.burst.began_us = sqlite3_column_int64(s, 3);
@@ -487,6 +496,10 @@ static void load_sight(sqlite3_stmt *s, const struct store_readers *readers, voi
     readers->sight(context, &row);
 }
 
+static void load_fact(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
+    readers->fact(context, read_text(s, 0), read_text(s, 1));
+}
+
 int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_readers *readers,
               void *context) {
     static const struct {
@@ -495,7 +508,7 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
     } tables[] = {
         {"SELECT * FROM position", load_position}, {"SELECT * FROM known", load_known},
         {"SELECT * FROM counter", load_counter},   {"SELECT * FROM session", load_session},
-        {"SELECT * FROM burst", load_burst},       {"SELECT * FROM spared", load_spared},
+        {"SELECT * FROM fact", load_fact},         {"SELECT * FROM burst", load_burst},       {"SELECT * FROM spared", load_spared},
         {"SELECT * FROM past", load_past},         {"SELECT * FROM ban", load_ban},
         {"SELECT at,jail,address,length FROM history WHERE kind='unban'"
          " ORDER BY at DESC LIMIT 256",

@@ -75,4 +75,5 @@ CREATE TABLE spared (
     since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL,
     PRIMARY KEY (address, length, kind)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 2;

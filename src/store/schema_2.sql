@@ -36,4 +36,5 @@ CREATE TABLE spared (
     PRIMARY KEY (address, length, kind)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS evidence_named ON evidence (at) WHERE unknown = 1 AND account <> '';
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 2;

@@ -75,6 +75,9 @@ struct store_batch *store_batch_free(struct store_batch *batch) {
     free(batch->history.at);
     free(batch->notices.at);
     free(batch->sights.at);
+    for (size_t i = 0; i < batch->facts.count; i++)
+        free(batch->facts.at[i].value);
+    free(batch->facts.at);
     free(batch);
     return NULL;
 }

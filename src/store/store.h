@@ -80,6 +80,12 @@ struct row_evidence {
     char text[257];
 };
 
+/* One thing to be remembered, by its name. */
+struct row_fact {
+    char name[16];
+    char *value; /* owned */
+};
+
 /* What happened to a ban, or was done by a person, for ever (90 days). */
 struct row_history {
     int64_t at_us;
@@ -124,6 +130,7 @@ struct store_batch {
     ROWS(row_history) history;
     ROWS(notice) notices;
     ROWS(row_sight) sights;
+    ROWS(row_fact) facts;
 };
 
 /* Room for one more row at the end of `rows`; the row is zeroed. */
@@ -161,6 +168,7 @@ struct store_readers {
     void (*spared)(void *context, const struct row_spared *row); /* before any ban */
     void (*notice)(void *context, const struct notice *notice);  /* the newest */
     void (*sight)(void *context, const struct row_sight *row);
+    void (*fact)(void *context, const char *name, const char *value);
 };
 /* Reads on, `most` rows at a time, so that whoever loads can answer others in between. 1: there is
  * more; 0: that was all, and only now may anything be committed or asked. -EBADMSG: damaged; it was

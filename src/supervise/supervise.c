@@ -144,6 +144,11 @@ static void role_is_ready(struct supervisor *supervisor, struct child *child) {
                     : "READY=1\nSTATUS=guarding");
 }
 
+static void tell_bouncers(struct supervisor *supervisor) {
+    struct wire_bouncers told = {.running = bouncers_running()};
+    (void)channel_send(supervisor->children[DECIDER].channel, SAY_OTHER_BOUNCERS, &told, NULL, 0);
+}
+
 static void tell_in_force(struct supervisor *supervisor) {
     const struct in_force *in_force = &supervisor->in_force;
     struct wire_in_force told = {.digest = in_force->checked.digest,
@@ -572,6 +577,7 @@ static void start_all(struct supervisor *supervisor) {
     tell_poison(supervisor, true);
     tell_enforcer(supervisor);
     logs_tell_sensor(supervisor->logs, supervisor->children[SENSOR].channel);
+    tell_bouncers(supervisor);
     tell_in_force(supervisor);
     logs_tell_decider(supervisor->logs, supervisor->children[DECIDER].channel);
     logs_tell_faults(supervisor->logs, supervisor->children[DECIDER].channel, true);

@@ -83,6 +83,9 @@ void poison_remember(struct poisons *poisons, const char *path, uint64_t ordinal
 void poison_load(struct poisons *poisons, const char *state_folder);
 must_use int poison_save(const struct poisons *poisons, const char *state_folder);
 
+/* bouncers.c: which other programs that ban are running as root; bit n for enum bouncer's n. */
+uint32_t bouncers_running(void);
+
 /* logs.c */
 struct logs;
 /* `earlier` (may be NULL): logs that are in none of the earlier ones appeared while we ran. */

@@ -9,6 +9,8 @@
 
 const char *const role_names[ROLES] = {"hauberkd", "sensor", "decider", "enforcer", "checker"};
 
+const char *const bouncer_names[BOUNCERS] = {"fail2ban", "CrowdSec", "sshguard", "DenyHosts"};
+
 static bool printable(const char *at, size_t length) {
     for (size_t i = 0; i < length; i++)
         if (at[i] < 0x20 || at[i] > 0x7e)

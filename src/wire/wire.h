@@ -33,6 +33,9 @@ enum protocol {
     PROTOCOL_SIEVE,
     PROTOCOLS
 };
+/* Other programs that ban addresses. */
+enum bouncer { BOUNCER_FAIL2BAN, BOUNCER_CROWDSEC, BOUNCER_SSHGUARD, BOUNCER_DENYHOSTS, BOUNCERS };
+extern const char *const bouncer_names[BOUNCERS];
 enum { DATABASES = 32 }; /* password databases are told apart by a number below; see match.c */
 enum source_state_kind { SOURCE_READING, SOURCE_WAITING, SOURCE_UNREADABLE, SOURCE_STATES };
 

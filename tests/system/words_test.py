@@ -126,12 +126,13 @@ def test_status_and_bans_read_as_they_should():
         wanted = (
             f"hauberk {version} is guarding.  Bans: 1, in the kernel: 1.  Known-good addresses: 0.\n"
             "\n"
-            "jail                      failures   bans  reads\n"
-            f"dovecot        active            5      1  {world.folder}/log/mail.log\n"
-            f"postfix-sasl   active            0      0  {world.folder}/log/mail.log\n"
-            "recidive       off               0      0  \n"
-            f"sshd           waiting           0      0  {world.folder}/log/auth.log"
-            " - none of its logs is there yet\n")
+            "jail                       failures   bans  reads\n"
+            f"dovecot         active            5      1  {world.folder}/log/mail.log\n"
+            f"postfix-sasl    active            0      0  {world.folder}/log/mail.log\n"
+            f"sshd            waiting           0      0  {world.folder}/log/auth.log"
+            " - none of its logs is there yet\n"
+            "off: apache-auth, nginx-http-auth, pam-generic, postfix-harvest, postfix-rbl, postfix, postscreen,"
+            " recidive, roundcube, rspamd\n")
         answer = world.hauberk("status")
         assert answer.stdout == wanted and answer.returncode == 0, f"{answer.stdout}\nis not\n{wanted}"
         world.hauberk("pause", "1h", check=True)
@@ -373,6 +374,8 @@ Banned most, of 3 addresses:
         assert [(b["address"], b["collateral"], b["suspicious"]) for b in told["bans"]] == [
             ("203.0.113.5", 0, 0), ("203.0.113.5", 0, 0), ("198.51.100.7", 1, 0),
             ("203.0.113.6", 0, 1)]
+        assert [(s["address"], s["account"], s["jail"], s["banned"]) for s in told["suspicions"]] == [
+            ("203.0.113.6", "root", "sshd", True)]
         assert told["first"] == "2026-11-01T10:00:00Z" and told["last"] == "2026-11-04T12:00:09Z"
         log.write_text("")
         answer = run(str(world.build / "src" / "hauberk"), *world.folders, "replay", str(log),

@@ -140,7 +140,7 @@ class World:
                                  + self.log_path.read_text()[-2000:])
         status = self.status()
         return bool(status) and all(role["ready"] for role in status["roles"]) \
-            and len(status["roles"]) == 3
+            and len(status["roles"]) == 3 and status["past_read"] == 100
 
     def hauberk(self, *arguments, check=False):
         return run("ip", "netns", "exec", self.guard, str(self.build / "src" / "hauberk"),

@@ -185,7 +185,7 @@ static const struct {
      0},
     {"[sshd]\nprefix-v6 = 32\n",
      CONF ":2: prefix-v6 in [sshd] is a number of bits from 33 to 128, not '32'", 0, 0},
-    {"[hauberk]\nobserve = 2\n", CONF ":2: observe in [hauberk] is yes or no, not '2'", 0, 0},
+    {"[hauberk]\nobserve = 2\n", CONF ":2: observe in [hauberk] is yes, no or auto, not '2'", 0, 0},
     {"[hauberk]\nevidence-days = 0\n",
      CONF ":2: evidence-days in [hauberk] is a number of days from 1 to 3650, not '0'", 0, 0},
     {"[sshd]\nport = shs\n",

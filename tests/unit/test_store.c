@@ -264,7 +264,7 @@ static struct loaded {
     struct row_history unbans[300];
     struct notice notices[8];
     struct row_sight sights[8];
-    char jails[8][32], scope[32];
+    char jails[8][32], scope[32], fact[64];
     uint32_t position_count, counter_count, join_count, burst_count, known_count, ban_count,
         past_count, unban_count, notice_count, sight_count;
 } loaded;
@@ -315,9 +315,15 @@ static void load_sight(void *context, const struct row_sight *row) {
     loaded.sights[loaded.sight_count++ % 8] = *row;
 }
 
-static const struct store_readers readers = {load_position, load_counter, load_burst,  load_join,
-                                             load_known,    load_ban,     load_past,   load_unban,
-                                             .notice = load_notice, .sight = load_sight};
+static void load_fact(void *context, const char *name, const char *value) {
+    (void)context;
+    snprintf(loaded.fact, sizeof(loaded.fact), "%s=%s", name, value);
+}
+
+static const struct store_readers readers = {load_position, load_counter, load_burst, load_join,
+                                             load_known,    load_ban,     load_past,  load_unban,
+                                             .notice = load_notice, .sight = load_sight,
+                                             .fact = load_fact};
 
 /* In slices so small that they end in the middle of tables and between them. */
 static int load_all(struct store *store, struct why *reterr_why) {
@@ -416,8 +422,11 @@ static struct store_batch *batch_of_everything(void) {
                                          .weight = 15, .failures = 2, .kept = 1,
                                          .first_us = -1, .last_us = 2, .began_us = INT64_MIN,
                                          .attempts = 9, .protocols = UINT32_MAX}};
+    struct row_fact *fact = rows_add(&batch->facts);
+    memcpy(fact->name, "first", sizeof("first"));
+    fact->value = strdup("{\"a\":1}");
     *rows_add(&batch->bursts) = (struct row_burst){
-        .burst = {.key = digest_of(SPAN("y")), .bursts = 2, .failures = 5, .began_us = 7,
+        .burst = {.key = {prefix_from("203.0.113.9").address, UINT64_MAX, 7}, .bursts = 2, .failures = 5, .began_us = 7,
                   .last_us = 8}};
     *rows_add(&batch->joins) = (struct row_join){
         .join = {.key = digest_of(SPAN("x")), .counted = 4, .last_us = 99, .databases = 6}};
@@ -481,9 +490,10 @@ static void every_row_comes_back(void **state) {
                 counter->began_us == counted->began_us);
     assert_int_equal(counter->attempts, counted->attempts);
     assert_int_equal(counter->protocols, counted->protocols);
+    assert_string_equal(loaded.fact, "first={\"a\":1}");
     assert_int_equal(loaded.burst_count, 1);
     const struct burst *burst = &loaded.bursts[0].burst;
-    assert_true(digest_equals(&burst->key, &told->bursts.at[0].burst.key));
+    assert_true(memcmp(&burst->key, &told->bursts.at[0].burst.key, sizeof(burst->key)) == 0);
     assert_int_equal(burst->bursts, 2);
     assert_int_equal(burst->failures, 5);
     assert_true(burst->began_us == 7 && burst->last_us == 8);

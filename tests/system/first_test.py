@@ -1,0 +1,89 @@
+"""The first start: what the logs say of the last day is shown before anybody is banned."""
+import datetime
+import json
+import shutil
+import subprocess
+
+from ban_test import BUILD, CONFIGURATION, attack
+from world import World, wait_for
+
+
+def stamp(hours_ago):
+    at = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=hours_ago)
+    return at.isoformat(timespec="microseconds")
+
+
+def ssh(hours_ago, text, pid=100):
+    return f"{stamp(hours_ago)} mx sshd[{pid}]: {text}\n"
+
+
+def write_past(world):
+    with open(world.folder / "log" / "auth.log", "w") as log:
+        for i in range(6):  # two days ago: too long
+            log.write(ssh(50 - i / 100, f"Failed password for root from 203.0.113.77 port {i} ssh2", i))
+        log.write(ssh(30, "Accepted password for alice from 198.51.100.7 port 9 ssh2", 9))
+        for i in range(6):
+            log.write(ssh(12 - i / 100, f"Failed password for root from 203.0.113.5 port {i} ssh2", 10 + i))
+        for i in range(6):  # alice tries root's account: a stranger's mistake, an own user's address
+            log.write(ssh(10 - i / 100, f"Failed password for root from 198.51.100.7 port {i} ssh2", 20 + i))
+
+
+def make_world(text="", past=True):
+    world = World(BUILD)
+    world.configure(CONFIGURATION.format(folder=world.folder) + text)
+    if past:
+        write_past(world)
+    return world
+
+
+def page_of(world):
+    return json.loads(world.hauberk("status", "--first", "--json", check=True).stdout)
+
+
+def test_the_first_page_tells_of_yesterday_and_bans_nobody():
+    with make_world() as world:
+        world.start()
+        page = page_of(world)
+        assert page["would_have_banned"] == 2 and page["known_addresses"] == 1, page
+        assert page["own_users"] == [{"address": "198.51.100.7", "jail": "sshd"}], page
+        assert not page["observing"] and page["bouncers"] == []
+        assert world.bans() == []
+        said = world.hauberk("status", "--first").stdout
+        assert "would have given 2 bans, 1 of your own users" in said, said
+        assert said.splitlines()[0] in world.log_path.read_text()
+        trusted = world.hauberk("trusted").stdout
+        assert "198.51.100.7" in trusted and "your own user" in trusted, trusted
+        attack(world, "203.0.113.5")
+        attack(world, "198.51.100.7")
+        world.wait_for_bans({("sshd", "203.0.113.5")})
+        # The page is of the first start only.
+        world.stop()
+        world.start()
+        assert page_of(world) == page
+        assert world.log_path.read_text().count("hauberk's first look") == 1
+
+
+def test_a_host_without_a_past_has_a_page_too():
+    with make_world(past=False) as world:
+        world.start()
+        page = page_of(world)
+        assert page["would_have_banned"] == 0 and page["own_users"] == []
+        attack(world, "203.0.113.5")
+        world.wait_for_bans({("sshd", "203.0.113.5")})
+
+
+def test_beside_another_bouncer_it_observes_unless_told_otherwise():
+    with make_world(past=False) as world:
+        program = world.folder / "fail2ban-server"
+        shutil.copy("/usr/bin/sleep", program)
+        other = subprocess.Popen([program, "600"])
+        world.stack.callback(lambda: (other.kill(), other.wait()))
+        wait_for(lambda: open(f"/proc/{other.pid}/comm").read().strip() == "fail2ban-server", 5, "its name")
+        world.start()
+        status = world.status()
+        assert status["observing"] and "another program" in status["why_not"], status
+        assert page_of(world)["bouncers"] == ["fail2ban"]
+        world.stop()
+        world.configure(CONFIGURATION.format(folder=world.folder) + "[hauberk]\nobserve = no\n")
+        world.start()
+        assert not world.status()["observing"]
