@@ -45,7 +45,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->config = config;
     decider->calls = *calls;
     decider->context = context;
-    decider->observes = config->observe;
+    decider->observes = config->observe == OBSERVE_YES;
     decider->ledger = ledger_new(config->ledger_most);
     decider->known = known_new(KNOWN_MOST);
     decider->joins = joins_new(JOINS_MOST);
@@ -314,6 +314,27 @@ static void keep_counted(struct decider *decider, uint16_t source, uint16_t numb
     keep_evidence(decider, source, number, verdict, &counter->key.id, at_us, event);
 }
 
+/* Where somebody has logged in from a /64, each of its addresses is counted alone, so that his
+ * neighbours' failures are not his. All of them together have the limit of an office behind one IPv4
+ * address: else one login would let the whole network guess from an address each. */
+static void count_network(struct decider *decider, uint16_t number, const struct prefix *id,
+                          const struct wire_event *event, struct failure failure, int64_t at_us,
+                          int64_t now_us) {
+    const struct config_jail *jail = &decider->config->jails[number];
+    if (address_is_v4(&event->address))
+        return;
+    struct prefix net = prefix_cut(&event->address, jail->prefix_v6);
+    if (prefix_equals(&net, id) || decider_is_exempt(decider, number, &net) ||
+        bans_find(decider->bans, number, &net, now_us))
+        return;
+    struct ledger_key key = ledger_key_of(number, &net);
+    failure.own_weight += failure.weight;
+    failure.weight = 0;
+    const struct counter *counter =
+        ledger_count(decider->ledger, &key, at_us, &failure, jail->find_seconds * SECOND_US);
+    (void)judge(decider, number, counter, now_us);
+}
+
 static void count_failure(struct decider *decider, uint16_t source, uint16_t number,
                           const struct prefix *id, const struct wire_event *event,
                           const struct measured *measured, int64_t at_us, int64_t now_us) {
@@ -323,6 +344,10 @@ static void count_failure(struct decider *decider, uint16_t source, uint16_t num
     struct counter *counter =
         ledger_count(decider->ledger, &key, at_us, &failure, jail->find_seconds * SECOND_US);
     keep_counted(decider, source, number, counter, &failure, at_us, event);
+    count_network(decider, number, id, event, failure, at_us, now_us);
+    counter = ledger_find(decider->ledger, &key); /* another record may have taken its room */
+    if (!counter)
+        return;
     if (judge(decider, number, counter, now_us) || !jail->is_humane)
         return;
     bool is_counted = failure.weight > 0 && jail->counts == COUNTS_FAILURES;
@@ -506,9 +531,9 @@ static int64_t clamp_time(int64_t at_us, int64_t now_us) {
 /* Tells of the first reason found; a login is one thing, however many jails look at it. */
 static void suspect(struct decider *decider, uint16_t source, const struct wire_event *event,
                     int64_t at_us, int64_t now_us) {
+    struct account account = account_of(wire_bytes(event->account));
     if (!decider->calls.on_suspicion ||
-        known_has_account(decider->known, &event->address,
-                          account_identity(wire_bytes(event->account)), at_us))
+        known_has_account(decider->known, &event->address, &account, at_us))
         return;
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
         const struct config_jail *jail = &decider->config->jails[j];

@@ -21,13 +21,13 @@ static struct join_line join_line_of(const struct decider *decider, const struct
 struct measured weigh_event(struct decider *decider, const struct wire_event *event,
                             int64_t at_us) {
     struct join_line line = join_line_of(decider, event, at_us);
-    uint64_t account = account_identity(line.account);
+    struct account account = account_of(line.account);
     struct measured measured = {
         .attempts = joins_weigh(decider->joins, &line),
-        .account = account,
+        .account = account.user,
         .protocol = event->protocol,
         .is_unknown = event->no_such_account,
-        .is_own = known_has_account(decider->known, &event->address, account, at_us)};
+        .is_own = known_has_account(decider->known, &event->address, &account, at_us)};
     if (measured.attempts > 1 && measured.is_own)
         measured.attempts = 1;
     /* Without auth_verbose a connection is told at its end: Thunderbird's five are five lines of one
@@ -41,12 +41,13 @@ struct measured weigh_event(struct decider *decider, const struct wire_event *ev
 struct measured weigh_login(struct decider *decider, const struct wire_event *event,
                             int64_t at_us) {
     struct join_line line = join_line_of(decider, event, at_us);
-    uint64_t account = account_identity(line.account);
+    struct account account = account_of(line.account);
     return (struct measured){
         .attempts = joins_take_back(decider->joins, &line),
-        .account = account,
-        .is_folded = bursts_did_fold(decider->bursts, line.service, &event->address, account),
-        .is_own = known_has_account(decider->known, &event->address, account, at_us)};
+        .account = account.user,
+        .is_folded = bursts_did_fold(decider->bursts, line.service, &event->address,
+                                     account.user),
+        .is_own = known_has_account(decider->known, &event->address, &account, at_us)};
 }
 
 static struct failure weigh_account(struct decider *decider, const struct config_jail *jail,

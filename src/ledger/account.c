@@ -9,28 +9,32 @@
 
 enum { NAME_MOST = 96 };
 
-static struct span user_part(struct span name) {
-    const char *end = name.at + name.length;
-    const char *begin = name.at;
-    for (const char *at = begin; at < end; at++)
-        if (*at == '\\' && at + 1 < end)
-            begin = at + 1;
-    for (const char *at = begin + 1; at < end; at++)
-        if (*at == '@')
-            end = at;
-    return (struct span){begin, (size_t)(end - begin)};
-}
-
-uint64_t account_identity(struct span name) {
+static uint64_t hash_folded(struct span name) {
     char lower[NAME_MOST];
-    if (!name.at || name.length == 0)
-        return 0;
-    name = user_part(name);
     size_t length = name.length < NAME_MOST ? name.length : NAME_MOST;
     for (size_t i = 0; i < length; i++) {
         char letter = name.at[i];
         lower[i] = letter >= 'A' && letter <= 'Z' ? (char)(letter + ('a' - 'A')) : letter;
     }
-    uint64_t identity = hash_named((struct span){lower, length});
-    return identity ? identity : 1;
+    uint64_t hash = hash_named((struct span){lower, length});
+    return hash ? hash : 1;
+}
+
+struct account account_of(struct span name) {
+    if (!name.at || name.length == 0)
+        return (struct account){0};
+    const char *end = name.at + name.length;
+    const char *begin = name.at;
+    for (const char *at = begin; at + 1 < end; at++)
+        if (*at == '\\')
+            begin = at + 1;
+    const char *user_end = end;
+    for (const char *at = end - 1; at > begin; at--)
+        if (*at == '@')
+            user_end = at;
+    struct account account = {.user = hash_folded((struct span){begin, (size_t)(user_end - begin)}),
+                              .has_domain = user_end < end};
+    account.whole = account.has_domain ? hash_folded((struct span){begin, (size_t)(end - begin)})
+                                       : account.user;
+    return account;
 }

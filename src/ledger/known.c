@@ -47,6 +47,11 @@ static struct known_key key_of(const struct address *address, enum known_kind ki
     return key;
 }
 
+/* The pair of a user in some domain. */
+static uint64_t any_domain(const struct account *account) {
+    return account->user ^ UINT64_C(0x616e7920646f6d61);
+}
+
 static void mark(struct known *known, struct known_entry *entry) {
     if (entry->is_dirty)
         return;
@@ -97,9 +102,13 @@ static void add(struct known *known, const struct known_key *key, int64_t at_us)
 
 void known_add(struct known *known, const struct address *address, struct span account,
                int64_t at_us) {
-    struct known_key pair = key_of(address, KNOWN_PAIR, account_identity(account));
+    struct account named = account_of(account);
+    struct known_key pair = key_of(address, KNOWN_PAIR, named.whole);
+    struct known_key any = key_of(address, KNOWN_PAIR, any_domain(&named));
     struct known_key host = key_of(address, KNOWN_ADDRESS, 0);
     add(known, &pair, at_us);
+    if (named.has_domain)
+        add(known, &any, at_us);
     add(known, &host, at_us);
     if (!address_is_v4(address)) {
         struct known_key net = key_of(address, KNOWN_NET64, 0);
@@ -116,10 +125,17 @@ static bool is_fresh(const struct known_entry *entry, int64_t now_us) {
     return entry && now_us - entry->last_us <= KNOWN_LIFE_US;
 }
 
-bool known_has_account(const struct known *known, const struct address *address, uint64_t account,
-                       int64_t now_us) {
+static bool has_pair(const struct known *known, const struct address *address, uint64_t account,
+                     int64_t now_us) {
     struct known_key key = key_of(address, KNOWN_PAIR, account);
-    return account != 0 && is_fresh(table_find(known->table, &key), now_us);
+    return is_fresh(table_find(known->table, &key), now_us);
+}
+
+bool known_has_account(const struct known *known, const struct address *address,
+                       const struct account *account, int64_t now_us) {
+    uint64_t looser = account->has_domain ? account->user : any_domain(account);
+    return account->user != 0 && (has_pair(known, address, account->whole, now_us) ||
+                                  has_pair(known, address, looser, now_us));
 }
 
 bool known_delivers(const struct known *known, const struct prefix *id, int64_t now_us) {
@@ -195,10 +211,12 @@ void known_forget_prefix(struct known *known, const struct prefix *prefix) {
 }
 
 void known_forget_account(struct known *known, struct span account) {
-    uint64_t wanted = account_identity(account);
+    struct account named = account_of(account);
+    uint64_t any = any_domain(&named);
     uint32_t place = 0;
     for (struct known_entry *one; (one = table_next(known->table, &place));)
-        if (one->key.kind == KNOWN_PAIR && one->key.account == wanted)
+        if (one->key.kind == KNOWN_PAIR &&
+            (one->key.account == named.whole || one->key.account == any))
             drop(known, one);
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "ledger/account.h"
 
 #define KNOWN_LIFE_US (30 * INT64_C(86400) * 1000000)
 
@@ -45,9 +46,9 @@ void known_add(struct known *known, const struct address *address, struct span a
 void known_add_delivery(struct known *known, const struct address *address, int64_t at_us);
 bool known_delivers(const struct known *known, const struct prefix *id, int64_t now_us);
 
-/* `account`: its identity (ledger/account.h). */
-bool known_has_account(const struct known *known, const struct address *address, uint64_t account,
-                       int64_t now_us);
+/* A login that names no domain is known by one that did, and the other way round. */
+bool known_has_account(const struct known *known, const struct address *address,
+                       const struct account *account, int64_t now_us);
 /* Any address of the prefix: within 30 days. ret_entry (may be NULL): of a single host or a /64 its
  * record; of any other prefix first and last login and the successes of all addresses in it. */
 bool known_has_prefix(const struct known *known, const struct prefix *prefix, int64_t now_us,

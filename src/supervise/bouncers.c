@@ -25,6 +25,25 @@ static uint32_t bouncer_named(const char *name) {
     return 0;
 }
 
+/* A container's processes have a number there, too (NSpid, proc_pid_status(5)): what bans in it does
+ * not ban here. */
+static bool is_contained(int proc, const char *pid) {
+    char path[64];
+    char text[4096];
+    if (snprintf(path, sizeof(path), "%.20s/status", pid) >= (int)sizeof(path))
+        return true;
+    cleanup_close int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (got <= 0)
+        return true;
+    text[got] = '\0';
+    const char *line = strstr(text, "\nNSpid:\t");
+    if (!line)
+        return false;
+    line += strlen("\nNSpid:\t");
+    return memchr(line, '\t', strcspn(line, "\n")) != NULL;
+}
+
 static uint32_t look_at(int proc, const char *pid) {
     char path[64];
     char name[32];
@@ -38,7 +57,8 @@ static uint32_t look_at(int proc, const char *pid) {
     if (got <= 0)
         return 0;
     name[strcspn(name, "\n") < (size_t)got ? strcspn(name, "\n") : (size_t)got] = '\0';
-    return bouncer_named(name);
+    uint32_t found = bouncer_named(name);
+    return found && !is_contained(proc, pid) ? found : 0;
 }
 
 uint32_t bouncers_running(void) {
