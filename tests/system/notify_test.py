@@ -34,10 +34,10 @@ def success(address, user="alice", pid=5000):
 
 
 def guess_right(world, address, user="alice", failures=6):
-    """A stranger's password is right at last. His ban does not come in between: every limit is high."""
+    """A stranger's guess is right at last. His ban does not come in between: every limit is high."""
     with open(world.folder / "log" / "auth.log", "a") as log:
         for i in range(failures):
-            log.write(ssh_failure(address, 4100 + i, user))
+            log.write(ssh_failure(address, 4100 + i, f"guess{i}"))
         log.write(success(address, user))
 
 
@@ -59,6 +59,7 @@ def test_a_suspicious_login_is_told_once():
         assert told.startswith(f"{host}: suspicious login from 203.0.113.9\n"
                                "alice logged in from 203.0.113.9, after "), told
         assert told.endswith("\n    hauberk why 203.0.113.9\n"), told
+        assert "guess" not in told, "nobody of that name ever logged in"
         uid, gid, rest = path.with_name("mails.who").read_text().split(" ", 2)
         assert int(uid) >= 64900 and int(gid) >= 64900, "not root"
         assert rest.startswith("[] "), f"no other groups: {rest}"
