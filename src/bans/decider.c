@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "config/exempt.h"
+#include "ledger/account.h"
 
 enum {
     KNOWN_MOST = 200000,
@@ -491,7 +492,8 @@ static int64_t clamp_time(int64_t at_us, int64_t now_us) {
 static void suspect(struct decider *decider, uint16_t source, const struct wire_event *event,
                     int64_t at_us, int64_t now_us) {
     if (!decider->calls.on_suspicion ||
-        known_has_account(decider->known, &event->address, wire_bytes(event->account), at_us))
+        known_has_account(decider->known, &event->address,
+                          account_identity(wire_bytes(event->account)), at_us))
         return;
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
         const struct config_jail *jail = &decider->config->jails[j];
@@ -505,7 +507,9 @@ static void suspect(struct decider *decider, uint16_t source, const struct wire_
             jail_reads(decider, j, source, event->filter) ? ledger_find(decider->ledger, &key) : NULL;
         suspicion.failures = counter ? counter->noted : 0;
         suspicion.is_banned = bans_find(decider->bans, (uint16_t)j, &suspicion.id, now_us) != NULL;
-        if (suspicion.is_banned || suspicion.failures >= SUSPICIOUS_FAILURES) {
+        /* Mistakes, not lines: five connections with one mistyped password are nothing to tell, nor
+         * is what others forget who log in from there. */
+        if (suspicion.is_banned || (counter && counter->failures >= SUSPICIOUS_FAILURES)) {
             decider->calls.on_suspicion(decider->context, &suspicion);
             return;
         }

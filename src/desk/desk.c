@@ -166,6 +166,8 @@ void desk_is_loaded(struct desk *desk) {
     if (desk->sources_are_known)
         forget_left_sources(desk);
     desk_apply_left_orders(desk);
+    if (desk->enforcer_is_there)
+        desk_spare_all(desk); /* what was told when the enforcer came was not yet loaded */
     if (desk->is_dirty)
         desk_commit_now(desk);
     desk_pump_orders(desk);

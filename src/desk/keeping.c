@@ -70,7 +70,7 @@ static void collect_ledger(struct desk *desk, struct store_batch *batch) {
         if (join)
             row->join = *join;
     }
-    struct digest burst_key;
+    struct burst_key burst_key;
     while (bursts_take_dirty(desk->decider->bursts, &burst_key)) {
         const struct burst *burst = bursts_find(desk->decider->bursts, &burst_key);
         struct row_burst *row = rows_add(&batch->bursts);

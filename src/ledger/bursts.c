@@ -20,8 +20,8 @@ struct bursts {
 struct bursts *bursts_new(uint32_t most) {
     struct bursts *bursts = calloc(1, sizeof(*bursts));
     must(bursts);
-    bursts->table = table_new(sizeof(struct burst), sizeof(struct digest), most);
-    bursts->dirty.key_size = sizeof(struct digest);
+    bursts->table = table_new(sizeof(struct burst), sizeof(struct burst_key), most);
+    bursts->dirty.key_size = sizeof(struct burst_key);
     return bursts;
 }
 
@@ -54,13 +54,7 @@ void bursts_sweep(struct bursts *bursts, int64_t log_time_us) {
 static struct burst *find_or_add(struct bursts *bursts, struct span asker, struct span what,
                                  const struct address *address, uint64_t account, int64_t at_us,
                                  int64_t life_us, bool *ret_is_new) {
-    struct digest_state state;
-    digest_begin(&state);
-    digest_add(&state, asker);
-    digest_add(&state, what);
-    digest_add(&state, (struct span){(const char *)address->at, sizeof(address->at)});
-    digest_add(&state, (struct span){(const char *)&account, sizeof(account)});
-    struct digest key = digest_end(&state);
+    struct burst_key key = {*address, account, hash_named(asker) ^ hash_named(what)};
     struct burst *burst = table_add(bursts->table, &key, ret_is_new);
     if (!burst) {
         bursts_sweep(bursts, at_us);
@@ -123,7 +117,7 @@ bool bursts_restore(struct bursts *bursts, const struct burst *burst) {
     return true;
 }
 
-bool bursts_take_dirty(struct bursts *bursts, struct digest *ret_key) {
+bool bursts_take_dirty(struct bursts *bursts, struct burst_key *ret_key) {
     if (!key_list_take(&bursts->dirty, ret_key))
         return false;
     struct burst *burst = table_find(bursts->table, ret_key);
@@ -132,6 +126,6 @@ bool bursts_take_dirty(struct bursts *bursts, struct digest *ret_key) {
     return true;
 }
 
-const struct burst *bursts_find(const struct bursts *bursts, const struct digest *key) {
+const struct burst *bursts_find(const struct bursts *bursts, const struct burst_key *key) {
     return table_find(bursts->table, key);
 }

@@ -126,7 +126,7 @@ static int put_session(const struct statements *s, const struct row_join *row) {
 
 static int put_burst(const struct statements *s, const struct row_burst *row) {
     struct binder b = begin(s, row->is_gone ? DROP_BURST : PUT_BURST);
-    bind_blob(&b, row->burst.key.at, sizeof(row->burst.key.at));
+    bind_blob(&b, &row->burst.key, sizeof(row->burst.key));
     if (!row->is_gone) {
         bind_number(&b, row->burst.bursts);
         bind_number(&b, row->burst.failures);
@@ -377,7 +377,7 @@ static void load_counter(sqlite3_stmt *s, const struct store_readers *readers, v
 
 static void load_burst(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
     struct row_burst row = {0};
-    read_blob(s, 0, row.burst.key.at, sizeof(row.burst.key.at), NULL);
+    read_blob(s, 0, &row.burst.key, sizeof(row.burst.key), NULL);
     row.burst.bursts = read_u32(s, 1);
     row.burst.failures = read_u32(s, 2);
     row.burst.began_us = sqlite3_column_int64(s, 3);
