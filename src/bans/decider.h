@@ -43,6 +43,7 @@ struct decision {
     const struct ban *ban;
     int64_t first_us, newest_us; /* of the failures that made it */
     bool is_return, cuts;
+    bool tries_many; /* accounts, or such that do not exist */
     bool is_own; /* by the limit of accounts that log in from there */
 };
 

@@ -6,8 +6,9 @@
 #include "base/clock.h"
 #include "ledger/account.h"
 
-struct join_line weigh_join_line(const struct decider *decider, const struct wire_event *event,
-                                 int64_t at_us) {
+/* What it says of a login. */
+static struct join_line join_line_of(const struct decider *decider, const struct wire_event *event,
+                                     int64_t at_us) {
     return (struct join_line){.service = span_of(decider->config->filters[event->filter].service),
                               .session = wire_bytes(event->session),
                               .account = wire_bytes(event->account),
@@ -19,7 +20,7 @@ struct join_line weigh_join_line(const struct decider *decider, const struct wir
 
 struct measured weigh_event(struct decider *decider, const struct wire_event *event,
                             int64_t at_us) {
-    struct join_line line = weigh_join_line(decider, event, at_us);
+    struct join_line line = join_line_of(decider, event, at_us);
     uint64_t account = account_identity(line.account);
     struct measured measured = {
         .attempts = joins_weigh(decider->joins, &line),
@@ -35,6 +36,17 @@ struct measured weigh_event(struct decider *decider, const struct wire_event *ev
         measured.is_folded = bursts_fold(decider->bursts, line.service, &event->address,
                                          measured.account, at_us);
     return measured;
+}
+
+struct measured weigh_login(struct decider *decider, const struct wire_event *event,
+                            int64_t at_us) {
+    struct join_line line = join_line_of(decider, event, at_us);
+    uint64_t account = account_identity(line.account);
+    return (struct measured){
+        .attempts = joins_take_back(decider->joins, &line),
+        .account = account,
+        .is_folded = bursts_did_fold(decider->bursts, line.service, &event->address, account),
+        .is_own = known_has_account(decider->known, &event->address, account, at_us)};
 }
 
 static struct failure weigh_account(struct decider *decider, const struct config_jail *jail,

@@ -420,6 +420,8 @@ static void load_past(void *context, const struct row_past *row) {
 static void load_fact(void *context, const char *name, const char *value) {
     if (strcmp(name, "first") == 0)
         first_restore(context, span_of(value));
+    else if (strcmp(name, "first-begun") == 0)
+        ((struct desk *)context)->first.was_begun = true;
 }
 
 static void load_spared(void *context, const struct row_spared *row) {

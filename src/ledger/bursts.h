@@ -38,12 +38,16 @@ struct burst {
 
 struct bursts;
 
-struct bursts *bursts_new(uint32_t most);
+/* `memory_us`: the longest life_us that will be asked for. */
+struct bursts *bursts_new(uint32_t most, int64_t memory_us);
 struct bursts *bursts_free(struct bursts *bursts);
 
 /* True: this failure belongs to a mistake that was counted. `account`: ledger/account.h. */
 bool bursts_fold(struct bursts *bursts, struct span service, const struct address *address,
                  uint64_t account, int64_t at_us);
+/* What it answered last for them. */
+bool bursts_did_fold(const struct bursts *bursts, struct span service,
+                     const struct address *address, uint64_t account);
 
 /* True: this address has not tried that account within life_us. `what` is the jail that asks. */
 bool bursts_is_first(struct bursts *bursts, struct span what, const struct address *address,

@@ -1,6 +1,5 @@
 """Who is never banned: trusted by hand, and where administrators log in from."""
 import json
-import os
 import signal
 
 from ban_test import attack, make_world, stamp
@@ -80,6 +79,10 @@ def test_trust_without_a_daemon():
         assert world.bans() == []
         assert set(trusted(world)) == {"203.0.113.7", "203.0.113.8"}
         assert trusted(world)["203.0.113.8"]["why"] == "false positive"
+        assert {"203.0.113.7", "203.0.113.8"} <= world.elements("exempt4")
+        world.stop(signal.SIGKILL)
+        world.start()
+        wait_for(lambda: {"203.0.113.7", "203.0.113.8"} <= world.elements("exempt4"), 5, "the trusted in the kernel")
         world.stop()
         world.hauberk("untrust", "203.0.113.7", check=True)
         world.start()

@@ -195,6 +195,7 @@ static void the_heavy_ones_outlive_a_flood(void **state) {
 static void dirty_keys_name_every_change(void **state) {
     (void)state;
     enum { IDS = 200 };
+    static const struct failure one = {.weight = WEIGHT_ONE, .attempts = 1};
     struct ledger *ledger = ledger_new(100); /* with evictions */
     static struct counter stored[IDS];
     static bool is_stored[IDS];
@@ -205,7 +206,7 @@ static void dirty_keys_name_every_change(void **state) {
             if (chance(10) == 0)
                 ledger_forget(ledger, 0, &id);
             else if (chance(10) == 0)
-                ledger_take_back(ledger, 0, &id, WEIGHT_ONE);
+                ledger_take_back(ledger, 0, &id, &one);
             else
                 count(ledger, 0, &id, BEGIN_US + round * SECOND_US, WEIGHT_ONE, FIND_US);
         }
