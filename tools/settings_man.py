@@ -55,6 +55,9 @@ def describe_range(kind, unit, fallback, least, most):
         "BACKEND": "auto, file or journal",
         "COUNTS": "failures or returns",
         "FILTER": "a name",
+        "TIME_OF_DAY": "a time of day or off",
+        "RECIPIENT": "a mail address or local user",
+        "COMMAND": "a program's path",
     }
     known = kinds.get(kind)
     default = "the jail's name" if fallback == "%(__name__)s" else fallback or "none"

@@ -60,6 +60,26 @@ const char *clock_format_minute(int64_t at_us, int64_t now_us, char into[CLOCK_T
     return format_local(at_us, now_us, "%H:%M", "%e %b %H:%M", into);
 }
 
+const char *clock_format_mail(int64_t at_us, char into[CLOCK_TEXT_MAX]) {
+    struct tm parts = local_parts(at_us);
+    strftime(into, CLOCK_TEXT_MAX, "%a, %d %b %Y %H:%M:%S %z", &parts);
+    return into;
+}
+
+int64_t clock_last_local(int64_t at_us, int minute_of_day) {
+    int64_t on_day_of_us = at_us;
+    int64_t result_us;
+    do {
+        struct tm parts = local_parts(on_day_of_us);
+        result_us = clock_from_local(parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                                     minute_of_day / 60, minute_of_day % 60, 0);
+        /* An hour before midnight is the day before, however long that is. */
+        on_day_of_us = clock_from_local(parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, 0, 0,
+                                        0) - HOUR_US;
+    } while (result_us > at_us);
+    return result_us;
+}
+
 int64_t clock_days(int year, int month, int day) {
     /* Years begin in March, so that the leap day is the last day of a year. */
     int64_t y = (int64_t)year - (month <= 2);

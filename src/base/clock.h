@@ -27,6 +27,12 @@ const char *clock_format_local(int64_t at_us, int64_t now_us, char into[CLOCK_TE
 /* The same without seconds: "14:32", "20 Nov 14:32". */
 const char *clock_format_minute(int64_t at_us, int64_t now_us, char into[CLOCK_TEXT_MAX]);
 
+/* "Sat, 21 Nov 2026 12:33:51 +0100" (RFC 5322), in local time. */
+const char *clock_format_mail(int64_t at_us, char into[CLOCK_TEXT_MAX]);
+
+/* The latest instant up to at_us at which local clocks showed so many minutes after midnight. */
+int64_t clock_last_local(int64_t at_us, int minute_of_day);
+
 /* Days since 1970-01-01 of a Gregorian date; month 1-12, day 1-31, not checked. */
 int64_t clock_days(int year, int month, int day);
 

@@ -267,6 +267,20 @@ static void draw_others(const js *jails, const char *state, struct page *page) {
     end_line(page, &whole);
 }
 
+static bool is_working(const js *jail) {
+    const char *state = js_string(jail, "state", "");
+    return strcmp(state, "active") == 0 || strcmp(state, "blind") == 0;
+}
+
+static void draw_blind(const js *jail, struct page *page) {
+    cleanup_text struct text line = {0};
+    if (strcmp(js_string(jail, "state", ""), "blind") != 0)
+        return;
+    text_add_format(&line, "! %s may be blind: %s", js_string(jail, "jail", ""),
+                    js_string(jail, "why", ""));
+    end_line(page, &line);
+}
+
 static void draw_jails(const struct view *view, struct page *page) {
     const js *jails = js_get(view->status, "jails");
     cleanup_text struct text line = {0};
@@ -275,7 +289,7 @@ static void draw_jails(const struct view *view, struct page *page) {
     end_line(page, &line);
     for (size_t i = 0; i < js_count(jails); i++) {
         const js *jail = js_at(jails, i);
-        if (strcmp(js_string(jail, "state", ""), "active") != 0)
+        if (!is_working(jail))
             continue;
         add_column(&line, js_string(jail, "jail", ""), JAIL_WIDTH);
         text_add_format(&line, "%10lld ", (long long)js_number(jail, "failures", 0));
@@ -284,6 +298,7 @@ static void draw_jails(const struct view *view, struct page *page) {
         add_rate(&line, view, i, true);
         text_add_format(&line, " %8lld", (long long)js_number(jail, "bans", 0));
         end_line(page, &line);
+        draw_blind(jail, page);
     }
     draw_others(jails, "waiting", page);
     draw_others(jails, "off", page);

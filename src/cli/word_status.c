@@ -59,6 +59,25 @@ static void print_sources(const js *sources) {
     }
 }
 
+static void print_telling(const js *telling) {
+    const char *mail_fault = js_string(telling, "mail_fault", NULL);
+    const char *command_fault = js_string(telling, "command_fault", NULL);
+    if (mail_fault)
+        printf("! The owner cannot be told by mail: %s. Mend it, then: hauberk notify --test\n",
+               mail_fault);
+    if (command_fault)
+        printf("! The owner cannot be told by notify-command: %s. Mend it, then: hauberk notify "
+               "--test\n",
+               command_fault);
+}
+
+static bool is_any_blind(const js *jails) {
+    for (size_t i = 0; i < js_count(jails); i++)
+        if (strcmp(js_string(js_at(jails, i), "state", ""), "blind") == 0)
+            return true;
+    return false;
+}
+
 static bool has_fault(const js *sources) {
     for (size_t i = 0; i < js_count(sources); i++)
         if (js_string(js_at(sources, i), "why", NULL))
@@ -117,6 +136,7 @@ static void print_status(const js *status) {
                lost_bans);
     if (!js_flag(status, "jit", true))
         printf("! The regex compiler is off (no executable memory allowed): matching is slower.\n");
+    print_telling(js_get(status, "notify"));
     print_sources(js_get(status, "sources"));
     print_jails(js_get(status, "jails"));
     print_spared(js_get(status, "spared"));
@@ -153,7 +173,7 @@ int word_status(struct cli *cli) {
         print_status(status);
     return js_flag(status, "effective", false) && !js_string(status, "store_error", NULL) &&
                    !js_string(js_get(status, "configuration"), "disk_error", NULL) &&
-                   !has_fault(js_get(status, "sources"))
+                   !has_fault(js_get(status, "sources")) && !is_any_blind(js_get(status, "jails"))
                ? EXIT_FINE
                : EXIT_LOOK;
 }

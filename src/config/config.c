@@ -220,6 +220,10 @@ static int read_hauberk(struct config_reading *reading) {
         if (setting->type == TYPE_ADDRESSES) {
             config->admin = value.prefixes;
             config->admin_count = value.prefix_count;
+        } else if (setting->type == TYPE_RECIPIENT) {
+            config->notify = value.text;
+        } else if (setting->type == TYPE_COMMAND) {
+            config->notify_command = value.text;
         } else if (setting->type == TYPE_GROUPS) {
             config->admin_groups = value.paths;
         } else {

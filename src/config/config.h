@@ -103,6 +103,10 @@ struct config {
     uint32_t bans_most;
     int64_t evidence_days; /* how long lines are kept */
     int64_t unknown_names_days; /* and in them the names of accounts that do not exist */
+    const char *notify;          /* whom to tell by mail; "" nobody */
+    const char *notify_command;  /* and by what program; "" none */
+    int64_t notify_daily_minute; /* of the day: when the summary is due; -1 never */
+    uint32_t notify_most;        /* mails a day */
 
     /* What was accepted but has no effect, or not the one it has in fail2ban: to be told, once. */
     struct why *notices;

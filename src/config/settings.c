@@ -450,6 +450,66 @@ static int read_usedns(struct reading *reading) {
     return 0;
 }
 
+static int read_time_of_day(struct reading *reading) {
+    struct span rest = reading->whole;
+    struct span hour = span_cut(&rest, ':');
+    char what[SHOWN_MAX];
+    int64_t hours = 0;
+    int64_t minutes = 0;
+    if (span_is(reading->whole, "off")) {
+        reading->value->number = -1;
+        return 0;
+    }
+    if (hour.length > 2 || rest.length != 2 || span_to_integer(hour, 0, 23, &hours) < 0 ||
+        span_to_integer(rest, 0, 59, &minutes) < 0)
+        return value_error(reading, 0, "is a time of day such as 07:00, or off, not '%s'",
+                           shown(reading->whole, what));
+    reading->value->number = hours * 60 + minutes;
+    return 0;
+}
+
+/* What stands in a mail's header is no place for quoting and comments: the plain forms only. */
+static bool is_recipient(struct span text) {
+    bool has_at = false;
+    if (text.length > 254 || text.at[0] == '-' || text.at[0] == '@' ||
+        text.at[text.length - 1] == '@')
+        return false;
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.at[i];
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                        c == '.' || c == '_' || c == '-' || c == '+' || c == '=';
+        if (!is_plain && (c != '@' || has_at))
+            return false;
+        has_at = has_at || c == '@';
+    }
+    return true;
+}
+
+static int read_recipient(struct reading *reading) {
+    char what[SHOWN_MAX];
+    if (reading->whole.length > 0 && !is_recipient(reading->whole))
+        return value_error(reading, 0,
+                           "is one mail address or local user such as root or me@example.org, or "
+                           "empty, not '%s'",
+                           shown(reading->whole, what));
+    reading->value->text = keep_text(reading->keep, reading->whole);
+    return 0;
+}
+
+static int read_command(struct reading *reading) {
+    char what[SHOWN_MAX];
+    struct span path = reading->whole;
+    if (path.length > 0 &&
+        (path.at[0] != '/' || has_upward_part(path) || path.length >= CONFIG_PATH_MAX ||
+         memchr(path.at, ' ', path.length)))
+        return value_error(reading, 0,
+                           "is the path of a program from the root on, without arguments, or empty, "
+                           "not '%s'; what needs arguments goes into a script",
+                           shown(path, what));
+    reading->value->text = keep_text(reading->keep, path);
+    return 0;
+}
+
 static int (*const readers[])(struct reading *) = {
     [TYPE_BOOLEAN] = read_boolean,
     [TYPE_NUMBER] = read_number,
@@ -458,12 +518,15 @@ static int (*const readers[])(struct reading *) = {
     [TYPE_COUNTS] = read_counts,
     [TYPE_OBSERVE] = read_observe,
     [TYPE_BACKEND] = read_backend,
+    [TYPE_TIME_OF_DAY] = read_time_of_day,
     [TYPE_ADDRESSES] = read_addresses,
     [TYPE_PATHS] = read_paths,
     [TYPE_GROUPS] = read_groups,
     [TYPE_JOURNAL] = read_journal,
     [TYPE_PORTS] = read_ports,
     [TYPE_FILTER] = read_filter,
+    [TYPE_RECIPIENT] = read_recipient,
+    [TYPE_COMMAND] = read_command,
     [TYPE_MODE] = read_mode,
     [TYPE_IGNORESELF] = read_ignoreself,
     [TYPE_USEDNS] = read_usedns,

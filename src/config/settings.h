@@ -14,12 +14,15 @@ enum setting_type {
     TYPE_COUNTS,           /* failures, returns, accounts */
     TYPE_OBSERVE,          /* yes, no, auto */
     TYPE_BACKEND,
+    TYPE_TIME_OF_DAY, /* 07:00, in minutes; off: -1 */
     TYPE_ADDRESSES, /* and prefixes; from here on not one number */
     TYPE_PATHS,
     TYPE_GROUPS,  /* names of groups of accounts */
     TYPE_JOURNAL, /* which entries of the journal */
     TYPE_PORTS,
     TYPE_FILTER,
+    TYPE_RECIPIENT, /* a mail address or a local user, or nothing */
+    TYPE_COMMAND,   /* a program's path, or nothing */
     TYPE_MODE, /* from here on nothing is stored */
     TYPE_IGNORESELF,
     TYPE_USEDNS,
@@ -66,6 +69,7 @@ struct setting_value {
     const char *journal;
     struct scope scope;
     char filter[CONFIG_NAME_MAX];
+    char *text; /* of a recipient or a command */
     struct why notice; /* accepted, but to be told; .text "" when there is none */
 };
 
@@ -73,7 +77,7 @@ must_use int setting_read(const struct setting *setting, const struct setting_te
                           struct keep *keep, struct setting_value *ret_value,
                           struct why *reterr_why);
 
-/* Writes a number of the types up to TYPE_BACKEND into its field of *object. */
+/* Writes a number of the types up to TYPE_TIME_OF_DAY into its field of *object. */
 void setting_store(const struct setting *setting, int64_t number, void *object);
 int64_t setting_load(const struct setting *setting, const void *object);
 

@@ -5,6 +5,7 @@
  *   status.c   status
  *   change.c   ban, unban, pause, reload: what a person changes
  *   why.c      why
+ *   telling.c  notify
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -17,6 +18,11 @@ void desk_word_unban(struct desk *desk, const struct question *question);
 void desk_word_pause(struct desk *desk, const struct question *question);
 void desk_word_reload(struct desk *desk, const struct question *question);
 void desk_word_why(struct desk *desk, const struct question *question);
+void desk_word_notify(struct desk *desk, const struct question *question);
+
+js *desk_status_telling(const struct desk *desk);
+/* Is one of its logs being read (or does it need none). */
+bool desk_jail_is_read(const struct desk *desk, uint32_t jail);
 
 js *desk_status_jails(const struct desk *desk);
 

@@ -49,6 +49,7 @@ static int sweep(void *context) {
     decider_sweep(desk->decider, wall_us);
     tell_losses(desk, monotonic_us);
     desk_tell_refusals(desk);
+    desk_sweep_telling(desk, wall_us);
     desk_sweep_logins(desk);
     first_check(desk);
     if (monotonic_us - desk->purged_us > HOUR_US) {
@@ -90,6 +91,7 @@ struct desk *desk_free(struct desk *desk) {
     if (!desk)
         return NULL;
     desk_drop_deferred(desk);
+    desk_end_telling(desk);
     first_free(desk);
     desk->store = store_close(desk->store);
     desk->logins = logins_close(desk->logins);
@@ -235,6 +237,8 @@ int desk_from_supervisor(struct desk *desk, struct message *message) {
         const struct wire_source_fault *told = message->head;
         struct desk_source *source = &desk->sources[told->source];
         snprintf(source->fault, sizeof(source->fault), "%.*s", SPAN_FORMAT(wire_bytes(told->text)));
+    } else if (message->type == SAY_MAILED) {
+        desk_mail_is_done(desk, message->head);
     } else if (message->type == SAY_RELOADED) {
         reloaded(desk, message->head);
     }

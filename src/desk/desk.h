@@ -5,6 +5,8 @@
  *   enforcer.c  scopes and orders out, receipts and drift in
  *   keeping.c   what changed, batch by batch, into the store; what was stored, at start
  *   words.c     questions of the command line, with status.c, change.c, why.c (answers.h)
+ *   telling.c   what the owner is told, and `hauberk notify`
+ *   sight.c     do the jails still see
  *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
  *   first.c     the first start: what the logs say of the last day, on one page
  *   sparing.c   what people trust, and where administrators are logged in
@@ -23,6 +25,8 @@
 #include "base/loop.h"
 #include "control/server.h"
 #include "desk/first.h"
+#include "notify/notices.h"
+#include "notify/sight.h"
 #include "store/store.h"
 #include "wire/channel.h"
 
@@ -54,6 +58,25 @@ struct pending_answer {
     uint64_t client;
     int exit;
     char text[512];
+};
+
+/* What the owner was told, and what is on its way to him. */
+struct telling {
+    struct notices *notices;
+    char host[128];           /* this machine's name in mails */
+    struct letter *letters;   /* newest first */
+    uint32_t next_ticket;
+    uint64_t reached;         /* the last notice that some way carried */
+    char faults[MAIL_WAYS][201]; /* of the last letter of each way; "" */
+    bool test_failed, is_summing;
+    int64_t summed_since_us;
+    int64_t not_in_force_us, wrong_us; /* monotonic: since when; 0 not */
+};
+
+struct jail_sight {
+    struct sight sight;
+    uint64_t failures_seen, successes_seen; /* of the decider's counts */
+    bool is_dirty;
 };
 
 struct desk {
@@ -118,6 +141,8 @@ struct desk {
     uint64_t reload_client; /* 0: nobody waits */
     uint64_t next_ticket;
     struct asking *askings; /* questions to the kernel under way */
+    struct telling telling;
+    struct jail_sight sights[DECIDER_JAILS_MAX];
     bool is_reconciled;
     int64_t started_us, last_wall_us, last_monotonic_us, purged_us;
 };
@@ -195,6 +220,27 @@ void desk_was_exempt(void *context, const struct exempt_case *one);
 void desk_watch_logins(struct desk *desk);
 void desk_look_at_logins(struct desk *desk);
 void desk_sweep_logins(struct desk *desk);
+
+/* telling.c. desk_begin_telling() is called with full rights, before the sandbox. */
+void desk_begin_telling(struct desk *desk);
+void desk_end_telling(struct desk *desk);
+void desk_tell_suspicion(struct desk *desk, const struct suspicion *suspicion);
+void desk_tell_ban(struct desk *desk, const struct decision *decision); /* of a known-good address */
+void desk_tell_lost(struct desk *desk, const char *log, uint64_t bytes);
+void desk_sweep_telling(struct desk *desk, int64_t now_us); /* what lasts too long; the summary */
+void desk_collect_notices(struct desk *desk, struct store_batch *batch);
+/* Letters written so far go with the commit that is made now, and out when it is durable. */
+void desk_seal_letters(struct desk *desk);
+void desk_send_letters(struct desk *desk);
+void desk_mail_is_done(struct desk *desk, const struct wire_mailed *mailed);
+
+/* sight.c */
+void desk_take_unmatched(struct desk *desk, const struct wire_unmatched *unmatched);
+void desk_sweep_sight(struct desk *desk, int64_t now_us);
+void desk_load_sight(struct desk *desk, const struct row_sight *row);
+void desk_collect_sights(struct desk *desk, struct store_batch *batch);
+/* Why a jail is taken for blind, or NULL. */
+const char *desk_sight_fault(const struct desk *desk, uint32_t jail, char into[SIGHT_TEXT_MAX]);
 
 /* A person's change, for every way it can come. */
 must_use int desk_trust(struct desk *desk, const struct prefix *prefix, int64_t until_us,

@@ -53,8 +53,10 @@ void desk_word_forget(struct desk *desk, const struct question *question) {
         ledger_forget_prefix(desk->decider->ledger, &who.prefix, -1);
         known_forget_prefix(desk->decider->known, &who.prefix);
         bans_forget_past(desk->decider->bans, &who.prefix);
+        notices_forget_prefix(desk->telling.notices, &who.prefix);
     } else {
         known_forget_account(desk->decider->known, subject);
+        notices_forget_account(desk->telling.notices, who.account);
     }
     forget_waiting(desk->batch, &who);
     *rows_add(&desk->batch->forgotten) = who;

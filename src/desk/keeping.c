@@ -153,6 +153,7 @@ static void committed(void *context, int error, const char *what) {
         }
         snprintf(desk->store_error, sizeof(desk->store_error), "%s", what);
         tell_answers(desk, error);
+        desk_send_letters(desk); /* told twice is better than not at all */
         return;
     }
     if (desk->store_error[0]) {
@@ -161,6 +162,7 @@ static void committed(void *context, int error, const char *what) {
     }
     desk_acknowledge(desk);
     desk_left_orders_are_kept(desk);
+    desk_send_letters(desk);
     tell_answers(desk, 0);
     if (desk->answers)
         desk_commit_now(desk);
@@ -180,6 +182,9 @@ void desk_commit_now(struct desk *desk) {
     collect_ledger(desk, batch);
     collect_bans(desk, batch);
     collect_spared(desk, batch);
+    desk_collect_notices(desk, batch);
+    desk_collect_sights(desk, batch);
+    desk_seal_letters(desk);
     watch_set_timer(desk->commit_timer, -1);
     int error = store_commit(desk->store, batch, committed, desk);
     must(error >= 0);
@@ -290,6 +295,7 @@ static void ban_was_made(void *context, const struct decision *decision) {
     prefix_format(&ban->key.id, address);
     log_notice("%s %s: %s", desk->decider->observes ? "would ban" : "ban", address, ban->reason);
     desk_note(desk, "ban", jail, &ban->key.id, ban->until_us, ban->reason);
+    desk_tell_ban(desk, decision);
     if (control_has_watchers(desk->control)) {
         js *told = js_object();
         js_set_time(told, "at", ban->since_us);
@@ -315,6 +321,7 @@ static void login_is_suspicious(void *context, const struct suspicion *suspicion
     log_warning("suspicious login from %s: %s; see `hauberk why %s`", address, text, address);
     desk_note(desk, "suspicious", decider_jail_name(desk->decider, suspicion->jail),
               &suspicion->id, 0, text);
+    desk_tell_suspicion(desk, suspicion);
 }
 
 const struct decider_calls desk_decider_calls = {.on_evidence = keep_evidence,
@@ -343,6 +350,15 @@ static void load_unban(void *context, const struct row_history *row) {
     struct desk *desk = context;
     int jail = row->jail[0] ? decider_find_jail(desk->decider, span_of(row->jail)) : -1;
     decider_pardon(desk->decider, &row->id, jail, row->at_us);
+}
+
+static void load_notice(void *context, const struct notice *notice) {
+    struct desk *desk = context;
+    notices_restore(desk->telling.notices, notice);
+}
+
+static void load_sight(void *context, const struct row_sight *row) {
+    desk_load_sight(context, row);
 }
 
 static void load_counter(void *context, const struct row_counter *row) {
@@ -441,6 +457,8 @@ static int load_some(void *context) {
                                                  .past = load_past,
                                                  .unban = load_unban,
                                                  .spared = load_spared,
+                                                 .notice = load_notice,
+                                                 .sight = load_sight,
                                                  .fact = load_fact};
     struct desk *desk = context;
     struct why why = {0};

@@ -49,6 +49,7 @@ static void note_lost(struct desk *desk, struct desk_source *source, uint64_t lo
              (unsigned long long)lost, source->path);
     log_warning("%s", text);
     desk_note(desk, "lost", "", NULL, 0, text);
+    desk_tell_lost(desk, source->path, lost);
 }
 
 /* A line that killed the reader twice: left out, but not thrown away. */
@@ -124,6 +125,8 @@ int desk_from_sensor(struct desk *desk, struct message *message) {
         take_events(desk, message->head, message->items, message->count);
     } else if (message->type == SAY_SIGHT) {
         take_sight(desk, message->head);
+    } else if (message->type == SAY_UNMATCHED) {
+        desk_take_unmatched(desk, message->head);
     } else if (message->type == SAY_SOURCE_STATE) {
         const struct wire_source_state *state = message->head;
         struct desk_source *source = &desk->sources[state->source];

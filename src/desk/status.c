@@ -27,32 +27,47 @@ static js *status_roles(const struct desk *desk) {
     return roles;
 }
 
-/* A jail is active when one of its logs is there, waiting when none is, off when not enabled. */
+bool desk_jail_is_read(const struct desk *desk, uint32_t jail) {
+    bool is_read = desk->config->jails[jail].counts == COUNTS_RETURNS;
+    for (uint16_t i = 0; i < SOURCES_MAX; i++)
+        is_read = is_read || (desk->sources[i].is_there && desk->sources[i].state == SOURCE_READING &&
+                              desk->sources[i].fault[0] == '\0' &&
+                              desk->decider->jails_of_source[i] >> jail & 1);
+    return is_read;
+}
+
+/* A jail is active when one of its logs is there, waiting when none is, off when not enabled; and
+ * blind when it is active and there are signs that it does not see (sight.c). */
 js *desk_status_jails(const struct desk *desk) {
     js *jails = js_array();
     for (uint32_t j = 0; j < desk->config->jail_count; j++) {
         const struct config_jail *jail = &desk->config->jails[j];
         js *one = js_object();
         js *logs = js_array();
-        bool is_read = jail->counts == COUNTS_RETURNS;
+        bool is_read = desk_jail_is_read(desk, j);
         bool is_faulty = false;
+        char text[SIGHT_TEXT_MAX];
+        const char *blind = is_read ? desk_sight_fault(desk, j, text) : NULL;
         for (uint16_t i = 0; i < SOURCES_MAX; i++)
             if (desk->sources[i].is_there && desk->decider->jails_of_source[i] >> j & 1) {
                 js_append_string(logs, desk->sources[i].path);
-                bool has_fault = desk->sources[i].fault[0] != '\0';
-                is_faulty = is_faulty || has_fault;
-                is_read = is_read || (desk->sources[i].state == SOURCE_READING && !has_fault);
+                is_faulty = is_faulty || desk->sources[i].fault[0] != '\0';
             }
         const struct jail_counts *counts = &desk->decider->jail_counts[j];
         js_set_string(one, "jail", jail->name);
-        js_set_string(one, "state", !jail->is_enabled ? "off" : is_read ? "active" : "waiting");
-        js_set_string(one, "why", !jail->is_enabled || is_read ? NULL
+        js_set_string(one, "state", !jail->is_enabled ? "off"
+                                    : blind           ? "blind"
+                                    : is_read         ? "active"
+                                                      : "waiting");
+        js_set_string(one, "why", blind ? blind
+                                  : !jail->is_enabled || is_read ? NULL
                                   : is_faulty ? "its logs cannot be followed"
                                               : "none of its logs is there yet");
         js_set(one, "logs", logs);
         js_set_number(one, "failures", (int64_t)counts->failures);
         js_set_number(one, "successes", (int64_t)counts->successes);
         js_set_number(one, "bans", (int64_t)counts->bans);
+        js_set_number(one, "unmatched", desk->sights[j].sight.unmatched);
         js_append(jails, one);
     }
     return jails;
@@ -172,6 +187,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     js_set_flag(row, "jit", has_jit);
     js_set(row, "spared", status_spared(desk));
     js_set(row, "configuration", status_configuration(desk));
+    js_set(row, "notify", desk_status_telling(desk));
     js_set(row, "roles", status_roles(desk));
     js_set(row, "jails", desk_status_jails(desk));
     js_set(row, "sources", status_sources(desk));

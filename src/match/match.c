@@ -15,13 +15,16 @@
 #include "base/log.h"
 #include "match/sessions.h"
 #include "match/stamp.h"
+#include "match/suspects.h"
 
 struct candidate {
     uint32_t start, end; /* in the batch; end is behind the newline */
     uint32_t filters;    /* bit i: filter i */
+    bool is_suspect;     /* holds one of suspect_words */
 };
 
-enum { SKIPS_MAX = 16, LITERALS_ALL_MAX = MATCH_FILTERS_MAX * LITERALS_MAX };
+enum { SUSPECT_WORDS_MAX = 32, SUSPECT_ID = MATCH_FILTERS_MAX };
+enum { SKIPS_MAX = 16, LITERALS_ALL_MAX = MATCH_FILTERS_MAX * LITERALS_MAX + SUSPECT_WORDS_MAX };
 
 #define MARK_EVERY (UINT64_C(64) << 10)
 
@@ -40,6 +43,7 @@ struct match {
     bool is_prefilter_lost;
     struct sessions *sessions;
     struct match_counts counts;
+    uint32_t unmatched[MATCH_FILTERS_MAX]; /* suspect lines, since they were last taken */
     uint64_t line_start; /* of the line being looked at */
     volatile uint64_t *note;
     uint64_t skips[SKIPS_MAX];
@@ -64,6 +68,13 @@ static int build_prefilter(struct match *match, struct why *reterr_why) {
     }
     if (count == 0)
         return 0;
+    must(suspect_word_count <= SUSPECT_WORDS_MAX);
+    for (size_t i = 0; i < suspect_word_count; i++, count++) {
+        texts[count] = suspect_words[i];
+        lengths[count] = strlen(suspect_words[i]);
+        flags[count] = HS_FLAG_CASELESS;
+        ids[count] = SUSPECT_ID;
+    }
     hs_compile_error_t *error = NULL;
     if (hs_compile_lit_multi(texts, flags, ids, lengths, count, HS_MODE_BLOCK, NULL,
                              &match->database, &error) != HS_SUCCESS) {
@@ -290,7 +301,8 @@ static void fill_event(struct wire_event *event, const struct rule_match *match,
     set_safe(&event->evidence.length, event->evidence.at, sizeof(event->evidence.at), line);
 }
 
-static void confirm(struct match *match, uint32_t f, struct span line, uint64_t start,
+/* Whether the filter knows the line: something matched, if only to be ignored. */
+static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t start,
                     uint64_t end, const struct stamp *stamp, struct span text,
                     match_event_fn *tell, void *context) {
     const struct filter_rules *rules = match->filters[f];
@@ -304,7 +316,7 @@ static void confirm(struct match *match, uint32_t f, struct span line, uint64_t 
     if (result < 0)
         match->counts.over_limit++;
     if (result != 1)
-        return;
+        return result < 0 || is_ignored;
     struct wire_event event = {.line_end = end, .at_us = stamp->at_us,
                                .filter = match->numbers[f], .pattern = (uint16_t)pattern};
     event.kind = pattern < rules->fail_count              ? EVENT_FAILURE
@@ -324,6 +336,17 @@ static void confirm(struct match *match, uint32_t f, struct span line, uint64_t 
         tells = false;
     if (tells)
         tell(context, &event);
+    return true;
+}
+
+/* A line that looks like a failure, and none of the filters knows it: it is counted for those that know
+ * logins and whose service wrote it. A log that one filter alone reads is that one's. */
+static void count_unmatched(struct match *match, struct span text) {
+    for (uint32_t f = 0; f < match->count; f++)
+        if (match->count == 1 ||
+            (match->filters[f]->success_count > 0 &&
+             suspect_is_of(text, span_of(match->filters[f]->config->service))))
+            match->unmatched[f]++;
 }
 
 /* The line of a candidate, without its line end. */
@@ -362,9 +385,16 @@ static void look_at(struct match *match, struct span batch, const struct candida
     }
     match->counts.last_time_us = stamp.at_us;
     struct span text = cut_stamp(line, &stamp, scratch);
+    uint32_t knowing = 0;
     for (uint32_t f = 0; f < match->count; f++)
-        if (candidate->filters & UINT32_C(1) << f)
-            confirm(match, f, line, line_start, line_end, &stamp, text, tell, context);
+        if (candidate->filters & UINT32_C(1) << f &&
+            confirm(match, f, line, line_start, line_end, &stamp, text, tell, context))
+            knowing |= UINT32_C(1) << f;
+    /* Where the prefilter was not asked, the line is. */
+    bool is_suspect =
+        candidate->is_suspect || (!match_has_prefilter(match) && knowing == 0 && suspect_looks_so(line));
+    if (is_suspect && knowing == 0)
+        count_unmatched(match, text);
 }
 
 /* Sessions that have ended are swept out before the line over each 64th KiB is read, by its stamp:
@@ -414,6 +444,13 @@ struct collecting {
     struct span batch;
 };
 
+static void add_hit(struct candidate *candidate, unsigned id) {
+    if (id == SUSPECT_ID)
+        candidate->is_suspect = true;
+    else
+        candidate->filters |= UINT32_C(1) << id;
+}
+
 /* Hits come in the order of their ends, so a line's hits stand together. Should libhs ever do
  * otherwise, the batch is read without it. */
 static int collect(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
@@ -430,7 +467,7 @@ static int collect(unsigned id, unsigned long long from, unsigned long long to, 
             return 1;
         }
         if (to <= last->end) {
-            last->filters |= UINT32_C(1) << id;
+            add_hit(last, id);
             return 0;
         }
     }
@@ -447,9 +484,10 @@ static int collect(unsigned id, unsigned long long from, unsigned long long to, 
     const char *start = memrchr(batch.at, '\n', to - 1);
     const char *end = memchr(batch.at + to - 1, '\n', batch.length - (to - 1));
     must(end);
-    match->candidates[match->candidate_count++] = (struct candidate){
-        start ? (uint32_t)(start - batch.at) + 1 : 0, (uint32_t)(end - batch.at) + 1,
-        UINT32_C(1) << id};
+    struct candidate *made = &match->candidates[match->candidate_count++];
+    *made = (struct candidate){.start = start ? (uint32_t)(start - batch.at) + 1 : 0,
+                               .end = (uint32_t)(end - batch.at) + 1};
+    add_hit(made, id);
     return 0;
 }
 
@@ -476,9 +514,12 @@ static void feed_all_lines(struct match *match, struct span batch, uint32_t alwa
     for (uint32_t at = 0; at < batch.length;) {
         const char *end = memchr(batch.at + at, '\n', batch.length - at);
         must(end);
-        struct candidate line = {at, (uint32_t)(end - batch.at) + 1, always};
-        if (next < match->candidate_count && match->candidates[next].start == at)
+        struct candidate line = {
+            .start = at, .end = (uint32_t)(end - batch.at) + 1, .filters = always};
+        if (next < match->candidate_count && match->candidates[next].start == at) {
+            line.is_suspect = match->candidates[next].is_suspect;
             line.filters |= match->candidates[next++].filters;
+        }
         pass_marks(match, batch, line.end, start, now_us);
         look_at(match, batch, &line, start, now_us, tell, context);
         at = line.end;
@@ -515,6 +556,17 @@ void match_feed(struct match *match, struct span batch, uint64_t start, int64_t 
     if (match->note)
         *match->note = 0; /* what kills us from here on was not a line */
     pass_marks(match, batch, (uint32_t)batch.length, start, now_us);
+}
+
+uint32_t match_take_unmatched(struct match *match, uint16_t *ret_number) {
+    for (uint32_t f = 0; f < match->count; f++) {
+        uint32_t lines = match->unmatched[f];
+        match->unmatched[f] = 0;
+        *ret_number = match->numbers[f];
+        if (lines > 0)
+            return lines;
+    }
+    return 0;
 }
 
 uint64_t match_resume(const struct match *match, uint64_t done) {

@@ -68,6 +68,7 @@ int main(int argc, char **argv) {
     role.desk = desk_new(loop, config, options.state_folder, options.runtime_folder);
     role.desk->decider->observes = config->observe == OBSERVE_YES || options.observe;
     desk_read_pause(role.desk);
+    desk_begin_telling(role.desk);
     struct admins *admins = admins_read(config);
     role.desk->decider->admins = admins;
     role.desk->logins = logins_open();

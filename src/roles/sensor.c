@@ -138,10 +138,17 @@ static void tell_lines(void *context, struct span lines, uint64_t start) {
     feed->role->note->ordinal = 0;
 }
 
+static void tell_unmatched(struct feed *feed) {
+    struct wire_unmatched unmatched = {.source = feed->number};
+    while ((unmatched.lines = match_take_unmatched(feed->match, &unmatched.filter)) > 0)
+        (void)channel_send(feed->role->decider, SAY_UNMATCHED, &unmatched, NULL, 0);
+}
+
 static void tell_turn(void *context) {
     struct feed *feed = context;
     uint64_t done = source_done(feed->source);
     tell_frame(feed, done, match_resume(feed->match, done));
+    tell_unmatched(feed);
 }
 
 static const struct source_calls source_calls = {ask_open, ask_list, tell_sight, tell_lines,

@@ -43,13 +43,13 @@ static const char *const calls_common[] = {
 static const char *const calls_sensor[] = {"pread64", "newfstatat"};
 
 /* SQLite's files in the state folder (landlock holds it there), the store thread, the control
- * socket's clients. */
+ * socket's clients, mails for hauberkd to send. */
 static const char *const calls_decider[] = {
     "openat",    "open",      "pread64",    "pwrite64", "fsync",   "fdatasync", "ftruncate",
     "unlink",    "unlinkat",  "rename",     "renameat", "access",  "faccessat", "faccessat2",
     "stat",      "lstat",     "newfstatat", "statx",    "fchmod",  "fchown",    "getcwd",
     "readlink",  "readlinkat", "mkdir",     "getdents64", "fallocate", "umask", "accept4",
-    "utimensat", "flock",     "statfs",     "fstatfs",
+    "utimensat", "flock",     "statfs",     "fstatfs",    "memfd_create",
 };
 
 static const char *const calls_enforcer[] = {NULL};
@@ -68,23 +68,25 @@ static const struct right {
     [CHECKER] = {"hauberk-sensor", false, false, false, NULL, 0},
 };
 
-static int drop_user(const struct sandbox_wish *wish, const struct right *right,
-                     struct why *reterr_why) {
-    if (wish->uid == (uid_t)-1)
+static int become(uid_t uid, gid_t gid, bool keeps_net_admin, struct why *reterr_why) {
+    if (uid == (uid_t)-1)
         return 0;
     capng_clear(CAPNG_SELECT_BOTH);
-    if (right->net_admin)
+    if (keeps_net_admin)
         capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN, -1);
-    int result = capng_change_id((int)wish->uid, (int)wish->gid,
-                                 CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+    int result = capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
     if (result < 0)
         return why_set(reterr_why, -EPERM, NULL, 0,
                        "cannot become user %u with group %u (libcap-ng says %d); hauberkd must be "
                        "started as root with CAP_SETUID, CAP_SETGID and CAP_SETPCAP",
-                       wish->uid, wish->gid, result);
-    if (getuid() != wish->uid || geteuid() != wish->uid || setuid(0) == 0)
-        return why_set(reterr_why, -EPERM, NULL, 0, "user %u can still become root", wish->uid);
+                       uid, gid, result);
+    if (getuid() != uid || geteuid() != uid || setuid(0) == 0)
+        return why_set(reterr_why, -EPERM, NULL, 0, "user %u can still become root", uid);
     return 0;
+}
+
+int sandbox_become(uid_t uid, gid_t gid, struct why *reterr_why) {
+    return become(uid, gid, false, reterr_why);
 }
 
 /* Landlock, by system call: no library is packaged. Rights by ABI as in landlock(7); the numbers
@@ -244,7 +246,7 @@ int sandbox_enter(const struct sandbox_wish *wish, struct why *reterr_why) {
     const struct right *right = &rights[wish->role];
     must(right->user);
     tzset(); /* the zone's file is out of reach from here on */
-    int error = drop_user(wish, right, reterr_why);
+    int error = become(wish->uid, wish->gid, right->net_admin, reterr_why);
     if (error < 0)
         return error;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

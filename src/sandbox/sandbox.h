@@ -24,6 +24,10 @@ struct sandbox_wish {
 
 must_use int sandbox_enter(const struct sandbox_wish *wish, struct why *reterr_why);
 
+/* Becomes that user, without capabilities and other groups, and no more: for a program that is to
+ * have a user's ordinary rights, those of a setgid program it starts included. (uid_t)-1: stays. */
+must_use int sandbox_become(uid_t uid, gid_t gid, struct why *reterr_why);
+
 /* The users of the roles. With the package's users present these are their ids; otherwise numeric
  * ids from `base` upwards that no account owns (base, base+1, base+2 in the order decider, sensor,
  * enforcer). Not root: our own ids. */

@@ -40,9 +40,9 @@ static int delete_range(sqlite3 *db, const char *sql, const struct prefix *prefi
     return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-static int delete_account(sqlite3 *db, const char *account) {
+static int delete_account(sqlite3 *db, const char *sql, const char *account) {
     sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(db, "DELETE FROM evidence WHERE account=?", -1, &statement, NULL);
+    int result = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
     if (result != SQLITE_OK)
         return result;
     sqlite3_bind_text(statement, 1, account, -1, SQLITE_STATIC);
@@ -59,10 +59,16 @@ int rows_forget(sqlite3 *db, const struct row_forgotten *forgotten) {
         "DELETE FROM history WHERE address BETWEEN ? AND ? OR (address=? AND length=64)",
         "DELETE FROM counter WHERE address BETWEEN ? AND ? OR (address=? AND length=64)",
         "DELETE FROM past WHERE address BETWEEN ? AND ? OR (address=? AND length=64)",
+        "DELETE FROM notice WHERE address BETWEEN ? AND ? OR (address=? AND length=64)",
     };
-    if (!forgotten->has_prefix)
-        return delete_account(db, forgotten->account);
+    static const char *const of_accounts[] = {"DELETE FROM evidence WHERE account=?",
+                                              "DELETE FROM notice WHERE about=?"};
     int result = SQLITE_OK;
+    for (size_t i = 0; !forgotten->has_prefix && i < ELEMENTS_OF(of_accounts) && result == SQLITE_OK;
+         i++)
+        result = delete_account(db, of_accounts[i], forgotten->account);
+    if (!forgotten->has_prefix)
+        return result;
     for (size_t i = 0; i < ELEMENTS_OF(of_addresses) && result == SQLITE_OK; i++)
         result = delete_range(db, of_addresses[i], &forgotten->prefix);
     return result;

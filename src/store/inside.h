@@ -10,7 +10,7 @@
 enum statement {
     PUT_POSITION, DROP_POSITION, PUT_COUNTER, DROP_COUNTER, PUT_BURST, DROP_BURST, PUT_SESSION,
     DROP_SESSION, PUT_KNOWN, DROP_KNOWN, PUT_BAN, DROP_BAN, PUT_PAST, DROP_PAST, PUT_SPARED,
-    DROP_SPARED, PUT_FACT, PUT_EVIDENCE, PUT_HISTORY, STATEMENTS
+    DROP_SPARED, PUT_FACT, PUT_EVIDENCE, PUT_HISTORY, PUT_NOTICE, PUT_SIGHT, STATEMENTS
 };
 
 struct statements {
@@ -36,6 +36,8 @@ int rows_commit(sqlite3 *db, const struct statements *statements, const struct s
                 char *what, size_t room);
 int rows_why(sqlite3 *db, const struct prefix *prefix, const char *account, uint32_t most,
              struct store_answer *answer, char *what, size_t room);
+/* day.c */
+int rows_day(sqlite3 *db, int64_t since_us, struct store_day *day); /* 0 or -errno */
 void rows_purge(sqlite3 *db, int64_t before_us, int64_t names_before_us);
 struct address rows_last_of(const struct prefix *prefix);
 

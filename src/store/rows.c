@@ -40,6 +40,8 @@ static const char *const texts[STATEMENTS] = {
                      "verdict,unknown,text) VALUES (?,?,?,?,?,?,?,?,?)",
     [PUT_HISTORY] = "INSERT INTO history (at,kind,jail,address,length,until,text) "
                     "VALUES (?,?,?,?,?,?,?)",
+    [PUT_NOTICE] = "INSERT OR REPLACE INTO notice VALUES (?,?,?,?,?,?,?,?,?)",
+    [PUT_SIGHT] = "INSERT OR REPLACE INTO sight VALUES (?,?,?,?,?,?)",
 };
 
 /* ---- binding, in the order of the question marks ---- */
@@ -217,6 +219,30 @@ static int put_history(const struct statements *s, const struct row_history *row
     return step(&b);
 }
 
+static int put_notice(const struct statements *s, const struct notice *notice) {
+    struct binder b = begin(s, PUT_NOTICE);
+    bind_number(&b, (int64_t)notice->number);
+    bind_number(&b, notice->at_us);
+    bind_number(&b, notice->mailed_us);
+    bind_number(&b, notice->kind);
+    bind_number(&b, notice->state);
+    bind_prefix(&b, &notice->id);
+    bind_text(&b, notice->about);
+    bind_text(&b, notice->text);
+    return step(&b);
+}
+
+static int put_sight(const struct statements *s, const struct row_sight *row) {
+    struct binder b = begin(s, PUT_SIGHT);
+    bind_text(&b, row->jail);
+    bind_number(&b, row->sight.since_us);
+    bind_number(&b, row->sight.failure_us);
+    bind_number(&b, row->sight.success_us);
+    bind_number(&b, row->sight.unmatched);
+    bind_number(&b, row->sight.unmatched_us);
+    return step(&b);
+}
+
 static int put_fact(const struct statements *s, const struct row_fact *row) {
     struct binder b = begin(s, PUT_FACT);
     bind_text(&b, row->name);
@@ -242,6 +268,8 @@ static int put_batch(sqlite3 *db, const struct statements *statements,
     PUT_ALL(spared, put_spared)
     PUT_ALL(evidence, put_evidence)
     PUT_ALL(history, put_history)
+    PUT_ALL(notices, put_notice)
+    PUT_ALL(sights, put_sight)
     PUT_ALL(facts, put_fact)
     PUT_ALL(positions, put_position)
     return result;
@@ -444,6 +472,30 @@ static void load_unban(sqlite3_stmt *s, const struct store_readers *readers, voi
     readers->unban(context, &row);
 }
 
+static void load_notice(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
+    struct notice notice = {.number = (uint64_t)sqlite3_column_int64(s, 0)};
+    notice.at_us = sqlite3_column_int64(s, 1);
+    notice.mailed_us = sqlite3_column_int64(s, 2);
+    uint32_t kind = read_u32(s, 3);
+    uint32_t state = read_u32(s, 4);
+    notice.id = read_prefix(s, 5);
+    copy_text(notice.about, sizeof(notice.about), s, 7);
+    copy_text(notice.text, sizeof(notice.text), s, 8);
+    notice.kind = (uint8_t)(kind < NOTICE_KINDS ? kind : NOTICE_KINDS);
+    notice.state = (uint8_t)(state < NOTICE_STATES ? state : NOTICE_STATES);
+    readers->notice(context, &notice);
+}
+
+static void load_sight(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
+    struct row_sight row = {.jail = read_text(s, 0)};
+    row.sight.since_us = sqlite3_column_int64(s, 1);
+    row.sight.failure_us = sqlite3_column_int64(s, 2);
+    row.sight.success_us = sqlite3_column_int64(s, 3);
+    row.sight.unmatched = read_u32(s, 4);
+    row.sight.unmatched_us = sqlite3_column_int64(s, 5);
+    readers->sight(context, &row);
+}
+
 static void load_fact(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
     readers->fact(context, read_text(s, 0), read_text(s, 1));
 }
@@ -461,6 +513,8 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
         {"SELECT * FROM (SELECT at,jail,address,length FROM history WHERE kind='unban'"
          " ORDER BY at DESC LIMIT 256) ORDER BY at", /* the decider's ring drops the oldest */
          load_unban},
+        {"SELECT * FROM notice ORDER BY at DESC LIMIT 256", load_notice},
+        {"SELECT * FROM sight", load_sight},
     };
     int result = SQLITE_ROW;
     for (; most > 0 && load->table < ELEMENTS_OF(tables); most--) {
@@ -576,7 +630,8 @@ int rows_why(sqlite3 *db, const struct prefix *prefix, const char *account, uint
 
 void rows_purge(sqlite3 *db, int64_t before_us, int64_t names_before_us) {
     static const char *const sql[] = {"DELETE FROM evidence WHERE at < ?",
-                                      "DELETE FROM history WHERE at < ?"};
+                                      "DELETE FROM history WHERE at < ?",
+                                      "DELETE FROM notice WHERE at < ?"};
     rows_erase(db, true);
     for (size_t i = 0; i < ELEMENTS_OF(sql); i++) {
         struct binder b = {NULL, 0};

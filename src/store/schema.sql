@@ -60,6 +60,16 @@ CREATE TABLE history (
 ) STRICT;
 CREATE INDEX history_address ON history (address, at);
 CREATE INDEX history_at ON history (at);
+CREATE TABLE notice (
+    number INTEGER PRIMARY KEY, at INTEGER NOT NULL, mailed INTEGER NOT NULL,
+    kind INTEGER NOT NULL, state INTEGER NOT NULL,
+    address BLOB NOT NULL, length INTEGER NOT NULL, about TEXT NOT NULL, text TEXT NOT NULL
+) STRICT;
+CREATE INDEX notice_at ON notice (at);
+CREATE TABLE sight (
+    jail TEXT PRIMARY KEY, since INTEGER NOT NULL, failure INTEGER NOT NULL,
+    success INTEGER NOT NULL, unmatched INTEGER NOT NULL, unmatched_since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE spared (
     address BLOB NOT NULL, length INTEGER NOT NULL, kind INTEGER NOT NULL,
     since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL,

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
--- From schema version 1 to 2: counters have windows, and bursts are kept. What known-good memory said
+-- From schema version 1 to 2: counters have windows; bursts, notices and sight are kept. What known-good memory said
 -- of accounts is asked for by other names now (ledger/account.h): those rows are of no use.
 ALTER TABLE counter RENAME TO counter_1;
 CREATE TABLE counter (
@@ -20,6 +20,16 @@ CREATE TABLE burst (
 ALTER TABLE position ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN databases INTEGER NOT NULL DEFAULT 0;
 DELETE FROM known WHERE kind = 0;
+CREATE TABLE notice (
+    number INTEGER PRIMARY KEY, at INTEGER NOT NULL, mailed INTEGER NOT NULL,
+    kind INTEGER NOT NULL, state INTEGER NOT NULL,
+    address BLOB NOT NULL, length INTEGER NOT NULL, about TEXT NOT NULL, text TEXT NOT NULL
+) STRICT;
+CREATE INDEX notice_at ON notice (at);
+CREATE TABLE sight (
+    jail TEXT PRIMARY KEY, since INTEGER NOT NULL, failure INTEGER NOT NULL,
+    success INTEGER NOT NULL, unmatched INTEGER NOT NULL, unmatched_since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE spared (
     address BLOB NOT NULL, length INTEGER NOT NULL, kind INTEGER NOT NULL,
     since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL,

@@ -18,7 +18,7 @@
 
 enum { JOBS_MAX = 64, RETRY_SECONDS = 1 };
 
-enum job_kind { JOB_COMMIT, JOB_WHY, JOB_PURGE };
+enum job_kind { JOB_COMMIT, JOB_WHY, JOB_DAY, JOB_PURGE };
 
 struct job {
     struct job *next;
@@ -31,8 +31,10 @@ struct job {
     struct prefix prefix;
     char account[97];
     uint32_t most;
-    int64_t before_us, names_before_us;
+    int64_t before_us, names_before_us; /* of a day: since when */
     struct store_answer answer;
+    store_day_fn *told_day;
+    struct store_day day;
     int error; /* of a commit; it is tried again unless 0 */
     char what[200];
 };
@@ -71,6 +73,8 @@ struct store_batch *store_batch_free(struct store_batch *batch) {
     free(batch->spared.at);
     free(batch->evidence.at);
     free(batch->history.at);
+    free(batch->notices.at);
+    free(batch->sights.at);
     for (size_t i = 0; i < batch->facts.count; i++)
         free(batch->facts.at[i].value);
     free(batch->facts.at);
@@ -90,6 +94,9 @@ static void free_answer(struct store_answer *answer) {
 static void free_job(struct job *job) {
     store_batch_free(job->batch);
     free_answer(&job->answer);
+    free(job->day.bans.at);
+    free(job->day.attacked.at);
+    free(job->day.spared.at);
     free(job);
 }
 
@@ -133,6 +140,8 @@ static void work(struct store *store, struct job *job) {
                                      job->account, job->most, &job->answer, job->what,
                                      sizeof(job->what));
         job->answer.what = job->what;
+    } else if (job->kind == JOB_DAY) {
+        job->day.error = rows_day(store->db, job->before_us, &job->day);
     } else {
         rows_purge(store->db, job->before_us, job->names_before_us);
     }
@@ -327,12 +336,16 @@ int store_commit(struct store *store, struct store_batch *batch, store_done_fn *
     return 0;
 }
 
-int store_why(struct store *store, const struct prefix *prefix, struct span account,
-              uint32_t most, store_answer_fn *done, void *context) {
+static bool has_too_many(struct store *store) {
     pthread_mutex_lock(&store->lock);
     bool is_full = store->waiting >= JOBS_MAX;
     pthread_mutex_unlock(&store->lock);
-    if (is_full)
+    return is_full;
+}
+
+int store_why(struct store *store, const struct prefix *prefix, struct span account,
+              uint32_t most, store_answer_fn *done, void *context) {
+    if (has_too_many(store))
         return -EAGAIN;
     struct job *job = calloc(1, sizeof(*job));
     must(job);
@@ -343,6 +356,19 @@ int store_why(struct store *store, const struct prefix *prefix, struct span acco
     safe_copy(job->account, sizeof(job->account), account);
     job->most = most;
     job->answered = done;
+    job->context = context;
+    push_job(store, job);
+    return 0;
+}
+
+int store_ask_day(struct store *store, int64_t since_us, store_day_fn *done, void *context) {
+    if (has_too_many(store))
+        return -EAGAIN;
+    struct job *job = calloc(1, sizeof(*job));
+    must(job);
+    job->kind = JOB_DAY;
+    job->before_us = since_us;
+    job->told_day = done;
     job->context = context;
     push_job(store, job);
     return 0;
@@ -374,6 +400,8 @@ void store_finished(struct store *store) {
             job->done(job->context, job->error, job->what);
         if (job->answered)
             job->answered(job->context, &job->answer);
+        if (job->told_day)
+            job->told_day(job->context, &job->day);
         free_job(job);
     }
 }

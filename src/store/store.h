@@ -15,6 +15,8 @@
 #include "ledger/bursts.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
+#include "notify/notices.h"
+#include "notify/sight.h"
 #include "wire/wire.h"
 
 struct store;
@@ -94,6 +96,11 @@ struct row_history {
     char text[BAN_REASON_MAX];
 };
 
+struct row_sight {
+    const char *jail; /* borrowed */
+    struct sight sight;
+};
+
 /* Somebody is to be forgotten: everything kept about the addresses of a prefix but a ban in force,
  * or every line with that account. */
 struct row_forgotten {
@@ -121,6 +128,8 @@ struct store_batch {
     ROWS(row_spared) spared;
     ROWS(row_evidence) evidence;
     ROWS(row_history) history;
+    ROWS(notice) notices;
+    ROWS(row_sight) sights;
     ROWS(row_fact) facts;
 };
 
@@ -157,6 +166,8 @@ struct store_readers {
     void (*past)(void *context, const struct row_past *row);
     void (*unban)(void *context, const struct row_history *row); /* of the last week */
     void (*spared)(void *context, const struct row_spared *row); /* before any ban */
+    void (*notice)(void *context, const struct notice *notice);  /* the newest */
+    void (*sight)(void *context, const struct row_sight *row);
     void (*fact)(void *context, const char *name, const char *value);
 };
 /* Reads on, `most` rows at a time, so that whoever loads can answer others in between. 1: there is
@@ -191,7 +202,23 @@ typedef void store_answer_fn(void *context, const struct store_answer *answer);
 must_use int store_why(struct store *store, const struct prefix *prefix, struct span account,
                        uint32_t most, store_answer_fn *done, void *context);
 
-/* Removes evidence and history older than that, and from younger evidence the names of accounts that
+/* What happened since then, in numbers, for the summary; asked and answered like store_why(). */
+struct row_tally {
+    char name[97]; /* a jail, or an account that has logged in */
+    struct address address;
+    uint64_t count;
+};
+struct store_day {
+    int error;
+    ROWS(row_tally) bans;     /* by jail, most first */
+    ROWS(row_tally) attacked; /* accounts, by the addresses that failed on them */
+    ROWS(row_tally) spared;   /* exempt addresses, by their failures */
+    uint64_t bans_in_all, strangers, losses;
+};
+typedef void store_day_fn(void *context, const struct store_day *day);
+must_use int store_ask_day(struct store *store, int64_t since_us, store_day_fn *done, void *context);
+
+/* Removes evidence, notices and history older than that, and from younger evidence the names of accounts that
  * do not exist, when they are older than names_before_us: a password typed as a name is one. Queued
  * like a question. */
 void store_purge(struct store *store, int64_t before_us, int64_t names_before_us);

@@ -46,6 +46,8 @@ static int take_frame(int fd, struct checked_config *checked, struct why *reterr
         return why_set(reterr_why, -EINVAL, NULL, 0, "%.*s", SPAN_FORMAT(wire_bytes(verdict->text)));
     checked->digest = verdict->digest;
     checked->follow_symlinks = verdict->follow_symlinks;
+    snprintf(checked->notify_command, sizeof(checked->notify_command), "%.*s",
+             SPAN_FORMAT(wire_bytes(verdict->notify_command)));
     checked->on_file = verdict->on_file;
     checked->on_journal = verdict->on_journal;
     snprintf(checked->notices, sizeof(checked->notices), "%.*s",

@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "supervise/mails.h"
 #include "wire/inherited.h"
 
 enum { FAULTS_TO_GIVE_UP = 3 };
@@ -73,6 +74,7 @@ struct supervisor {
     struct watch *questions_timer; /* armed: they took too long, and wait */
     bool questions_are_told;
     struct poisons poisons;
+    struct mails *mails;
 };
 
 static const enum role started_roles[] = {SENSOR, DECIDER, ENFORCER};
@@ -267,6 +269,20 @@ static void complained(struct supervisor *supervisor, const struct child *child,
     end_for_fault(supervisor, &supervisor->children[complaint->about], "broke the wire's rules");
 }
 
+/* ---- the owner is told ---- */
+
+static void take_mail(struct supervisor *supervisor, struct child *child, struct message *message) {
+    if (mails_take(supervisor->mails, message->head, take_fd(&message->fd),
+                   supervisor->in_force.checked.notify_command) < 0)
+        end_for_fault(supervisor, child, "sent a mail that is none");
+}
+
+static void mail_is_done(void *context, const struct wire_mailed *mailed) {
+    struct supervisor *supervisor = context;
+    if (supervisor->children[DECIDER].channel)
+        (void)channel_send(supervisor->children[DECIDER].channel, SAY_MAILED, mailed, NULL, 0);
+}
+
 static int from_role(struct supervisor *supervisor, struct child *child, struct message *message) {
     if (message->type == SAY_READY) {
         role_is_ready(supervisor, child);
@@ -278,6 +294,8 @@ static int from_role(struct supervisor *supervisor, struct child *child, struct 
         answer_sensor(supervisor, child, message);
     } else if (message->type == SAY_RELOAD) {
         reload(supervisor);
+    } else if (message->type == SAY_MAIL) {
+        take_mail(supervisor, child, message);
     }
     return 0;
 }
@@ -788,6 +806,8 @@ int supervise_run(const struct supervise_options *options) {
     supervisor.gone_timer = loop_add_timer(supervisor.loop, -1, gone_role_lives, &supervisor);
     supervisor.questions_timer =
         loop_add_timer(supervisor.loop, -1, questions_may_go_on, &supervisor);
+    supervisor.mails = mails_new(supervisor.loop, supervisor.users.uid[DECIDER],
+                                 supervisor.users.gid[DECIDER], mail_is_done, &supervisor);
     supervisor.ping_timer =
         loop_add_timer(supervisor.loop, PING_EVERY_US, ping_roles, &supervisor);
     start_all(&supervisor);

@@ -6,6 +6,7 @@
  *   journal.c    the journal's files, and which jails read them
  *   check.c      asking the checker what the configuration says
  *   in_force.c   the copy of the configuration in force, which the roles read
+ *   mails.c      what the owner is told is handed to sendmail (mails.h)
  *   poison.c     lines at which the sensor died, remembered over restarts
  *
  * It parses nothing but frames and fixed records.
@@ -35,6 +36,7 @@ struct checked_config {
     struct wire_exemption exempt[1024];
     uint32_t exempt_count;
     char notices[901];
+    char notify_command[257]; /* "" none */
 };
 
 /* check.c: runs the checker on the folders in `options` and waits for it (at most 10 s). -EINVAL

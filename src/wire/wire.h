@@ -39,6 +39,10 @@ extern const char *const bouncer_names[BOUNCERS];
 enum { DATABASES = 32 }; /* password databases are told apart by a number below; see match.c */
 enum source_state_kind { SOURCE_READING, SOURCE_WAITING, SOURCE_UNREADABLE, SOURCE_STATES };
 
+/* How the owner is told: mail through sendmail, or the command he named. */
+enum mail_way { MAIL_SENDMAIL, MAIL_COMMAND, MAIL_WAYS };
+enum { MAIL_MOST_BYTES = 64 << 10 };
+
 struct wire_range {
     uint16_t first, last;
 };

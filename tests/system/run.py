@@ -18,6 +18,7 @@ import ban_test  # noqa: E402
 import words_test  # noqa: E402
 import supervise_test  # noqa: E402
 import bulk_test  # noqa: E402
+import notify_test  # noqa: E402
 import world  # noqa: E402
 
 
@@ -27,7 +28,7 @@ def main():
         print(f"ok - system # SKIP {why}")
         return 0
     failed = 0
-    for module in (ban_test, first_test, alone_test, exempt_test, words_test, bulk_test, source_test, journal_test, fault_test,
+    for module in (ban_test, first_test, alone_test, exempt_test, words_test, notify_test, bulk_test, source_test, journal_test, fault_test,
                    supervise_test, kill_test):
         for name, test in sorted(vars(module).items()):
             if not name.startswith("test_") or (sys.argv[1:] and name not in sys.argv[1:]):

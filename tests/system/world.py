@@ -61,6 +61,8 @@ class World:
         for name in ("conf", "log"):
             (self.folder / name).mkdir()
         self.leave_out_other_jails()
+        # The machine has an owner, who is not to get mail of a test.
+        (self.folder / "conf" / "hauberk.d" / "nobody.conf").write_text("[hauberk]\nnotify =\n")
         self.configure("")
         self.log_path = self.folder / "hauberkd.log"
         for name in (self.guard, self.attacker):

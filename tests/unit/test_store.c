@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "bans/decider.h"
 #include "store/store.h"
 
 enum { PATIENCE_MS = 20000 };
@@ -221,19 +222,19 @@ static struct prefix prefix_from(const char *text) {
     return prefix;
 }
 
-struct verdict {
+struct outcome {
     int calls, error; /* of the last call */
     char what[200];
 };
 
 static void committed(void *context, int error, const char *what) {
-    struct verdict *verdict = context;
+    struct outcome *verdict = context;
     verdict->calls++;
     verdict->error = error;
     snprintf(verdict->what, sizeof(verdict->what), "%s", what);
 }
 
-static void wait_for_call(struct store *store, const struct verdict *verdict, int calls) {
+static void wait_for_call(struct store *store, const struct outcome *verdict, int calls) {
     while (verdict->calls < calls) {
         struct pollfd one = {.fd = store_fd(store), .events = POLLIN};
         if (poll(&one, 1, PATIENCE_MS) <= 0)
@@ -243,7 +244,7 @@ static void wait_for_call(struct store *store, const struct verdict *verdict, in
 }
 
 static void commit_and_wait(struct store *store, struct store_batch *batch) {
-    struct verdict verdict = {0};
+    struct outcome verdict = {0};
     assert_int_equal(store_commit(store, batch, committed, &verdict), 0);
     wait_for_call(store, &verdict, 1);
     if (verdict.error)
@@ -261,9 +262,11 @@ static struct loaded {
     struct row_ban bans[8];
     struct row_past past[8];
     struct row_history unbans[300];
+    struct notice notices[8];
+    struct row_sight sights[8];
     char jails[8][32], scope[32], fact[64];
     uint32_t position_count, counter_count, join_count, burst_count, known_count, ban_count,
-        past_count, unban_count;
+        past_count, unban_count, notice_count, sight_count;
 } loaded;
 
 static void load_position(void *context, const struct row_position *row) {
@@ -302,6 +305,16 @@ static void load_unban(void *context, const struct row_history *row) {
     loaded.unbans[loaded.unban_count++ % 300] = *row;
 }
 
+static void load_notice(void *context, const struct notice *notice) {
+    (void)context;
+    loaded.notices[loaded.notice_count++ % 8] = *notice;
+}
+static void load_sight(void *context, const struct row_sight *row) {
+    (void)context;
+    snprintf(loaded.jails[2], sizeof(loaded.jails[2]), "%s", row->jail);
+    loaded.sights[loaded.sight_count++ % 8] = *row;
+}
+
 static void load_fact(void *context, const char *name, const char *value) {
     (void)context;
     snprintf(loaded.fact, sizeof(loaded.fact), "%s=%s", name, value);
@@ -309,6 +322,7 @@ static void load_fact(void *context, const char *name, const char *value) {
 
 static const struct store_readers readers = {load_position, load_counter, load_burst, load_join,
                                              load_known,    load_ban,     load_past,  load_unban,
+                                             .notice = load_notice, .sight = load_sight,
                                              .fact = load_fact};
 
 /* In slices so small that they end in the middle of tables and between them. */
@@ -431,6 +445,12 @@ static struct store_batch *batch_of_everything(void) {
         .past = {.key = {prefix_from("203.0.113.9"), 0, 0}, .returns = 3, .ended_us = 77}};
     *rows_add(&batch->history) = (struct row_history){
         .at_us = 12, .kind = "unban", .jail = "", .id = prefix_from("203.0.113.9"), .text = "why"};
+    *rows_add(&batch->notices) = (struct notice){
+        .number = INT64_MAX, .at_us = 13, .mailed_us = 14, .kind = NOTICE_SUSPICIOUS,
+        .state = NOTICE_MAILED, .id = prefix_from("2001:db8::/64"), .about = "alice", .text = "what"};
+    *rows_add(&batch->sights) = (struct row_sight){
+        .jail = "sshd", .sight = {.since_us = 1, .failure_us = 2, .success_us = 3, .unmatched_us = 4,
+                                  .unmatched = UINT32_MAX}};
     return batch;
 }
 
@@ -505,6 +525,16 @@ static void every_row_comes_back(void **state) {
     assert_int_equal(loaded.unban_count, 1);
     assert_true(loaded.unbans[0].at_us == 12);
     assert_true(prefix_equals(&loaded.unbans[0].id, &told->history.at[0].id));
+    assert_int_equal(loaded.notice_count, 1);
+    const struct notice *notice = &loaded.notices[0];
+    assert_true(notice->number == INT64_MAX && notice->at_us == 13 && notice->mailed_us == 14);
+    assert_true(notice->kind == NOTICE_SUSPICIOUS && notice->state == NOTICE_MAILED);
+    assert_true(prefix_equals(&notice->id, &told->notices.at[0].id));
+    assert_string_equal(notice->about, "alice");
+    assert_string_equal(notice->text, "what");
+    assert_int_equal(loaded.sight_count, 1);
+    assert_string_equal(loaded.jails[2], "sshd");
+    assert_memory_equal(&loaded.sights[0].sight, &told->sights.at[0].sight, sizeof(struct sight));
 
     /* Gone again, all that can go. */
     told->counters.at[0].is_gone = told->joins.at[0].is_gone = true;
@@ -551,6 +581,93 @@ static struct asked ask(struct store *store, const char *prefix_text, const char
         store_finished(store);
     }
     return asked;
+}
+
+/* ---- the day ---- */
+
+static struct told_day {
+    bool is_told;
+    uint64_t bans, strangers, losses;
+    char bans_by[200], attacked[200], spared[200];
+} told_day;
+
+static void list_tallies(const struct row_tally *rows, size_t count, char into[200]) {
+    size_t length = 0;
+    into[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        char address[PREFIX_TEXT_MAX];
+        length += (size_t)snprintf(into + length, 200 - length, "%s=%u ",
+                                   rows[i].name[0] ? rows[i].name
+                                                   : address_format(&rows[i].address, address),
+                                   (unsigned)rows[i].count);
+    }
+}
+
+static void take_day(void *context, const struct store_day *day) {
+    (void)context;
+    assert_int_equal(day->error, 0);
+    told_day = (struct told_day){.is_told = true, .bans = day->bans_in_all,
+                                 .strangers = day->strangers, .losses = day->losses};
+    list_tallies(day->bans.at, day->bans.count, told_day.bans_by);
+    list_tallies(day->attacked.at, day->attacked.count, told_day.attacked);
+    list_tallies(day->spared.at, day->spared.count, told_day.spared);
+}
+
+/* One failure or success of `account` from 203.0.113.LAST. */
+static void add_evidence(struct store_batch *batch, int64_t at_us, unsigned last,
+                         const char *account, enum verdict verdict) {
+    static uint64_t ordinal;
+    char address[32];
+    struct row_evidence *row = rows_add(&batch->evidence);
+    snprintf(address, sizeof(address), "203.0.113.%u", last);
+    memcpy(row->source, "/a", 3);
+    row->jail = "sshd";
+    row->ordinal = ++ordinal;
+    row->at_us = at_us;
+    row->verdict = (uint8_t)verdict;
+    row->address = prefix_from(address).address;
+    snprintf(row->account, sizeof(row->account), "%s", account);
+}
+
+static void a_day_is_counted_from_what_is_kept(void **state) {
+    (void)state;
+    struct store *store = open_store();
+    struct store_batch *batch = store_batch_new();
+    add_evidence(batch, 5, 1, "alice", VERDICT_SUCCESS); /* long ago, and she is no stranger */
+    for (unsigned i = 0; i < 5; i++)
+        add_evidence(batch, 100 + i, 10 + i, "alice", VERDICT_COUNTED);
+    add_evidence(batch, 100, 10, "alice", VERDICT_AFTER_BAN);
+    add_evidence(batch, 100, 10, "hunter2", VERDICT_COUNTED);
+    add_evidence(batch, 100, 11, "admin", VERDICT_COUNTED);
+    add_evidence(batch, 99, 12, "admin", VERDICT_COUNTED); /* the day before */
+    for (unsigned i = 0; i < 4; i++)
+        add_evidence(batch, 100, 77, "bob", VERDICT_EXEMPT);
+    add_evidence(batch, 100, 78, "bob", VERDICT_EXEMPT);
+    static const struct {
+        int64_t at_us;
+        const char *kind, *jail;
+    } rows[] = {{100, "ban", "sshd"},   {101, "ban", "dovecot"}, {102, "ban", "dovecot"},
+                {99, "ban", "dovecot"}, {100, "lost", ""},       {100, "unban", "sshd"}};
+    for (size_t i = 0; i < ELEMENTS_OF(rows); i++) {
+        struct row_history *history = rows_add(&batch->history);
+        *history = (struct row_history){.at_us = rows[i].at_us, .jail = rows[i].jail};
+        snprintf(history->kind, sizeof(history->kind), "%s", rows[i].kind);
+    }
+    commit_and_wait(store, batch);
+    told_day.is_told = false;
+    assert_int_equal(store_ask_day(store, 100, take_day, NULL), 0);
+    while (!told_day.is_told) {
+        struct pollfd one = {.fd = store_fd(store), .events = POLLIN};
+        assert_true(poll(&one, 1, PATIENCE_MS) > 0);
+        store_finished(store);
+    }
+    assert_string_equal(told_day.bans_by, "dovecot=2 sshd=1 ");
+    assert_string_equal(told_day.attacked, "alice=5 ");
+    assert_string_equal(told_day.spared, "203.0.113.77=4 ");
+    assert_int_equal(told_day.bans, 3);
+    assert_int_equal(told_day.strangers, 2);
+    assert_int_equal(told_day.losses, 1);
+    store_close(store);
 }
 
 static void evidence_is_found_by_prefix_and_by_account(void **state) {
@@ -743,7 +860,7 @@ static void unknown_names_leave_their_lines(void **state) {
 static void a_hanging_disk_delays_nobody(void **state) {
     (void)state;
     struct store *store = open_store();
-    struct verdict verdict = {0};
+    struct outcome verdict = {0};
     struct asked asked = {0};
     set_gate(true, 0);
     assert_int_equal(store_commit(store, batch_of_everything(), committed, &verdict), 0);
@@ -781,7 +898,7 @@ static void a_refusing_disk_is_told_and_tried_again(void **state) {
     } cases[] = {{SQLITE_FULL, -ENOSPC}, {SQLITE_IOERR_WRITE, -EIO}};
     for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
         struct store *store = open_store();
-        struct verdict verdict = {0};
+        struct outcome verdict = {0};
         set_gate(false, cases[i].fails_with);
         assert_int_equal(store_commit(store, batch_of_everything(), committed, &verdict), 0);
         wait_for_call(store, &verdict, 2); /* told each time */
@@ -802,7 +919,7 @@ static void a_refusing_disk_is_told_and_tried_again(void **state) {
 static void closing_with_a_full_disk_does_not_hang(void **state) {
     (void)state;
     struct store *store = open_store();
-    struct verdict verdict = {0};
+    struct outcome verdict = {0};
     set_gate(false, SQLITE_FULL);
     assert_int_equal(store_commit(store, batch_of_everything(), committed, &verdict), 0);
     wait_for_call(store, &verdict, 1);
@@ -838,7 +955,7 @@ static int live_on_a_small_disk(void) {
         return errno == EPERM ? 77 : 1;
     struct store *store = open_store();
     uint32_t number = 0;
-    struct verdict verdict = {0};
+    struct outcome verdict = {0};
     while (verdict.error == 0 && number < 200) {
         int calls = verdict.calls;
         if (store_commit(store, batch_of_evidence(++number), committed, &verdict) < 0)
@@ -973,7 +1090,7 @@ static void commit_for_ever(int tell) {
         *rows_add(&batch->counters) = (struct row_counter){
             .jail = "sshd",
             .counter = {.key = {prefix_from("203.0.113.9"), 0, 0}, .failures = number}};
-        struct verdict verdict = {0};
+        struct outcome verdict = {0};
         must(store_commit(store, batch, committed, &verdict) == 0);
         while (!verdict.calls) {
             struct pollfd one = {.fd = store_fd(store), .events = POLLIN};
@@ -1027,7 +1144,7 @@ static void a_kill_leaves_both_or_neither(void **state) {
 static void what_is_queued_is_finished_at_the_end(void **state) {
     (void)state;
     struct store *store = open_store();
-    struct verdict verdict = {0};
+    struct outcome verdict = {0};
     assert_int_equal(store_commit(store, batch_of_everything(), committed, &verdict), 0);
     store_close(store);
     assert_int_equal(count_rows("ban"), 1);
@@ -1037,6 +1154,7 @@ static void what_is_queued_is_finished_at_the_end(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
+        TEST(a_day_is_counted_from_what_is_kept),
         TEST(an_earlier_schema_is_brought_up_to_date),
         TEST(every_row_comes_back),
         TEST(evidence_is_found_by_prefix_and_by_account),
