@@ -25,6 +25,7 @@ help:
 	@echo "make build        build only"
 	@echo "make deb          a Debian package for this release, in build/deb"
 	@echo "make install      DESTDIR=… PREFIX=/usr"
+	@echo "make soak         the long tests: the package, every service attacked, a thousand kills"
 	@echo "make bench        measure, and score decisions on labelled traffic"
 
 packages-build:
@@ -64,6 +65,11 @@ build-check: $(CHECK)/build.ninja
 check: build build-check
 	@tests/run $(CHECK) $(RELEASE)
 
+# What takes too long for every change: the Debian package's life and every service of a whole mail
+# server attacked, on both releases, and a thousand kills.
+soak: build build-check
+	@HAUBERK_KILLS=1000 tests/run $(CHECK) $(RELEASE) package whole system
+
 # The same tree with the other compiler; warnings are errors. Used by .ci/run.
 build-clang: packages-check
 	@$(AS_OWNER); [ -f build/clang/build.ninja ] || as_owner env CC=clang meson setup \
@@ -77,5 +83,5 @@ bench: build
 clean:
 	@rm -rf build
 
-.PHONY: all help packages-build packages-deb packages-check build install deb guard build-check check \
+.PHONY: all help soak packages-build packages-deb packages-check build install deb guard build-check check \
 	build-clang bench clean

@@ -181,15 +181,21 @@ def pytest_collection_modifyitems(config, items):
     if why:
         items.clear()
         report.skipped("hosts", why)
-    elif not make_trees(report, config.getoption("release") or trees.RELEASES):
+    elif not make_trees(report, config.getoption("release") or trees.RELEASES, layers_for(items)):
         items.clear()
 
 
-def make_trees(report, releases):
+def layers_for(items):
+    """Only what the chosen tests lie on: the package and the whole mail server take minutes to make."""
+    files = {item.path.stem for item in items}
+    return ["hauberk", *(layer for layer, name in (("package", "test_package"), ("whole", "test_whole")) if name in files)]
+
+
+def make_trees(report, releases, layers):
     """Make what is missing, hauberk's own release build included; without it there is nothing to run."""
     name = "the trees are made and hauberk builds in them"
     try:
-        trees.ensure(releases, ["hauberk", "package", "whole"])
+        trees.ensure(releases, layers)
     except trees.TreeError as error:
         report.failed(name, str(error))
         return False
