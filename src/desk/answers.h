@@ -18,7 +18,8 @@ void desk_word_pause(struct desk *desk, const struct question *question);
 void desk_word_reload(struct desk *desk, const struct question *question);
 void desk_word_why(struct desk *desk, const struct question *question);
 
-js *desk_status_jails(const struct desk *desk);
+js *desk_status_jails(const struct desk *desk); /* without the selftest's */
+js *desk_status_sources(const struct desk *desk);
 
 /* A ban as a row of an answer; the caller owns it. */
 js *desk_ban_row(const struct desk *desk, const struct ban *ban);

@@ -6,6 +6,7 @@
  *   keeping.c   what changed, batch by batch, into the store; what was stored, at start
  *   words.c     questions of the command line, with status.c, change.c, why.c (answers.h)
  *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
+ *   selftest.c  `hauberk selftest`: one made-up failure, the whole way
  *   first.c     the first start: what the logs say of the last day, on one page
  *   sparing.c   what people trust, and where administrators are logged in
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
@@ -23,6 +24,7 @@
 #include "base/loop.h"
 #include "control/server.h"
 #include "desk/first.h"
+#include "desk/selftest.h"
 #include "store/store.h"
 #include "wire/channel.h"
 
@@ -90,6 +92,7 @@ struct desk {
     struct watch *commit_timer, *sweep_timer;
     bool is_dirty;
     struct first first;
+    struct selftest selftest;
     uint32_t bouncers;         /* who else bans here; bit n for enum bouncer's n */
     bool is_loading;           /* what was stored comes in, slice by slice; nothing is read,
                                   committed or answered from it before that is over */

@@ -32,6 +32,8 @@ js *desk_status_jails(const struct desk *desk) {
     js *jails = js_array();
     for (uint32_t j = 0; j < desk->config->jail_count; j++) {
         const struct config_jail *jail = &desk->config->jails[j];
+        if ((int)j == desk->config->selftest_jail)
+            continue;
         js *one = js_object();
         js *logs = js_array();
         bool is_read = jail->counts == COUNTS_RETURNS;
@@ -58,7 +60,7 @@ js *desk_status_jails(const struct desk *desk) {
     return jails;
 }
 
-static js *status_sources(const struct desk *desk) {
+js *desk_status_sources(const struct desk *desk) {
     static const char *const states[SOURCE_STATES] = {"reading", "waiting", "unreadable"};
     js *sources = js_array();
     for (uint16_t i = 0; i < SOURCES_MAX; i++) {
@@ -174,7 +176,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     js_set(row, "configuration", status_configuration(desk));
     js_set(row, "roles", status_roles(desk));
     js_set(row, "jails", desk_status_jails(desk));
-    js_set(row, "sources", status_sources(desk));
+    js_set(row, "sources", desk_status_sources(desk));
     control_row(desk->control, question->client, row);
     control_end(desk->control, question->client, 0, "%s", "");
 }

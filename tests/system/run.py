@@ -12,6 +12,7 @@ import exempt_test  # noqa: E402
 import first_test  # noqa: E402
 import kill_test  # noqa: E402
 import journal_test  # noqa: E402
+import selftest_test  # noqa: E402
 import source_test  # noqa: E402
 import fault_test  # noqa: E402
 import ban_test  # noqa: E402
@@ -27,7 +28,7 @@ def main():
         print(f"ok - system # SKIP {why}")
         return 0
     failed = 0
-    for module in (ban_test, first_test, alone_test, exempt_test, words_test, bulk_test, source_test, journal_test, fault_test,
+    for module in (ban_test, first_test, alone_test, exempt_test, words_test, bulk_test, selftest_test, source_test, journal_test, fault_test,
                    supervise_test, kill_test):
         for name, test in sorted(vars(module).items()):
             if not name.startswith("test_") or (sys.argv[1:] and name not in sys.argv[1:]):
