@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "config/exempt.h"
+#include "ledger/account.h"
 
 enum {
     KNOWN_MOST = 200000,
@@ -45,6 +46,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
                              decider->projection);
     decider->spared = spared_new();
     decider->exempt_ledger = ledger_new(EXEMPT_COUNTED_MOST);
+    decider->origins = origins_new(config->jail_count);
     decider->jail_counts = calloc(config->jail_count + 1, sizeof(*decider->jail_counts));
     must(decider->jail_counts);
     return decider;
@@ -61,6 +63,7 @@ struct decider *decider_free(struct decider *decider) {
     ledger_free(decider->ledger);
     spared_free(decider->spared);
     ledger_free(decider->exempt_ledger);
+    origins_free(decider->origins);
     free(decider->jail_counts);
     free(decider->own);
     free(decider);
@@ -460,6 +463,8 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
     struct prefix host = prefix_of(&event->address);
     struct prefix id = decider_id(decider, jail, &event->address, now_us);
     decider->jail_counts[number].failures++;
+    origins_note(decider->origins, number, &event->address,
+                 account_identity(wire_bytes(event->account)), at_us);
     if (!measured) {
         keep_evidence(decider, source, number, VERDICT_MEMORY, &id, at_us, event);
         return;

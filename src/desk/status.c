@@ -109,6 +109,34 @@ static js *status_spared(const struct desk *desk) {
     return rows;
 }
 
+/* Jails whose failures come from one address that cannot be banned, or stands for everybody. */
+static js *status_origins(const struct desk *desk) {
+    js *rows = js_array();
+    for (uint16_t j = 0; j < desk->config->jail_count; j++) {
+        struct origin origin;
+        char text[PREFIX_TEXT_MAX];
+        char why[EXEMPT_TEXT_MAX];
+        if (!origins_most(desk->decider->origins, j, &origin))
+            continue;
+        struct prefix host = prefix_of(&origin.address);
+        const char *exempt = decider_why_exempt(desk->decider, j, &host, why);
+        bool is_hiding = origin_hides_others(&origin);
+        if (!exempt && !is_hiding)
+            continue;
+        js *one = js_object();
+        js_set_string(one, "jail", desk->config->jails[j].name);
+        js_set_string(one, "address", address_format(&origin.address, text));
+        js_set_number(one, "failures", origin.failures);
+        js_set_number(one, "of", origin.of);
+        js_set_number(one, "accounts", origin.accounts);
+        js_set_time(one, "since", origin.first_us);
+        js_set_flag(one, "hides_others", is_hiding);
+        js_set_string(one, "exempt", exempt);
+        js_append(rows, one);
+    }
+    return rows;
+}
+
 /* Is what we decided in force, and if not, why not. */
 const char *desk_why_not_effective(const struct desk *desk) {
     if (desk->decider->observes)
@@ -173,6 +201,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
         has_jit = has_jit || desk->sources[i].has_jit;
     js_set_flag(row, "jit", has_jit);
     js_set(row, "spared", status_spared(desk));
+    js_set(row, "origins", status_origins(desk));
     js_set(row, "configuration", status_configuration(desk));
     js_set(row, "roles", status_roles(desk));
     js_set(row, "jails", desk_status_jails(desk));
