@@ -25,7 +25,7 @@ help:
 	@echo "make build        build only"
 	@echo "make deb          a Debian package for this release, in build/deb"
 	@echo "make install      DESTDIR=… PREFIX=/usr"
-	@echo "make bench        measure against a log of a million lines"
+	@echo "make bench        measure, and score decisions on labelled traffic"
 
 packages-build:
 	@tools/packages packages/build
@@ -72,6 +72,7 @@ build-clang: packages-check
 bench: build
 	@bench/run $(RELEASE)
 	@bench/bans $(RELEASE)
+	@bench/score $(RELEASE) --fail2ban
 
 clean:
 	@rm -rf build

@@ -28,6 +28,15 @@ enum {
 #define KEY_LOGIN_LIFE_US (30 * DAY_US)
 enum { EXEMPT_COUNTED_MOST = 4096 };
 
+/* What jails that count accounts ask of their memory. */
+static int64_t longest_of_accounts_us(const struct config *config) {
+    int64_t longest = 0;
+    for (uint32_t i = 0; i < config->jail_count; i++)
+        if (config->jails[i].counts == COUNTS_ACCOUNTS && config->jails[i].find_seconds > longest)
+            longest = config->jails[i].find_seconds;
+    return longest * SECOND_US;
+}
+
 struct decider *decider_new(const struct config *config, const struct decider_calls *calls,
                             void *context) {
     must(config->jail_count <= DECIDER_JAILS_MAX);
@@ -40,7 +49,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->ledger = ledger_new(config->ledger_most);
     decider->known = known_new(KNOWN_MOST);
     decider->joins = joins_new(JOINS_MOST);
-    decider->bursts = bursts_new(BURSTS_MOST);
+    decider->bursts = bursts_new(BURSTS_MOST, longest_of_accounts_us(config));
     decider->projection = projection_new(config->bans_most + config->bans_most / 8 + DROPS_MOST);
     decider->bans = bans_new(config->bans_most, (uint16_t)config->jail_count,
                              decider->projection);
@@ -193,6 +202,12 @@ static void make_shadow(struct decider *decider, const struct decision *decision
         decider->calls.on_ban(decider->context, decision);
 }
 
+/* Three accounts or more, or mostly such that do not exist. */
+static bool tries_many(const struct counter *counter) {
+    return counter_accounts(counter) >= COUNTER_ACCOUNTS ||
+           (counter->unknown > 0 && counter->unknown * 2 >= counter->failures);
+}
+
 static void make_ban(struct decider *decider, uint16_t number, const struct counter *counter,
                      enum ban_cause cause, int64_t now_us) {
     const struct config_jail *jail = &decider->config->jails[number];
@@ -214,6 +229,7 @@ static void make_ban(struct decider *decider, uint16_t number, const struct coun
     reason_describe(decider->config, jail, counter, cause, ban.reason);
     decision.cuts = !known_has_prefix(decider->known, &ban.key.id, now_us, NULL);
     decision.is_return = ban.returns > 0;
+    decision.tries_many = tries_many(counter);
     decision.ban = bans_add(decider->bans, &ban, decision.cuts);
     ledger_forget(decider->ledger, number, &ban.key.id);
     if (!decision.ban)
@@ -241,8 +257,7 @@ static bool judge(struct decider *decider, uint16_t number, const struct counter
 /* Who tries slowly, to stay below every limit, tries many accounts, or guesses their names. */
 static bool is_slow_attack(const struct config_jail *jail, const struct counter *counter) {
     return jail->slow_max_retry > 0 && counter->weight >= jail->slow_max_retry * WEIGHT_ONE &&
-           (counter_accounts(counter) >= COUNTER_ACCOUNTS ||
-            counter->unknown * 2 >= counter->failures);
+           tries_many(counter);
 }
 
 static void judge_slow(struct decider *decider, uint16_t number, const struct counter *counter,
@@ -511,7 +526,8 @@ static int64_t clamp_time(int64_t at_us, int64_t now_us) {
 static void suspect(struct decider *decider, uint16_t source, const struct wire_event *event,
                     int64_t at_us, int64_t now_us) {
     if (!decider->calls.on_suspicion ||
-        known_has_account(decider->known, &event->address, wire_bytes(event->account), at_us))
+        known_has_account(decider->known, &event->address,
+                          account_identity(wire_bytes(event->account)), at_us))
         return;
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
         const struct config_jail *jail = &decider->config->jails[j];
@@ -525,11 +541,28 @@ static void suspect(struct decider *decider, uint16_t source, const struct wire_
             jail_reads(decider, j, source, event->filter) ? ledger_find(decider->ledger, &key) : NULL;
         suspicion.failures = counter ? counter->noted : 0;
         suspicion.is_banned = bans_find(decider->bans, (uint16_t)j, &suspicion.id, now_us) != NULL;
-        if (suspicion.is_banned || suspicion.failures >= SUSPICIOUS_FAILURES) {
+        /* Mistakes, not lines: five connections with one mistyped password are nothing to tell, nor
+         * is what others forget who log in from there. */
+        if (suspicion.is_banned || (counter && counter->failures >= SUSPICIOUS_FAILURES)) {
             decider->calls.on_suspicion(decider->context, &suspicion);
             return;
         }
     }
+}
+
+/* Where another database did not know the account, it weighed more: but only if the counter has
+ * seen such a failure at all. */
+static void take_back(struct decider *decider, uint16_t number, const struct prefix *id,
+                      const struct measured *none, const struct address *address, int64_t at_us) {
+    const struct config_jail *jail = &decider->config->jails[number];
+    struct ledger_key key = ledger_key_of(number, id);
+    const struct counter *counter = ledger_find(decider->ledger, &key);
+    struct measured measured = *none;
+    if (!counter || jail->counts != COUNTS_FAILURES)
+        return;
+    measured.is_unknown = counter->unknown > 0;
+    struct failure failure = weigh_in_jail(decider, jail, &measured, address, at_us);
+    ledger_take_back(decider->ledger, number, id, &failure);
 }
 
 static void success(struct decider *decider, uint16_t source, const struct wire_event *event,
@@ -540,23 +573,28 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
     int64_t at_us = event->at_us < now_us ? event->at_us : now_us;
     if (!is_memory)
         suspect(decider, source, event, at_us, now_us);
+    struct measured none = weigh_login(decider, event, at_us);
     known_add(decider->known, &event->address, wire_bytes(event->account), at_us);
     if (event->by_key && decider->admins &&
         admins_has_name(decider->admins, wire_bytes(event->account)))
         decider_spare_login(decider, SPARED_KEY, &event->address, wire_bytes(event->account),
                             at_us, at_us + KEY_LOGIN_LIFE_US, now_us);
-    struct join_line line = weigh_join_line(decider, event, at_us);
-    uint32_t back = joins_take_back(decider->joins, &line);
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {
         if (!jail_reads(decider, j, source, event->filter))
             continue;
         struct prefix counted =
             decider_id(decider, &decider->config->jails[j], &event->address, now_us);
-        if (back)
-            ledger_take_back(decider->ledger, (uint16_t)j, &counted, back * WEIGHT_ONE);
+        if (none.attempts)
+            take_back(decider, (uint16_t)j, &counted, &none, &event->address, at_us);
         decider->jail_counts[j].successes++;
         keep_evidence(decider, source, (uint16_t)j, VERDICT_SUCCESS, &id, at_us, event);
     }
+}
+
+/* It is no login, of which something is to be remembered. */
+static bool is_selftests(const struct decider *decider, const struct wire_event *event) {
+    int jail = decider->config->selftest_jail;
+    return jail >= 0 && decider->config->jails[jail].filter == event->filter;
 }
 
 void decider_event(struct decider *decider, uint16_t source, const struct wire_event *event,
@@ -581,7 +619,8 @@ void decider_event(struct decider *decider, uint16_t source, const struct wire_e
         decider->log_time_us = at_us;
     struct measured measured = {0};
     if (!is_memory)
-        measured = weigh_event(decider, event, at_us);
+        measured = is_selftests(decider, event) ? (struct measured){.attempts = 1}
+                                                : weigh_event(decider, event, at_us);
     for (uint32_t j = 0; j < decider->config->jail_count; j++)
         if (jail_reads(decider, j, source, event->filter))
             failure_in_jail(decider, source, (uint16_t)j, event, is_memory ? NULL : &measured,

@@ -44,11 +44,13 @@ struct decision {
     const struct ban *ban;
     int64_t first_us, newest_us; /* of the failures that made it */
     bool is_return, cuts;
+    bool tries_many; /* accounts, or such that do not exist */
     bool is_own; /* by the limit of accounts that log in from there */
 };
 
 /* A login that its owner should know of: after five failures or more from the same address within
- * a day, or from a banned one, by an account that had not logged in from there for 30 days. */
+ * a day (a burst is one, those of accounts that log in from there are none), or from a banned one,
+ * by an account that had not logged in from there for 30 days. `failures`: every one of that day. */
 struct suspicion {
     uint16_t jail;
     struct prefix id;

@@ -6,8 +6,9 @@
 #include "base/clock.h"
 #include "ledger/account.h"
 
-struct join_line weigh_join_line(const struct decider *decider, const struct wire_event *event,
-                                 int64_t at_us) {
+/* What it says of a login. */
+static struct join_line join_line_of(const struct decider *decider, const struct wire_event *event,
+                                     int64_t at_us) {
     return (struct join_line){.service = span_of(decider->config->filters[event->filter].service),
                               .session = wire_bytes(event->session),
                               .account = wire_bytes(event->account),
@@ -19,20 +20,33 @@ struct join_line weigh_join_line(const struct decider *decider, const struct wir
 
 struct measured weigh_event(struct decider *decider, const struct wire_event *event,
                             int64_t at_us) {
-    struct join_line line = weigh_join_line(decider, event, at_us);
+    struct join_line line = join_line_of(decider, event, at_us);
+    uint64_t account = account_identity(line.account);
     struct measured measured = {
         .attempts = joins_weigh(decider->joins, &line),
-        .account = account_identity(line.account),
+        .account = account,
         .protocol = event->protocol,
         .is_unknown = event->no_such_account,
-        .is_own = known_has_account(decider->known, &event->address, line.account, at_us)};
+        .is_own = known_has_account(decider->known, &event->address, account, at_us)};
     if (measured.attempts > 1 && measured.is_own)
         measured.attempts = 1;
-    /* A line that sums up a connection has nothing to fold: the lines it sums up had. */
-    if (measured.attempts > 0 && event->attempts == 0)
+    /* Without auth_verbose a connection is told at its end: Thunderbird's five are five lines of one
+     * attempt each. A line that sums up several has nothing to fold. */
+    if (measured.attempts > 0 && event->attempts <= 1)
         measured.is_folded = bursts_fold(decider->bursts, line.service, &event->address,
                                          measured.account, at_us);
     return measured;
+}
+
+struct measured weigh_login(struct decider *decider, const struct wire_event *event,
+                            int64_t at_us) {
+    struct join_line line = join_line_of(decider, event, at_us);
+    uint64_t account = account_identity(line.account);
+    return (struct measured){
+        .attempts = joins_take_back(decider->joins, &line),
+        .account = account,
+        .is_folded = bursts_did_fold(decider->bursts, line.service, &event->address, account),
+        .is_own = known_has_account(decider->known, &event->address, account, at_us)};
 }
 
 static struct failure weigh_account(struct decider *decider, const struct config_jail *jail,

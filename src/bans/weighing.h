@@ -22,11 +22,11 @@ struct measured {
 /* Notes the event in joins and bursts: once for each event. */
 struct measured weigh_event(struct decider *decider, const struct wire_event *event, int64_t at_us);
 
-/* What it says of a login. */
-struct join_line weigh_join_line(const struct decider *decider, const struct wire_event *event,
-                                 int64_t at_us);
+/* The failure that a login shows to have been none, as it was measured; no attempts: there is none.
+ * Called before the login is known, because since then that account is an own one. */
+struct measured weigh_login(struct decider *decider, const struct wire_event *event, int64_t at_us);
 
-/* What it weighs in that jail; all zero: it is noted only. */
+/* What it weighs in that jail; no weight: it is noted only. */
 struct failure weigh_in_jail(struct decider *decider, const struct config_jail *jail,
                              const struct measured *measured, const struct address *address,
                              int64_t at_us);

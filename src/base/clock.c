@@ -100,3 +100,10 @@ int clock_local_year(int64_t at_us) {
     }
     return known_year;
 }
+
+bool clock_is_apart(int64_t *last_us, int64_t at_us, int64_t apart_us) {
+    if (at_us - *last_us < apart_us && *last_us - at_us < apart_us)
+        return false;
+    *last_us = at_us;
+    return true;
+}

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -34,3 +35,6 @@ int64_t clock_from_local(int year, int month, int day, int hour, int minute, int
 
 /* The year of an instant in local time (for stamps that carry none). */
 int clock_local_year(int64_t at_us);
+
+/* True, and *last_us is at_us then, when they are at least that far apart, whichever is later. */
+bool clock_is_apart(int64_t *last_us, int64_t at_us, int64_t apart_us);

@@ -21,6 +21,13 @@ uint64_t hash_keyed(const void *bytes, size_t length) {
     return hash;
 }
 
+uint64_t hash_named(struct span bytes) {
+    static const uint8_t key[crypto_shorthash_KEYBYTES] = "hauberk: a name";
+    uint64_t hash;
+    crypto_shorthash((uint8_t *)&hash, (const uint8_t *)bytes.at, bytes.length, key);
+    return hash;
+}
+
 struct digest digest_of(struct span bytes) {
     struct digest digest;
     crypto_generichash(digest.at, sizeof(digest.at), (const uint8_t *)bytes.at, bytes.length, NULL,

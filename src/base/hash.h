@@ -18,6 +18,8 @@ struct digest {
     uint8_t at[DIGEST_BYTES];
 };
 
+uint64_t hash_named(struct span bytes); /* 64 bits, the same everywhere and always */
+
 struct digest digest_of(struct span bytes); /* the same everywhere and always */
 
 /* For a digest of several parts; the length of each part is part of the digest. */

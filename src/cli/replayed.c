@@ -50,12 +50,26 @@ static void add_ban(struct text *text, const struct replayed *found,
     text_add_json(text, span_of(decider_jail_name(found->decider, ban->jail)));
     text_add_string(text, ", ");
     add_time(text, "at", ban->at_us);
-    text_add_string(text, ", ");
+    text_add_format(text, ", \"at_us\": %lld, ", (long long)ban->at_us);
     add_time(text, "until", ban->until_us);
     text_add_format(text, ", \"failures\": %u, \"reason\": ", ban->failures);
     text_add_json(text, span_of(ban->reason));
     text_add_format(text, ", \"collateral\": %u, \"suspicious\": %u}", ban->collateral,
                     ban->suspicious);
+}
+
+static void add_suspicion(struct text *text, const struct replayed *found,
+                          const struct replayed_suspicion *one) {
+    char address[PREFIX_TEXT_MAX];
+    text_add_format(text, "{\"address\": \"%s\", \"account\": ",
+                    address_format(&one->address, address));
+    text_add_json(text, span_of(one->account));
+    text_add_string(text, ", \"jail\": ");
+    text_add_json(text, span_of(decider_jail_name(found->decider, one->jail)));
+    text_add_string(text, ", ");
+    add_time(text, "at", one->at_us);
+    text_add_format(text, ", \"at_us\": %lld, \"failures\": %u, \"banned\": %s}",
+                    (long long)one->at_us, one->failures, one->is_banned ? "true" : "false");
 }
 
 /* Written piece by piece: as one JSON value in memory it would be larger than everything else. */
@@ -90,8 +104,15 @@ void replayed_print_json(const struct replayed *found) {
         fputs(text.at, stdout);
         text_clear(&text);
     }
+    text_add_format(&text, "%s],\n  \"suspicions\": [", found->ban_count ? "\n  " : "");
+    for (size_t i = 0; i < found->suspicion_count; i++) {
+        text_add_string(&text, i ? ",\n    " : "\n    ");
+        add_suspicion(&text, found, &found->suspicions[i]);
+        fputs(text.at, stdout);
+        text_clear(&text);
+    }
     text_add_format(&text, "%s],\n  \"seconds\": %.3f,\n  \"cpu_seconds\": %.3f\n}\n",
-                    found->ban_count ? "\n  " : "", found->seconds, cpu_seconds());
+                    found->suspicion_count ? "\n  " : "", found->seconds, cpu_seconds());
     fputs(text.at, stdout);
 }
 
@@ -149,6 +170,30 @@ static void print_picked(const struct replayed *found, const char *title, const 
     }
     if (picked > shown)
         printf("  … and %zu more; hauberk replay --bans lists all\n", picked - shown);
+}
+
+/* Those from addresses that no ban was in force for: what no ban's line would tell. */
+static void print_suspicions(const struct replayed *found) {
+    size_t count = 0;
+    for (size_t i = 0; i < found->suspicion_count; i++)
+        count += !found->suspicions[i].is_banned;
+    if (count == 0)
+        return;
+    printf("\n! Suspicious, and not banned: first login of an account after failures (%zu):\n", count);
+    size_t shown = 0;
+    for (size_t i = 0; i < found->suspicion_count && shown < SHOWN_OF_A_KIND; i++) {
+        const struct replayed_suspicion *one = &found->suspicions[i];
+        char address[PREFIX_TEXT_MAX];
+        char at[CLOCK_TEXT_MAX];
+        if (one->is_banned)
+            continue;
+        printf("  %s  %-24s %s, after %u failures (jail %s)\n",
+               clock_format_local(one->at_us, 0, at), address_format(&one->address, address),
+               one->account, one->failures, decider_jail_name(found->decider, one->jail));
+        shown++;
+    }
+    if (count > shown)
+        printf("  … and %zu more\n", count - shown);
 }
 
 static int by_id_then_time(const void *a, const void *b) {
@@ -223,5 +268,6 @@ void replayed_print_page(const struct replayed *found, bool wants_bans) {
     print_picked(found, "Your own users who would have been banned", "had succeeded before",
                  collateral_of);
     print_picked(found, "Suspicious: logins after the failures", "succeeded", suspicious_of);
+    print_suspicions(found);
     print_worst(found);
 }

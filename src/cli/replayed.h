@@ -15,6 +15,16 @@ struct replayed_ban {
     char reason[BAN_REASON_MAX];
 };
 
+/* A login its owner should know of; bans/decider.h. */
+struct replayed_suspicion {
+    struct address address;
+    uint16_t jail;
+    uint32_t failures;
+    bool is_banned;
+    int64_t at_us;
+    char account[128]; /* safe to print */
+};
+
 struct replayed {
     const struct decider *decider;
     uint32_t logs;
@@ -23,6 +33,8 @@ struct replayed {
     double seconds;
     struct replayed_ban *bans; /* in the order of their making */
     size_t ban_count;
+    struct replayed_suspicion *suspicions; /* in the order of the log */
+    size_t suspicion_count;
 };
 
 /* Would one of your own users have been banned? */

@@ -54,7 +54,7 @@ struct replay {
     uint32_t family_count;
     int64_t now_us, swept_us;
     struct replayed found;
-    size_t ban_room;
+    size_t ban_room, suspicion_room;
     int64_t real_now_us;
 };
 
@@ -344,6 +344,24 @@ static void note_ban(void *context, const struct decision *decision) {
         ban->collateral = known.successes;
 }
 
+static void note_suspicion(void *context, const struct suspicion *suspicion) {
+    struct replay *replay = context;
+    struct replayed *found = &replay->found;
+    if (found->suspicion_count == replay->suspicion_room) {
+        replay->suspicion_room = replay->suspicion_room ? replay->suspicion_room * 2 : 16;
+        found->suspicions =
+            realloc(found->suspicions, replay->suspicion_room * sizeof(*found->suspicions));
+        must(found->suspicions);
+    }
+    struct replayed_suspicion *one = &found->suspicions[found->suspicion_count++];
+    *one = (struct replayed_suspicion){.address = suspicion->event->address,
+                                       .jail = suspicion->jail,
+                                       .failures = suspicion->failures,
+                                       .is_banned = suspicion->is_banned,
+                                       .at_us = suspicion->at_us};
+    safe_copy(one->account, sizeof(one->account), wire_bytes(suspicion->event->account));
+}
+
 /* Those after it are the intruder's, and known when all is read. */
 static void find_suspicious(struct replay *replay) {
     struct known_entry known;
@@ -426,7 +444,7 @@ static int compile(const struct config *config, struct filter_rules **rules, uin
 int word_replay(struct cli *cli) {
     static struct replay replay;
     static struct log logs[FILES_MAX];
-    static const struct decider_calls calls = {NULL, note_ban};
+    static const struct decider_calls calls = {NULL, note_ban, note_suspicion};
     struct filter_rules *rules[MATCH_FILTERS_MAX];
     uint16_t numbers[MATCH_FILTERS_MAX];
     uint32_t rule_count = 0;

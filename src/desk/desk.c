@@ -158,14 +158,17 @@ static void forget_left_sources(struct desk *desk) {
 
 void desk_is_loaded(struct desk *desk) {
     desk->is_loading = false;
-    if (desk->stored.count == 0 && !desk->first.page)
+    if (!desk->first.page && (desk->stored.count == 0 || desk->first.was_begun))
         first_begin(desk);
+    desk_spare_all(desk); /* the enforcer began before they were loaded */
     for (uint16_t i = 0; i < SOURCES_MAX; i++)
         if (desk->sources[i].is_there)
             desk_find_position(desk, &desk->sources[i]);
     if (desk->sources_are_known)
         forget_left_sources(desk);
     desk_apply_left_orders(desk);
+    if (desk->enforcer_is_there)
+        desk_spare_all(desk); /* what was told when the enforcer came was not yet loaded */
     if (desk->is_dirty)
         desk_commit_now(desk);
     desk_pump_orders(desk);
@@ -197,6 +200,19 @@ static void reloaded(struct desk *desk, const struct wire_reloaded *answer) {
     desk->reload_client = 0;
 }
 
+/* What an earlier run enforced ends with this, so it is told. */
+static void take_bouncers(struct desk *desk, uint32_t running) {
+    static const char said[] = "another program bans here (see `hauberk status`): observing only, and "
+                               "bans of before are lifted; `observe = no` in hauberk.conf ends that";
+    desk->bouncers = running;
+    if (!running || desk->config->observe != OBSERVE_AUTO || desk->decider->observes)
+        return;
+    log_warning("%s", said);
+    desk_note(desk, "note", "", NULL, 0, said);
+    desk->decider->observes = true;
+    desk_begin_enforcing(desk); /* that is, lifting */
+}
+
 int desk_from_supervisor(struct desk *desk, struct message *message) {
     if (message->type == SAY_SOURCE_NAME) {
         name_source(desk, message->head);
@@ -212,12 +228,7 @@ int desk_from_supervisor(struct desk *desk, struct message *message) {
         const struct wire_role_state *state = message->head;
         desk->roles[state->role] = (struct role_view){*state, true};
     } else if (message->type == SAY_OTHER_BOUNCERS) {
-        const struct wire_bouncers *told = message->head;
-        desk->bouncers = told->running;
-        if (told->running && desk->config->observe == OBSERVE_AUTO && !desk->decider->observes) {
-            desk->decider->observes = true;
-            desk_begin_enforcing(desk); /* that is, lifting */
-        }
+        take_bouncers(desk, ((const struct wire_bouncers *)message->head)->running);
     } else if (message->type == SAY_IN_FORCE) {
         desk->in_force = *(const struct wire_in_force *)message->head;
     } else if (message->type == SAY_SOURCE_FAULT) {

@@ -15,12 +15,22 @@
 static void preview_banned(void *context, const struct decision *decision) {
     struct desk *desk = context;
     struct first *first = &desk->first;
+    if (decider_is_exempt(desk->decider, decision->ban->key.jail, &decision->ban->key.id))
+        return;
     if (first->ban_count == FIRST_BANS_MAX) {
         first->bans_beyond++;
         return;
     }
     first->bans[first->ban_count++] =
-        (struct first_ban){decision->ban->key.jail, decision->ban->key.id};
+        (struct first_ban){decision->ban->key.jail, decision->ban->key.id, decision->tries_many};
+}
+
+static void keep_fact(struct desk *desk, const char *name, struct span value) {
+    struct row_fact *row = rows_add(&desk->batch->facts);
+    snprintf(row->name, sizeof(row->name), "%s", name);
+    row->value = span_copy(value);
+    must(row->value);
+    desk_changed(desk);
 }
 
 void first_begin(struct desk *desk) {
@@ -35,6 +45,7 @@ void first_begin(struct desk *desk) {
     first->moved_us = clock_monotonic_us();
     log_notice("first start on this host: reading what its logs say of the last day; "
                "bans are enforced when that is done");
+    keep_fact(desk, "first-begun", SPAN(""));
 }
 
 static void end_preview(struct first *first) {
@@ -60,10 +71,9 @@ void first_take(struct desk *desk, uint16_t source, const struct wire_event *eve
         decider_event(preview, source, event, false, event->at_us);
 }
 
-/* Bytes before the marks that are still to be read; *ret_all: before all marks. */
-static uint64_t left_before(const struct desk *desk, uint64_t *ret_all, bool *ret_is_known) {
+/* Bytes before the marks that are still to be read. */
+static uint64_t left_before(const struct desk *desk, bool *ret_is_known) {
     uint64_t left = 0;
-    *ret_all = 0;
     *ret_is_known = true;
     for (uint16_t i = 0; i < SOURCES_MAX; i++) {
         const struct desk_source *source = &desk->sources[i];
@@ -71,7 +81,6 @@ static uint64_t left_before(const struct desk *desk, uint64_t *ret_all, bool *re
             continue;
         if (!source->position.is_known)
             *ret_is_known = false;
-        *ret_all += source->position.mark;
         if (source->position.done < source->position.mark)
             left += source->position.mark - source->position.done;
     }
@@ -79,10 +88,10 @@ static uint64_t left_before(const struct desk *desk, uint64_t *ret_all, bool *re
 }
 
 int first_percent(const struct desk *desk) {
-    uint64_t all;
     bool is_known;
-    uint64_t left = left_before(desk, &all, &is_known);
-    return all == 0 || left > all ? 0 : (int)((all - left) * 100 / all);
+    uint64_t left = left_before(desk, &is_known);
+    uint64_t most = desk->first.most;
+    return most == 0 || left > most ? 0 : (int)((most - left) * 100 / most);
 }
 
 /* ---- the page ---- */
@@ -146,6 +155,13 @@ static bool was_listed(const js *list, const char *address) {
     return false;
 }
 
+static bool did_try_many(const struct first *first, const struct prefix *id) {
+    for (uint32_t i = 0; i < first->ban_count; i++)
+        if (first->bans[i].tries_many && prefix_equals(&first->bans[i].id, id))
+            return true;
+    return false;
+}
+
 /* Own users among those it would have banned; they are trusted from now on. */
 static js *list_users(struct desk *desk, int64_t now_us) {
     js *list = js_array();
@@ -155,14 +171,20 @@ static js *list_users(struct desk *desk, int64_t now_us) {
         char address[PREFIX_TEXT_MAX];
         char why[SPARED_WHY_MAX];
         struct why error = {0};
+        uint32_t lifted;
         prefix_format(&ban->id, address);
         if (!known_has_prefix(desk->decider->known, &ban->id, now_us, NULL) ||
             was_listed(list, address))
             continue;
+        if (did_try_many(&desk->first, &ban->id)) {
+            log_warning("somebody logged in from %s who had tried many accounts; see `hauberk why %s`",
+                        address, address);
+            continue;
+        }
         snprintf(why, sizeof(why), "your own user: %s would have banned it before the first start",
                  jail);
-        if (decider_trust(desk->decider, &ban->id, now_us + OWN_TRUST_US, span_of(why), now_us,
-                          &error) < 0)
+        if (desk_trust(desk, &ban->id, now_us + OWN_TRUST_US, span_of(why), now_us, &lifted,
+                       &error) < 0)
             log_warning("%s cannot be trusted: %s", address, error.text);
         js *one = js_object();
         js_set_string(one, "address", address);
@@ -197,13 +219,9 @@ static void make_page(struct desk *desk) {
     js_set_flag(page, "observing", desk->decider->observes);
     desk->first.page = page;
     end_preview(&desk->first);
-    struct row_fact *row = rows_add(&desk->batch->facts);
     cleanup_text struct text text = {0};
     js_write(page, false, &text);
-    snprintf(row->name, sizeof(row->name), "first");
-    row->value = span_copy(text_span(&text));
-    must(row->value);
-    desk_changed(desk);
+    keep_fact(desk, "first", text_span(&text));
     log_page(page);
 }
 
@@ -211,9 +229,10 @@ void first_check(struct desk *desk) {
     struct first *first = &desk->first;
     if (!first->is_reading || desk->is_loading || !desk->is_ready)
         return;
-    uint64_t all;
     bool is_known;
-    uint64_t left = left_before(desk, &all, &is_known);
+    uint64_t left = left_before(desk, &is_known);
+    if (left > first->most)
+        first->most = left;
     int64_t now_us = clock_monotonic_us();
     if (!is_known || left > 0) {
         if (left != first->before && now_us - first->moved_us > TELL_EVERY_US)

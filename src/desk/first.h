@@ -4,7 +4,11 @@
  * decider, which orders nothing, judges them all the same, and what it would have done is shown on
  * one page, with who is never banned and what is being read. Until the page is there nothing is
  * enforced: an own user whose login stands in the log must be known before he can be mistaken for
- * an attacker. Own users it would have banned are trusted for 30 days.
+ * an attacker. Own users it would have banned are trusted for 30 days, but not who
+ * tried many accounts: that he got into one is no reason to let him try the others.
+ *
+ * A start that ends before the page is made has begun all the same: the next one goes on with what
+ * is still to be read, and enforces nothing before its page either.
  *
  * The page is kept (store's facts, as JSON) and printed again by `hauberk status --first`.
  *
@@ -20,19 +24,22 @@ enum { FIRST_BANS_MAX = 2000 };
 #define FIRST_PATIENCE_US (120 * SECOND_US) /* without a line read: the page is made of what there is */
 
 struct first {
+    bool was_begun; /* by an earlier start, which stored that */
     bool is_reading;
     struct decider *preview; /* while reading */
     struct first_ban {
         uint16_t jail;
         struct prefix id;
+        bool tries_many;
     } *bans;
     uint32_t ban_count, bans_beyond;
     uint64_t before; /* bytes before all marks that were still to be read when last looked */
+    uint64_t most;   /* that ever were: a journal's marks do not begin at 0 */
     int64_t moved_us; /* monotonic: when that last changed */
     js *page;         /* NULL: none yet */
 };
 
-/* Nothing is stored of any log: read, judge, and show the page before enforcing. */
+/* Nothing is stored of any log, or no page yet: read, judge, and show it before enforcing. */
 void first_begin(struct desk *desk);
 void first_free(struct desk *desk);
 /* What lies before the mark, in the order it was read. */

@@ -72,7 +72,7 @@ static void collect_ledger(struct desk *desk, struct store_batch *batch) {
         if (join)
             row->join = *join;
     }
-    struct digest burst_key;
+    struct burst_key burst_key;
     while (bursts_take_dirty(desk->decider->bursts, &burst_key)) {
         const struct burst *burst = bursts_find(desk->decider->bursts, &burst_key);
         struct row_burst *row = rows_add(&batch->bursts);
@@ -428,6 +428,8 @@ static void load_past(void *context, const struct row_past *row) {
 static void load_fact(void *context, const char *name, const char *value) {
     if (strcmp(name, "first") == 0)
         first_restore(context, span_of(value));
+    else if (strcmp(name, "first-begun") == 0)
+        ((struct desk *)context)->first.was_begun = true;
 }
 
 static void load_spared(void *context, const struct row_spared *row) {

@@ -23,7 +23,6 @@ static struct span user_part(struct span name) {
 
 uint64_t account_identity(struct span name) {
     char lower[NAME_MOST];
-    uint64_t identity = 0;
     if (!name.at || name.length == 0)
         return 0;
     name = user_part(name);
@@ -32,7 +31,6 @@ uint64_t account_identity(struct span name) {
         char letter = name.at[i];
         lower[i] = letter >= 'A' && letter <= 'Z' ? (char)(letter + ('a' - 'A')) : letter;
     }
-    struct digest digest = digest_of((struct span){lower, length});
-    memcpy(&identity, digest.at, sizeof(identity));
+    uint64_t identity = hash_named((struct span){lower, length});
     return identity ? identity : 1;
 }

@@ -1,4 +1,4 @@
-/* Which account a name means, for counting: 8 bytes of digest, the same on every machine and day, so
+/* Which account a name means, for counting: 8 bytes of hash, the same on every machine and day, so
  * it can be stored and holds no name.
  *
  * People and their programs write one account in several ways: `Alice`, `alice@example.org`,

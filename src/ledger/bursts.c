@@ -3,10 +3,12 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ledger/bursts.h"
 
+#include "base/clock.h"
 #include "base/keys.h"
 #include "base/table.h"
 
 enum { MOST_BURSTS = 255 };
+#define FULL_SWEEP_US (5 * SECOND_US) /* a flood would walk all records with each event */
 
 /* How many failures the first, second and any later burst holds. */
 static const uint32_t room_of_burst[] = {5, 2, 1};
@@ -14,14 +16,17 @@ enum { ROOM_WITHOUT_NAME = 2 };
 
 struct bursts {
     struct table *table;
+    int64_t memory_us;
+    int64_t full_us; /* log time when it was full and was swept last */
     struct key_list dirty;
 };
 
-struct bursts *bursts_new(uint32_t most) {
+struct bursts *bursts_new(uint32_t most, int64_t memory_us) {
     struct bursts *bursts = calloc(1, sizeof(*bursts));
     must(bursts);
-    bursts->table = table_new(sizeof(struct burst), sizeof(struct digest), most);
-    bursts->dirty.key_size = sizeof(struct digest);
+    bursts->table = table_new(sizeof(struct burst), sizeof(struct burst_key), most);
+    bursts->memory_us = memory_us > BURST_MEMORY_US ? memory_us : BURST_MEMORY_US;
+    bursts->dirty.key_size = sizeof(struct burst_key);
     return bursts;
 }
 
@@ -44,25 +49,24 @@ static void mark(struct bursts *bursts, struct burst *burst) {
 void bursts_sweep(struct bursts *bursts, int64_t log_time_us) {
     uint32_t place = 0;
     for (struct burst *one; (one = table_next(bursts->table, &place));)
-        if (log_time_us - one->last_us > BURST_MEMORY_US) {
+        if (log_time_us - one->last_us > bursts->memory_us) {
             mark(bursts, one);
             table_remove(bursts->table, one);
         }
+}
+
+static struct burst_key key_of(struct span asker, struct span what, const struct address *address,
+                               uint64_t account) {
+    return (struct burst_key){*address, account, hash_named(asker) ^ hash_named(what)};
 }
 
 /* NULL: a flood of accounts; what it brings is counted in full. */
 static struct burst *find_or_add(struct bursts *bursts, struct span asker, struct span what,
                                  const struct address *address, uint64_t account, int64_t at_us,
                                  int64_t life_us, bool *ret_is_new) {
-    struct digest_state state;
-    digest_begin(&state);
-    digest_add(&state, asker);
-    digest_add(&state, what);
-    digest_add(&state, (struct span){(const char *)address->at, sizeof(address->at)});
-    digest_add(&state, (struct span){(const char *)&account, sizeof(account)});
-    struct digest key = digest_end(&state);
+    struct burst_key key = key_of(asker, what, address, account);
     struct burst *burst = table_add(bursts->table, &key, ret_is_new);
-    if (!burst) {
+    if (!burst && clock_is_apart(&bursts->full_us, at_us, FULL_SWEEP_US)) {
         bursts_sweep(bursts, at_us);
         burst = table_add(bursts->table, &key, ret_is_new);
     }
@@ -103,6 +107,13 @@ bool bursts_fold(struct bursts *bursts, struct span service, const struct addres
     return ++burst->failures <= room_of(burst, account);
 }
 
+bool bursts_did_fold(const struct bursts *bursts, struct span service,
+                     const struct address *address, uint64_t account) {
+    struct burst_key key = key_of(SPAN("fold"), service, address, account);
+    const struct burst *burst = table_find(bursts->table, &key);
+    return burst && burst->failures > 1 && burst->failures <= room_of(burst, account);
+}
+
 bool bursts_is_first(struct bursts *bursts, struct span what, const struct address *address,
                      uint64_t account, int64_t at_us, int64_t life_us) {
     bool is_new = false;
@@ -123,7 +134,7 @@ bool bursts_restore(struct bursts *bursts, const struct burst *burst) {
     return true;
 }
 
-bool bursts_take_dirty(struct bursts *bursts, struct digest *ret_key) {
+bool bursts_take_dirty(struct bursts *bursts, struct burst_key *ret_key) {
     if (!key_list_take(&bursts->dirty, ret_key))
         return false;
     struct burst *burst = table_find(bursts->table, ret_key);
@@ -132,6 +143,6 @@ bool bursts_take_dirty(struct bursts *bursts, struct digest *ret_key) {
     return true;
 }
 
-const struct burst *bursts_find(const struct bursts *bursts, const struct digest *key) {
+const struct burst *bursts_find(const struct bursts *bursts, const struct burst_key *key) {
     return table_find(bursts->table, key);
 }

@@ -21,8 +21,15 @@
 #define BURST_US (3 * INT64_C(1000000))
 #define BURST_MEMORY_US (600 * INT64_C(1000000))
 
+/* 32 bytes without padding. */
+struct burst_key {
+    struct address address;
+    uint64_t account;
+    uint64_t asker; /* service or jail, and what for */
+};
+
 struct burst {
-    struct digest key; /* of service, address and account */
+    struct burst_key key;
     uint32_t bursts;   /* so far, at most 255 */
     uint32_t failures; /* in the present one */
     bool is_dirty;
@@ -31,12 +38,16 @@ struct burst {
 
 struct bursts;
 
-struct bursts *bursts_new(uint32_t most);
+/* `memory_us`: the longest life_us that will be asked for. */
+struct bursts *bursts_new(uint32_t most, int64_t memory_us);
 struct bursts *bursts_free(struct bursts *bursts);
 
 /* True: this failure belongs to a mistake that was counted. `account`: ledger/account.h. */
 bool bursts_fold(struct bursts *bursts, struct span service, const struct address *address,
                  uint64_t account, int64_t at_us);
+/* What it answered last for them. */
+bool bursts_did_fold(const struct bursts *bursts, struct span service,
+                     const struct address *address, uint64_t account);
 
 /* True: this address has not tried that account within life_us. `what` is the jail that asks. */
 bool bursts_is_first(struct bursts *bursts, struct span what, const struct address *address,
@@ -44,5 +55,5 @@ bool bursts_is_first(struct bursts *bursts, struct span what, const struct addre
 
 bool bursts_restore(struct bursts *bursts, const struct burst *burst);
 void bursts_sweep(struct bursts *bursts, int64_t log_time_us);
-bool bursts_take_dirty(struct bursts *bursts, struct digest *ret_key);
-const struct burst *bursts_find(const struct bursts *bursts, const struct digest *key);
+bool bursts_take_dirty(struct bursts *bursts, struct burst_key *ret_key);
+const struct burst *bursts_find(const struct bursts *bursts, const struct burst_key *key);

@@ -3,11 +3,15 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ledger/joins.h"
 
+#include "base/clock.h"
 #include "base/keys.h"
 #include "base/table.h"
 
+#define FULL_SWEEP_US (5 * SECOND_US) /* a flood would walk all records with each line */
+
 struct joins {
     struct table *table;
+    int64_t full_us; /* log time when it was full and was swept last */
     struct key_list dirty;
 };
 
@@ -69,7 +73,7 @@ static struct join *find_or_add(struct joins *joins, const struct join_line *lin
     bool is_new;
     struct digest key = key_of(line, of_account);
     struct join *join = table_add(joins->table, &key, &is_new);
-    if (!join) { /* a flood of sessions: what is over goes; else this one is not joined */
+    if (!join && clock_is_apart(&joins->full_us, line->at_us, FULL_SWEEP_US)) { /* a flood of sessions: what is over goes; else this one is not joined */
         joins_sweep(joins, line->at_us);
         join = table_add(joins->table, &key, &is_new);
     }

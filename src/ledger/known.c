@@ -37,10 +37,10 @@ uint32_t known_count_addresses(const struct known *known) {
 }
 
 static struct known_key key_of(const struct address *address, enum known_kind kind,
-                               struct span account) {
+                               uint64_t account) {
     struct known_key key = {*address, 0, kind};
     if (kind == KNOWN_PAIR)
-        key.account = account_identity(account);
+        key.account = account;
     bool is_by_net = kind != KNOWN_ADDRESS && !address_is_v4(address);
     if (is_by_net)
         key.address = prefix_cut(address, 64).address;
@@ -97,18 +97,18 @@ static void add(struct known *known, const struct known_key *key, int64_t at_us)
 
 void known_add(struct known *known, const struct address *address, struct span account,
                int64_t at_us) {
-    struct known_key pair = key_of(address, KNOWN_PAIR, account);
-    struct known_key host = key_of(address, KNOWN_ADDRESS, account);
+    struct known_key pair = key_of(address, KNOWN_PAIR, account_identity(account));
+    struct known_key host = key_of(address, KNOWN_ADDRESS, 0);
     add(known, &pair, at_us);
     add(known, &host, at_us);
     if (!address_is_v4(address)) {
-        struct known_key net = key_of(address, KNOWN_NET64, account);
+        struct known_key net = key_of(address, KNOWN_NET64, 0);
         add(known, &net, at_us);
     }
 }
 
 void known_add_delivery(struct known *known, const struct address *address, int64_t at_us) {
-    struct known_key key = key_of(address, KNOWN_DELIVERER, SPAN(""));
+    struct known_key key = key_of(address, KNOWN_DELIVERER, 0);
     add(known, &key, at_us);
 }
 
@@ -116,14 +116,14 @@ static bool is_fresh(const struct known_entry *entry, int64_t now_us) {
     return entry && now_us - entry->last_us <= KNOWN_LIFE_US;
 }
 
-bool known_has_account(const struct known *known, const struct address *address,
-                       struct span account, int64_t now_us) {
+bool known_has_account(const struct known *known, const struct address *address, uint64_t account,
+                       int64_t now_us) {
     struct known_key key = key_of(address, KNOWN_PAIR, account);
-    return account.length > 0 && is_fresh(table_find(known->table, &key), now_us);
+    return account != 0 && is_fresh(table_find(known->table, &key), now_us);
 }
 
 bool known_delivers(const struct known *known, const struct prefix *id, int64_t now_us) {
-    struct known_key key = key_of(&id->address, KNOWN_DELIVERER, SPAN(""));
+    struct known_key key = key_of(&id->address, KNOWN_DELIVERER, 0);
     return is_fresh(table_find(known->table, &key), now_us);
 }
 
@@ -156,7 +156,7 @@ bool known_has_prefix(const struct known *known, const struct prefix *prefix, in
     if (!prefix_is_host(prefix) && !is_net64)
         return gather(known, prefix, now_us, ret_entry); /* a person's ban: rare enough to walk */
     struct known_key key =
-        key_of(&prefix->address, is_net64 ? KNOWN_NET64 : KNOWN_ADDRESS, SPAN(""));
+        key_of(&prefix->address, is_net64 ? KNOWN_NET64 : KNOWN_ADDRESS, 0);
     const struct known_entry *entry = table_find(known->table, &key);
     if (!is_fresh(entry, now_us))
         return false;
@@ -195,8 +195,7 @@ void known_forget_prefix(struct known *known, const struct prefix *prefix) {
 }
 
 void known_forget_account(struct known *known, struct span account) {
-    struct address nowhere = {0};
-    uint64_t wanted = key_of(&nowhere, KNOWN_PAIR, account).account;
+    uint64_t wanted = account_identity(account);
     uint32_t place = 0;
     for (struct known_entry *one; (one = table_next(known->table, &place));)
         if (one->key.kind == KNOWN_PAIR && one->key.account == wanted)

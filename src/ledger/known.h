@@ -45,8 +45,9 @@ void known_add(struct known *known, const struct address *address, struct span a
 void known_add_delivery(struct known *known, const struct address *address, int64_t at_us);
 bool known_delivers(const struct known *known, const struct prefix *id, int64_t now_us);
 
-bool known_has_account(const struct known *known, const struct address *address,
-                       struct span account, int64_t now_us);
+/* `account`: its identity (ledger/account.h). */
+bool known_has_account(const struct known *known, const struct address *address, uint64_t account,
+                       int64_t now_us);
 /* Any address of the prefix: within 30 days. ret_entry (may be NULL): of a single host or a /64 its
  * record; of any other prefix first and last login and the successes of all addresses in it. */
 bool known_has_prefix(const struct known *known, const struct prefix *prefix, int64_t now_us,

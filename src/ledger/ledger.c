@@ -164,23 +164,35 @@ struct counter *ledger_find(struct ledger *ledger, const struct ledger_key *key)
     return table_find(ledger->table, key);
 }
 
-static void take_back(struct ledger *ledger, const struct ledger_key *key, uint32_t weight) {
+static uint32_t less(uint32_t from, uint32_t what) {
+    return from - (what < from ? what : from);
+}
+
+static void take_back(struct ledger *ledger, const struct ledger_key *key,
+                      const struct failure *failure) {
     struct counter *counter = ledger_find(ledger, key);
     if (!counter)
         return;
-    counter->weight -= weight < counter->weight ? weight : counter->weight;
-    counter->failures -= counter->failures > 0;
-    counter->noted -= counter->noted > 0;
-    counter->attempts -= counter->attempts > 0;
+    if (failure->weight + failure->own_weight > 0) {
+        counter->failures = less(counter->failures, 1);
+        counter->attempts = less(counter->attempts, failure->attempts);
+        counter->unknown = less(counter->unknown, failure->is_unknown);
+    }
+    counter->weight = less(counter->weight, failure->weight);
+    counter->own_weight = less(counter->own_weight, failure->own_weight);
+    counter->noted = less(counter->noted, 1);
     mark(ledger, counter);
 }
 
 void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix *id,
-                      uint32_t weight) {
+                      const struct failure *failure) {
     struct ledger_key key = ledger_key_of(jail, id);
-    take_back(ledger, &key, weight);
+    struct failure in_long = *failure;
+    take_back(ledger, &key, failure);
     key.window = WINDOW_LONG;
-    take_back(ledger, &key, WEIGHT_ONE);
+    in_long.weight = failure->weight > 0 ? WEIGHT_ONE : 0;
+    in_long.own_weight = 0;
+    take_back(ledger, &key, &in_long);
 }
 
 void ledger_forget(struct ledger *ledger, uint16_t jail, const struct prefix *id) {

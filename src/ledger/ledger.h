@@ -79,9 +79,9 @@ uint32_t counter_accounts(const struct counter *counter); /* different ones; 3 m
 /* An event that was counted before names the protocol after all. */
 void ledger_describe(struct ledger *ledger, struct counter *counter, uint8_t protocol);
 
-/* One event of that weight was none after all; its long window lets go of one, too. */
+/* That event was none after all, in both windows: each gives back what it had weighed there. */
 void ledger_take_back(struct ledger *ledger, uint16_t jail, const struct prefix *id,
-                      uint32_t weight);
+                      const struct failure *failure);
 
 struct counter *ledger_find(struct ledger *ledger, const struct ledger_key *key);
 /* Both windows. */

@@ -23,7 +23,10 @@ struct candidate {
 
 enum { SKIPS_MAX = 16, LITERALS_ALL_MAX = MATCH_FILTERS_MAX * LITERALS_MAX };
 
+#define MARK_EVERY (UINT64_C(64) << 10)
+
 struct match {
+    uint64_t next_mark; /* ordinal */
     struct filter_rules *filters[MATCH_FILTERS_MAX];
     uint16_t numbers[MATCH_FILTERS_MAX];
     uint32_t count;
@@ -216,14 +219,20 @@ static bool read_address(const struct rule_match *match, struct address *ret_add
     return text.length && address_parse(text, ret_address) >= 0;
 }
 
-/* Nothing in it that would be escaped. No early end, so that the compiler makes vectors of it. */
+/* Nothing in it that would be escaped: controls, bytes from 0x7f, backslashes. Eight bytes at a time;
+ * a borrow or carry can only come from a byte that is odd itself. */
 static bool is_plain(struct span bytes) {
-    unsigned odd = 0;
-    for (size_t i = 0; i < bytes.length; i++) {
-        unsigned char c = (unsigned char)bytes.at[i];
-        odd |= (c < 0x20) | (c > 0x7e) | (c == '\\');
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t tops = ones << 7;
+    uint64_t odd = 0;
+    for (size_t i = 0; i < bytes.length; i += sizeof(uint64_t)) {
+        uint64_t word = ones * ' '; /* what is beyond the end is plain */
+        size_t rest = bytes.length - i;
+        memcpy(&word, bytes.at + i, rest < sizeof(word) ? rest : sizeof(word));
+        uint64_t slashes = word ^ ones * '\\';
+        odd |= word | (word - ones * ' ') | (word + ones) | ((slashes - ones) & ~slashes);
     }
-    return odd == 0;
+    return (odd & tops) == 0;
 }
 
 /* Escaped and cut to the field's room; evidence is long and mostly plain, which is quick. */
@@ -352,27 +361,30 @@ static void look_at(struct match *match, struct span batch, const struct candida
         return;
     }
     match->counts.last_time_us = stamp.at_us;
-    sessions_pass_time(match->sessions, stamp.at_us);
     struct span text = cut_stamp(line, &stamp, scratch);
     for (uint32_t f = 0; f < match->count; f++)
         if (candidate->filters & UINT32_C(1) << f)
             confirm(match, f, line, line_start, line_end, &stamp, text, tell, context);
 }
 
-/* Lines between candidates: nobody wants them, but they too say how late it is. */
-static void pass_over(struct match *match, struct span batch, uint32_t from, uint32_t to,
-                      uint64_t start, int64_t now_us) {
-    while (from < to && sessions_count(match->sessions) > 0) {
-        const char *newline = memchr(batch.at + from, '\n', to - from);
+/* Sessions that have ended are swept out before the line over each 64th KiB is read, by its stamp:
+ * where that is does not depend on where a batch or the reading began. */
+static void pass_marks(struct match *match, struct span batch, uint32_t to, uint64_t start,
+                       int64_t now_us) {
+    for (; match->next_mark < start + to; match->next_mark += MARK_EVERY) {
+        if (sessions_count(match->sessions) == 0)
+            continue;
+        size_t at = (size_t)(match->next_mark - start);
+        const char *before = memrchr(batch.at, '\n', at);
+        const char *newline = memchr(batch.at + at, '\n', batch.length - at);
         must(newline);
         uint32_t end = (uint32_t)(newline - batch.at) + 1;
-        struct span line = line_of(batch, from, end);
+        struct span line = line_of(batch, before ? (uint32_t)(before - batch.at) + 1 : 0, end);
         struct stamp stamp;
         if (line.length <= MATCH_LINE_MAX &&
             !(match->skip_count && is_skipped(match, start + end)) &&
             stamp_read(line, now_us, &stamp))
-            sessions_pass_time(match->sessions, stamp.at_us);
-        from = end;
+            sessions_sweep(match->sessions, stamp.at_us);
     }
 }
 
@@ -467,6 +479,7 @@ static void feed_all_lines(struct match *match, struct span batch, uint32_t alwa
         struct candidate line = {at, (uint32_t)(end - batch.at) + 1, always};
         if (next < match->candidate_count && match->candidates[next].start == at)
             line.filters |= match->candidates[next++].filters;
+        pass_marks(match, batch, line.end, start, now_us);
         look_at(match, batch, &line, start, now_us, tell, context);
         at = line.end;
     }
@@ -474,14 +487,11 @@ static void feed_all_lines(struct match *match, struct span batch, uint32_t alwa
 
 static void feed_candidates(struct match *match, struct span batch, uint64_t start,
                             int64_t now_us, match_event_fn *tell, void *context) {
-    uint32_t passed = 0;
     for (uint32_t i = 0; i < match->candidate_count; i++) {
         const struct candidate *candidate = &match->candidates[i];
-        pass_over(match, batch, passed, candidate->start, start, now_us);
+        pass_marks(match, batch, candidate->end, start, now_us);
         look_at(match, batch, candidate, start, now_us, tell, context);
-        passed = candidate->end;
     }
-    pass_over(match, batch, passed, (uint32_t)batch.length, start, now_us);
 }
 
 void match_feed(struct match *match, struct span batch, uint64_t start, int64_t now_us,
@@ -493,6 +503,7 @@ void match_feed(struct match *match, struct span batch, uint64_t start, int64_t 
     uint32_t everything = (uint32_t)((UINT64_C(1) << match->count) - 1);
     uint32_t always = match->always;
     match->candidate_count = 0;
+    match->next_mark = (start + MARK_EVERY - 1) / MARK_EVERY * MARK_EVERY;
     if (always != everything && !collect_candidates(match, batch)) {
         match->candidate_count = 0; /* no prefilter just now: look at every line instead */
         always = everything;
@@ -503,6 +514,7 @@ void match_feed(struct match *match, struct span batch, uint64_t start, int64_t 
         feed_candidates(match, batch, start, now_us, tell, context);
     if (match->note)
         *match->note = 0; /* what kills us from here on was not a line */
+    pass_marks(match, batch, (uint32_t)batch.length, start, now_us);
 }
 
 uint64_t match_resume(const struct match *match, uint64_t done) {

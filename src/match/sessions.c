@@ -23,7 +23,9 @@ struct session {
 
 struct sessions {
     struct table *table;
-    int64_t oldest_us; /* no session's last line is older */
+    int64_t oldest_us;  /* no session's last line is older */
+    uint64_t first_line; /* start of the oldest line held, when that is known */
+    bool is_first_known;
 };
 
 struct sessions *sessions_new(void) {
@@ -54,6 +56,21 @@ static struct digest key_of(uint16_t filter, struct span id) {
     return digest_end(&state);
 }
 
+static void drop(struct sessions *sessions, struct session *session) {
+    if (session->line_start == sessions->first_line)
+        sessions->is_first_known = false;
+    table_remove(sessions->table, session);
+}
+
+/* NULL also for one whose last line is too old: it has ended, whether it was swept or not. */
+static struct session *find(struct sessions *sessions, const struct digest *key, int64_t at_us) {
+    struct session *session = table_find(sessions->table, key);
+    if (!session || at_us - session->last_us <= SESSION_LIFE_US)
+        return session;
+    drop(sessions, session);
+    return NULL;
+}
+
 static void drop_oldest(struct sessions *sessions) {
     struct session *oldest = NULL;
     uint32_t place = 0;
@@ -62,12 +79,12 @@ static void drop_oldest(struct sessions *sessions) {
             (one->last_us == oldest->last_us && one->line_start < oldest->line_start))
             oldest = one;
     if (oldest)
-        table_remove(sessions->table, oldest);
+        drop(sessions, oldest);
 }
 
 static struct session *find_or_add(struct sessions *sessions, const struct digest *key,
                                    uint64_t line_start, int64_t at_us) {
-    struct session *session = table_find(sessions->table, key);
+    struct session *session = find(sessions, key, at_us);
     if (!session) {
         if (table_count(sessions->table) == SESSIONS_MAX)
             drop_oldest(sessions);
@@ -77,6 +94,8 @@ static struct session *find_or_add(struct sessions *sessions, const struct diges
             return NULL;
         session->line_start = line_start;
         session->last_us = at_us;
+        if (line_start < sessions->first_line)
+            sessions->is_first_known = false;
         if (at_us < sessions->oldest_us)
             sessions->oldest_us = at_us;
     }
@@ -153,28 +172,28 @@ bool sessions_fold(struct sessions *sessions, uint16_t filter, const struct rule
     else if (is_failure)
         session->is_pending = true;
     if (match->groups[GROUP_FORGET].length && !session->is_void)
-        table_remove(sessions->table, session);
+        drop(sessions, session);
     return tells;
 }
 
 void sessions_complete(struct sessions *sessions, uint16_t filter, struct span id,
                        struct wire_event *event) {
     struct digest key = key_of(filter, id);
-    struct session *session = table_find(sessions->table, &key);
+    struct session *session = find(sessions, &key, event->at_us);
     if (!session)
         return;
     merge(session, event);
-    table_remove(sessions->table, session);
+    drop(sessions, session);
 }
 
 void sessions_end(struct sessions *sessions, uint16_t filter, struct span id) {
     struct digest key = key_of(filter, id);
     struct session *session = table_find(sessions->table, &key);
     if (session)
-        table_remove(sessions->table, session);
+        drop(sessions, session);
 }
 
-void sessions_pass_time(struct sessions *sessions, int64_t log_time_us) {
+void sessions_sweep(struct sessions *sessions, int64_t log_time_us) {
     if (table_count(sessions->table) == 0 ||
         log_time_us - SESSION_LIFE_US <= sessions->oldest_us)
         return;
@@ -182,15 +201,19 @@ void sessions_pass_time(struct sessions *sessions, int64_t log_time_us) {
     sessions->oldest_us = INT64_MAX;
     for (struct session *one; (one = table_next(sessions->table, &place));)
         if (log_time_us - one->last_us > SESSION_LIFE_US)
-            table_remove(sessions->table, one);
+            drop(sessions, one);
         else if (one->last_us < sessions->oldest_us)
             sessions->oldest_us = one->last_us;
 }
 
-uint64_t sessions_oldest(const struct sessions *sessions, uint64_t otherwise) {
+uint64_t sessions_oldest(struct sessions *sessions, uint64_t otherwise) {
     uint32_t place = 0;
-    for (struct session *one; (one = table_next(sessions->table, &place));)
-        if (one->line_start < otherwise)
-            otherwise = one->line_start;
-    return otherwise;
+    if (!sessions->is_first_known) {
+        sessions->first_line = UINT64_MAX;
+        for (struct session *one; (one = table_next(sessions->table, &place));)
+            if (one->line_start < sessions->first_line)
+                sessions->first_line = one->line_start;
+        sessions->is_first_known = true;
+    }
+    return sessions->first_line < otherwise ? sessions->first_line : otherwise;
 }

@@ -7,9 +7,9 @@
  * that puts the blame elsewhere (`void`) silences its session for the rest of its life, a success
  * (`mlfgained`) drops what was pending unless several names were tried.
  *
- * A session ends with `mlfforget`, with a success or a delivery, or at the first line that is more
- * than five minutes of log time younger than its last. Only what lines say counts, and nothing from
- * before a session's first line: reading again from there gives the same sessions.
+ * A session ends with `mlfforget`, with a success or a delivery, or when a line of its own is more
+ * than five minutes of log time younger than its last. Only what its lines say counts, and nothing
+ * from before the first of them: reading again from there gives the same sessions.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -42,9 +42,9 @@ void sessions_complete(struct sessions *sessions, uint16_t filter, struct span i
 /* Forgets a session: its login succeeded. */
 void sessions_end(struct sessions *sessions, uint16_t filter, struct span id);
 
-/* A line of that time is being read: forgets the sessions that have lain too long. Called for every
- * line with a stamp while sessions are held, before the line is looked at. */
-void sessions_pass_time(struct sessions *sessions, int64_t log_time_us);
+/* Makes room: forgets what ended before that log time. Called now and then; what has ended counts no
+ * more before it is forgotten. */
+void sessions_sweep(struct sessions *sessions, int64_t log_time_us);
 
-/* Start of the oldest line still held; `otherwise` when none is. */
-uint64_t sessions_oldest(const struct sessions *sessions, uint64_t otherwise);
+/* Start of the oldest line still held; `otherwise` when none is older. */
+uint64_t sessions_oldest(struct sessions *sessions, uint64_t otherwise);

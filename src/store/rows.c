@@ -126,7 +126,7 @@ static int put_session(const struct statements *s, const struct row_join *row) {
 
 static int put_burst(const struct statements *s, const struct row_burst *row) {
     struct binder b = begin(s, row->is_gone ? DROP_BURST : PUT_BURST);
-    bind_blob(&b, row->burst.key.at, sizeof(row->burst.key.at));
+    bind_blob(&b, &row->burst.key, sizeof(row->burst.key));
     if (!row->is_gone) {
         bind_number(&b, row->burst.bursts);
         bind_number(&b, row->burst.failures);
@@ -377,7 +377,7 @@ static void load_counter(sqlite3_stmt *s, const struct store_readers *readers, v
 
 static void load_burst(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
     struct row_burst row = {0};
-    read_blob(s, 0, row.burst.key.at, sizeof(row.burst.key.at), NULL);
+    read_blob(s, 0, &row.burst.key, sizeof(row.burst.key), NULL);
     row.burst.bursts = read_u32(s, 1);
     row.burst.failures = read_u32(s, 2);
     row.burst.began_us = sqlite3_column_int64(s, 3);
@@ -458,8 +458,8 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
         {"SELECT * FROM counter", load_counter},   {"SELECT * FROM session", load_session},
         {"SELECT * FROM fact", load_fact},         {"SELECT * FROM burst", load_burst},       {"SELECT * FROM spared", load_spared},
         {"SELECT * FROM past", load_past},         {"SELECT * FROM ban", load_ban},
-        {"SELECT at,jail,address,length FROM history WHERE kind='unban'"
-         " ORDER BY at DESC LIMIT 256",
+        {"SELECT * FROM (SELECT at,jail,address,length FROM history WHERE kind='unban'"
+         " ORDER BY at DESC LIMIT 256) ORDER BY at", /* the decider's ring drops the oldest */
          load_unban},
     };
     int result = SQLITE_ROW;

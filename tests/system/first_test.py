@@ -1,7 +1,9 @@
 """The first start: what the logs say of the last day is shown before anybody is banned."""
 import datetime
 import json
+import os
 import shutil
+import sqlite3
 import subprocess
 
 from ban_test import BUILD, CONFIGURATION, attack
@@ -63,6 +65,36 @@ def test_the_first_page_tells_of_yesterday_and_bans_nobody():
         assert world.log_path.read_text().count("hauberk's first look") == 1
 
 
+def test_who_tried_many_accounts_is_not_trusted_for_one():
+    with make_world(past=False) as world:
+        with open(world.folder / "log" / "auth.log", "w") as log:
+            for i in range(6):
+                log.write(ssh(9 - i / 100, f"Failed password for user{i} from 203.0.113.5 port {i} ssh2", i))
+            log.write(ssh(8, "Accepted password for alice from 203.0.113.5 port 9 ssh2", 9))
+        world.start()
+        page = page_of(world)
+        assert page["would_have_banned"] == 1 and page["own_users"] == [], page
+        assert "203.0.113.5" not in world.hauberk("trusted").stdout
+        assert "had tried many accounts" in world.log_path.read_text()
+
+
+def test_a_first_start_that_was_killed_goes_on_as_one():
+    with make_world(past=False) as world:
+        world.start()
+        world.stop()
+        path = world.folder / "state" / "hauberk.db"
+        owner = path.stat()
+        with sqlite3.connect(path) as db:  # as if it had ended before its page
+            assert db.execute("DELETE FROM fact WHERE name = 'first'").rowcount == 1
+            assert db.execute("SELECT count(*) FROM position").fetchone()[0] > 0
+        db.close()
+        for name in path.parent.glob("hauberk.db*"):
+            os.chown(name, owner.st_uid, owner.st_gid)
+        world.start()
+        page_of(world)
+        assert world.log_path.read_text().count("hauberk's first look") == 2
+
+
 def test_a_host_without_a_past_has_a_page_too():
     with make_world(past=False) as world:
         world.start()
@@ -80,6 +112,7 @@ def test_beside_another_bouncer_it_observes_unless_told_otherwise():
         world.stack.callback(lambda: (other.kill(), other.wait()))
         wait_for(lambda: open(f"/proc/{other.pid}/comm").read().strip() == "fail2ban-server", 5, "its name")
         world.start()
+        assert "another program bans here" in world.log_path.read_text()
         status = world.status()
         assert status["observing"] and "another program" in status["why_not"], status
         assert page_of(world)["bouncers"] == ["fail2ban"]

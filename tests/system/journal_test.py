@@ -118,13 +118,14 @@ def test_journal_vacuumed_unread():
         world.start()
         world.wait_for_bans({("sshd", "203.0.113.7")})
         wait_for_failures(world, 1)
-        assert source(world)["lost"] >= 3, source(world)
+        lost = source(world)["lost"]
+        assert lost >= 3, source(world)
         assert "were gone before they could be read" in world.hauberk("status").stdout
         committed(world)
         world.stop()
         world.start()
         wait_for_failures(world, 0)
-        assert source(world)["lost"] == 0, "told twice"
+        assert source(world)["lost"] == lost, "told twice"
 
 
 def test_journal_silent_service_and_vacuum():

@@ -141,8 +141,12 @@ def test_a_role_that_always_dies_is_not_started_in_a_tight_loop():
     garbage = "#!/usr/bin/python3\nimport os\nos.write(3, b'garbage!' * 4)\nimport time\ntime.sleep(30)\n"
     for program in ("#!/bin/sh\nexit 1\n", garbage):
         with make_world() as world:
-            replace_role(world, "decider", program)
-            world.start(wait=False)
+            replace_role(world, "decider", "")
+            world.start()  # one that was never ready ends hauberkd
+            (world.libexec / "new").write_text(program)
+            (world.libexec / "new").chmod(0o755)
+            (world.libexec / "new").rename(world.libexec / "hauberk-decider")
+            os.kill(world.pids()["decider"], signal.SIGKILL)
             wait_for(lambda: (world.folder / "run" / "resting").exists(), 20, "a rest")
             wait_for(lambda: "every 5000 ms" in (world.folder / "run" / "resting").read_text(), 30, "the long rest")
             starts = said(world, "the decider")

@@ -374,6 +374,8 @@ Banned most, of 3 addresses:
         assert [(b["address"], b["collateral"], b["suspicious"]) for b in told["bans"]] == [
             ("203.0.113.5", 0, 0), ("203.0.113.5", 0, 0), ("198.51.100.7", 1, 0),
             ("203.0.113.6", 0, 1)]
+        assert [(s["address"], s["account"], s["jail"], s["banned"]) for s in told["suspicions"]] == [
+            ("203.0.113.6", "root", "sshd", True)]
         assert told["first"] == "2026-11-01T10:00:00Z" and told["last"] == "2026-11-04T12:00:09Z"
         log.write_text("")
         answer = run(str(world.build / "src" / "hauberk"), *world.folders, "replay", str(log),

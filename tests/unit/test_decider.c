@@ -316,7 +316,7 @@ static void an_unban_does_not_reach_bans_made_after_it(void **state) {
 static struct {
     SHADOW(counter, ledger_key) counters;
     SHADOW(join, digest) joins;
-    SHADOW(burst, digest) bursts;
+    SHADOW(burst, burst_key) bursts;
     SHADOW(known_entry, known_key) known;
     SHADOW(ban, ledger_key) bans;
     SHADOW(past, ledger_key) past;
@@ -341,7 +341,7 @@ static struct {
 static void commit(struct decider *one) {
     struct ledger_key key;
     struct digest session;
-    struct digest burst;
+    struct burst_key burst;
     struct known_key known;
     while (bursts_take_dirty(one->bursts, &burst))
         KEEP(bursts, burst, bursts_find(one->bursts, &burst));

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "ledger/account.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
 #include "ledger/ledger.h"
@@ -194,6 +195,7 @@ static void the_heavy_ones_outlive_a_flood(void **state) {
 static void dirty_keys_name_every_change(void **state) {
     (void)state;
     enum { IDS = 200 };
+    static const struct failure one = {.weight = WEIGHT_ONE, .attempts = 1};
     struct ledger *ledger = ledger_new(100); /* with evictions */
     static struct counter stored[IDS];
     static bool is_stored[IDS];
@@ -204,7 +206,7 @@ static void dirty_keys_name_every_change(void **state) {
             if (chance(10) == 0)
                 ledger_forget(ledger, 0, &id);
             else if (chance(10) == 0)
-                ledger_take_back(ledger, 0, &id, WEIGHT_ONE);
+                ledger_take_back(ledger, 0, &id, &one);
             else
                 count(ledger, 0, &id, BEGIN_US + round * SECOND_US, WEIGHT_ONE, FIND_US);
         }
@@ -263,11 +265,11 @@ static void a_success_is_known_for_thirty_days(void **state) {
     known_add(known, &v4.address, SPAN("alice"), BEGIN_US);
     known_add(known, &v6.address, SPAN("bob"), BEGIN_US);
     assert_int_equal(known_count_addresses(known), 2);
-    assert_true(known_has_account(known, &v4.address, SPAN("alice"), BEGIN_US + KNOWN_LIFE_US));
-    assert_false(known_has_account(known, &v4.address, SPAN("alice"),
+    assert_true(known_has_account(known, &v4.address, account_identity(SPAN("alice")), BEGIN_US + KNOWN_LIFE_US));
+    assert_false(known_has_account(known, &v4.address, account_identity(SPAN("alice")),
                                    BEGIN_US + KNOWN_LIFE_US + 1));
-    assert_false(known_has_account(known, &v4.address, SPAN("bob"), BEGIN_US));
-    assert_false(known_has_account(known, &v4.address, SPAN(""), BEGIN_US));
+    assert_false(known_has_account(known, &v4.address, account_identity(SPAN("bob")), BEGIN_US));
+    assert_false(known_has_account(known, &v4.address, account_identity(SPAN("")), BEGIN_US));
     assert_true(known_has_prefix(known, &net, BEGIN_US, NULL));
     static const struct {
         const char *prefix;
@@ -294,11 +296,11 @@ static void a_success_is_known_for_thirty_days(void **state) {
     assert_true(known_has_prefix(known, &net, BEGIN_US, &entry));
     assert_int_equal(entry.successes, 1);
     known_forget_account(known, SPAN("Alice@example.org"));
-    assert_false(known_has_account(known, &v4.address, SPAN("alice"), BEGIN_US));
+    assert_false(known_has_account(known, &v4.address, account_identity(SPAN("alice")), BEGIN_US));
     assert_int_equal(known_count_addresses(known), 3); /* the address had its success all the same */
     known_forget_prefix(known, &v6); /* with its /64 */
     assert_int_equal(known_count_addresses(known), 2);
-    assert_false(known_has_account(known, &v6.address, SPAN("carol"), BEGIN_US));
+    assert_false(known_has_account(known, &v6.address, account_identity(SPAN("carol")), BEGIN_US));
     known_sweep(known, BEGIN_US + KNOWN_LIFE_US + 6);
     assert_int_equal(known_count_addresses(known), 0);
     assert_false(known_has_prefix(known, &net, BEGIN_US, NULL));

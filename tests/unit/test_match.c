@@ -592,7 +592,8 @@ static const struct {
     {400, "i: address 203.0.113.9 only",    1, "bob", 9, false},  /* five minutes later */
     {401, "j: failed bob",                 -1, "", 0, false},
     {702, "x: of no interest",             -1, "", 0, false},
-    {650, "j: address 203.0.113.9 only",   -1, "", 0, false},     /* ended by another's time */
+    {650, "j: address 203.0.113.9 only",    1, "bob", 9, false},  /* its own lines' times count */
+    {951, "j: address 203.0.113.9 only",   -1, "", 0, false},     /* too late */
 };
 /* clang-format on */
 
@@ -691,7 +692,8 @@ static void sessions_are_bounded(void **state) {
     assert_int_equal(facts.at[0].address.at[15], 2);
     place += log.length;
     text_clear(&log);
-    text_add_string(&log, "2026-11-21T08:06:00Z nobody's line\n");
+    while (log.length < 65536) /* (swept at each 64th KiB) */
+        text_add_string(&log, "2026-11-21T08:06:00Z nobody's line\n");
     match_feed(match, text_span(&log), place, NOW_US, add_fact, &facts);
     assert_int_equal(match_resume(match, place + log.length), place + log.length);
     match_free(match);
