@@ -55,6 +55,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
                              decider->projection);
     decider->spared = spared_new();
     decider->exempt_ledger = ledger_new(EXEMPT_COUNTED_MOST);
+    decider->origins = origins_new(config->jail_count);
     decider->jail_counts = calloc(config->jail_count + 1, sizeof(*decider->jail_counts));
     must(decider->jail_counts);
     return decider;
@@ -71,6 +72,7 @@ struct decider *decider_free(struct decider *decider) {
     ledger_free(decider->ledger);
     spared_free(decider->spared);
     ledger_free(decider->exempt_ledger);
+    origins_free(decider->origins);
     free(decider->jail_counts);
     free(decider->own);
     free(decider);
@@ -191,6 +193,15 @@ static uint16_t choose_scope(const struct decider *decider, const struct config_
                                                       : jail->scope;
 }
 
+/* The selftest's: an element of a shadow, and no ban of the book. It is nobody's past. */
+static void make_shadow(struct decider *decider, const struct decision *decision) {
+    const struct ban *ban = decision->ban;
+    ledger_forget(decider->ledger, ban->key.jail, &ban->key.id);
+    if (projection_want(decider->projection, ban->scope, &ban->key.id, ban->until_us, false) &&
+        decider->calls.on_ban)
+        decider->calls.on_ban(decider->context, decision);
+}
+
 /* Three accounts or more, or mostly such that do not exist. */
 static bool tries_many(const struct counter *counter) {
     return counter_accounts(counter) >= COUNTER_ACCOUNTS ||
@@ -205,6 +216,12 @@ static void make_ban(struct decider *decider, uint16_t number, const struct coun
     struct decision decision = {.first_us = counter->began_us, .newest_us = counter->last_us,
                                 .is_own = cause == CAUSE_OWN_LIMIT};
     ban.scope = choose_scope(decider, jail, &ban.key.id, now_us);
+    if (number == decider->config->selftest_jail) {
+        ban.until_us = now_us + jail->ban_seconds * SECOND_US;
+        decision.ban = &ban;
+        make_shadow(decider, &decision);
+        return;
+    }
     bans_settle(decider->bans, number, &ban.key.id, now_us);
     ban.returns = count_returns(decider, number, &ban.key.id, now_us);
     int64_t seconds = ban_length(jail, cause, ban.returns);
@@ -486,6 +503,8 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
     struct prefix host = prefix_of(&event->address);
     struct prefix id = decider_id(decider, jail, &event->address, now_us);
     decider->jail_counts[number].failures++;
+    origins_note(decider->origins, number, &event->address,
+                 account_of(wire_bytes(event->account)).user, at_us);
     if (!measured) {
         keep_evidence(decider, source, number, VERDICT_MEMORY, &id, at_us, event);
         return;
@@ -597,6 +616,12 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
     }
 }
 
+/* It is no login, of which something is to be remembered. */
+static bool is_selftests(const struct decider *decider, const struct wire_event *event) {
+    int jail = decider->config->selftest_jail;
+    return jail >= 0 && decider->config->jails[jail].filter == event->filter;
+}
+
 void decider_event(struct decider *decider, uint16_t source, const struct wire_event *event,
                    bool is_memory, int64_t now_us) {
     decider->now_us = now_us;
@@ -619,7 +644,8 @@ void decider_event(struct decider *decider, uint16_t source, const struct wire_e
         decider->log_time_us = at_us;
     struct measured measured = {0};
     if (!is_memory)
-        measured = weigh_event(decider, event, at_us);
+        measured = is_selftests(decider, event) ? (struct measured){.attempts = 1}
+                                                : weigh_event(decider, event, at_us);
     for (uint32_t j = 0; j < decider->config->jail_count; j++)
         if (jail_reads(decider, j, source, event->filter))
             failure_in_jail(decider, source, (uint16_t)j, event, is_memory ? NULL : &measured,

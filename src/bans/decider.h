@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include "bans/origins.h"
 #include "bans/spared.h"
 #include "config/admins.h"
 #include "config/config.h"
@@ -93,6 +94,7 @@ struct decider {
     uint32_t own_count, own_room;
     struct spared_list *spared;
     const struct admins *admins;   /* borrowed; NULL: nobody is known to be one */
+    struct origins *origins;
     struct ledger *exempt_ledger;  /* what would have counted, of exempt ids */
     struct exempt_told {
         struct ledger_key key;

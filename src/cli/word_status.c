@@ -85,6 +85,34 @@ static bool has_fault(const js *sources) {
     return false;
 }
 
+static void print_origins(const js *origins) {
+    for (size_t i = 0; i < js_count(origins); i++) {
+        const js *one = js_at(origins, i);
+        const char *jail = js_string(one, "jail", "");
+        const char *address = js_string(one, "address", "");
+        const char *exempt = js_string(one, "exempt", NULL);
+        long long failures = (long long)js_number(one, "failures", 0);
+        if (js_flag(one, "hides_others", false))
+            printf("! All %lld failures of %s, on different accounts, come from %s: a proxy or a "
+                   "container's bridge\n"
+                   "! hides the true addresses, and attackers cannot be told from users. Mend it with "
+                   "\"userland-proxy\": false\n"
+                   "! (Docker), the PROXY protocol, or host networking; see docs/containers.md.\n",
+                   failures, jail, address);
+        if (exempt)
+            printf("! Most failures of %s (%lld of %lld) come from %s, which is never banned because "
+                   "it is\n! %s\n",
+                   jail, failures, (long long)js_number(one, "of", 0), address, exempt);
+    }
+}
+
+static bool hides_others(const js *origins) {
+    for (size_t i = 0; i < js_count(origins); i++)
+        if (js_flag(js_at(origins, i), "hides_others", false))
+            return true;
+    return false;
+}
+
 static void print_spared(const js *spared) {
     for (size_t i = 0; i < js_count(spared); i++) {
         const js *one = js_at(spared, i);
@@ -138,6 +166,7 @@ static void print_status(const js *status) {
         printf("! The regex compiler is off (no executable memory allowed): matching is slower.\n");
     print_telling(js_get(status, "notify"));
     print_sources(js_get(status, "sources"));
+    print_origins(js_get(status, "origins"));
     print_jails(js_get(status, "jails"));
     print_spared(js_get(status, "spared"));
 }
@@ -173,7 +202,9 @@ int word_status(struct cli *cli) {
         print_status(status);
     return js_flag(status, "effective", false) && !js_string(status, "store_error", NULL) &&
                    !js_string(js_get(status, "configuration"), "disk_error", NULL) &&
-                   !has_fault(js_get(status, "sources")) && !is_any_blind(js_get(status, "jails"))
+                   !has_fault(js_get(status, "sources")) &&
+                   !is_any_blind(js_get(status, "jails")) &&
+                   !hides_others(js_get(status, "origins"))
                ? EXIT_FINE
                : EXIT_LOOK;
 }

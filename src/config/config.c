@@ -17,6 +17,7 @@
 
 #include "config/inside.h"
 #include "config/nearest.h"
+#include "config/selftest.h"
 
 #define DEFAULT_SECTION "DEFAULT"
 #define HAUBERK_SECTION "hauberk"
@@ -72,7 +73,7 @@ static bool is_shipped(const struct ini_section *section) {
 static int name_jail_section(const struct ini *ini, unsigned folder, struct span name,
                              bool is_plain, char into[INI_NAME_MAX], struct why *reterr_why) {
     static const char *const reserved[] = {DEFAULT_SECTION, HAUBERK_SECTION, "INCLUDES", "default",
-                                           "known"};
+                                           "known", SELFTEST_NAME};
     char what[SHOWN_MAX];
     char hint[NEAREST_HINT_MAX];
     struct nearest nearest = nearest_to(name);
@@ -548,6 +549,7 @@ int config_read(const char *config_folder, const char *data_folder, struct confi
     must(config);
     config->inside = calloc(1, sizeof(*config->inside));
     must(config->inside);
+    config->selftest_jail = -1;
     struct config_reading reading = {.config = config,
                                      .keep = &config->inside->keep,
                                      .folders = {config_folder, data_folder},

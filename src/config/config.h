@@ -92,6 +92,7 @@ struct config {
     uint32_t filter_count;
     struct scope *scopes; /* the five named ones first, in the order of DESIGN 5; then ports_HASH */
     uint16_t scope_count;
+    int selftest_jail; /* its number; -1 until config_add_selftest() (selftest.h) */
     struct prefix *admin; /* [hauberk] admin: never banned, whatever a jail says */
     uint32_t admin_count;
     struct config_patterns admin_groups; /* whose members are administrators (admins.h) */

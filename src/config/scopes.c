@@ -20,13 +20,13 @@
 #define PORT(number) {(number), (number)}
 
 const struct scope scopes_named[SCOPES_NAMED] = {
-    [SCOPE_SSH]        = {"ssh",        1, {PORT(22)}},
-    [SCOPE_MAIL_LOGIN] = {"mail-login", 7, {PORT(110), PORT(143), PORT(465), PORT(587), PORT(993),
+    [SCOPE_SSH]        = {"ssh",        false, 1, {PORT(22)}},
+    [SCOPE_MAIL_LOGIN] = {"mail-login", false, 7, {PORT(110), PORT(143), PORT(465), PORT(587), PORT(993),
                                             PORT(995), PORT(4190)}},
-    [SCOPE_MAIL]       = {"mail",       8, {PORT(25), PORT(110), PORT(143), PORT(465), PORT(587),
+    [SCOPE_MAIL]       = {"mail",       false, 8, {PORT(25), PORT(110), PORT(143), PORT(465), PORT(587),
                                             PORT(993), PORT(995), PORT(4190)}},
-    [SCOPE_WEB]        = {"web",        2, {PORT(80), PORT(443)}},
-    [SCOPE_ALL]        = {"all",        0, {{0, 0}}},
+    [SCOPE_WEB]        = {"web",        false, 2, {PORT(80), PORT(443)}},
+    [SCOPE_ALL]        = {"all",        false, 0, {{0, 0}}},
 };
 
 static const char *const sentences[SCOPES_NAMED] = {
@@ -207,6 +207,10 @@ int scope_parse(struct span text, struct scope *ret_scope, struct why *reterr_wh
 }
 
 const char *scope_describe(const struct scope *scope, char *into, size_t room) {
+    if (scope->is_shadow) {
+        snprintf(into, room, "no port");
+        return into;
+    }
     for (size_t i = 0; i < SCOPES_NAMED; i++)
         if (has_same_ranges(scope, &scopes_named[i])) {
             snprintf(into, room, "%s", sentences[i]);

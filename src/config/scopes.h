@@ -12,9 +12,10 @@
 
 enum { SCOPES_MAX = 32, SCOPE_RANGES_MAX = 32, SCOPE_NAME_MAX = 24 };
 
-/* No ranges at all: every port and protocol (scope `all`). */
+/* No ranges at all: every port and protocol (scope `all`); of a shadow: none at all. */
 struct scope {
     char name[SCOPE_NAME_MAX]; /* [a-z][a-z0-9_-]*, NUL-terminated; names the sets */
+    bool is_shadow;            /* its sets are in the kernel, but no rule refuses by them */
     uint8_t range_count;
     struct {
         uint16_t first, last; /* inclusive, host byte order */

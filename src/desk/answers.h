@@ -24,7 +24,8 @@ js *desk_status_telling(const struct desk *desk);
 /* Is one of its logs being read (or does it need none). */
 bool desk_jail_is_read(const struct desk *desk, uint32_t jail);
 
-js *desk_status_jails(const struct desk *desk);
+js *desk_status_jails(const struct desk *desk); /* without the selftest's */
+js *desk_status_sources(const struct desk *desk);
 
 /* A ban as a row of an answer; the caller owns it. */
 js *desk_ban_row(const struct desk *desk, const struct ban *ban);

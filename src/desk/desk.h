@@ -8,6 +8,7 @@
  *   telling.c   what the owner is told, and `hauberk notify`
  *   sight.c     do the jails still see
  *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
+ *   selftest.c  `hauberk selftest`: one made-up failure, the whole way
  *   first.c     the first start: what the logs say of the last day, on one page
  *   sparing.c   what people trust, and where administrators are logged in
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
@@ -25,6 +26,7 @@
 #include "base/loop.h"
 #include "control/server.h"
 #include "desk/first.h"
+#include "desk/selftest.h"
 #include "notify/notices.h"
 #include "notify/sight.h"
 #include "store/store.h"
@@ -113,6 +115,7 @@ struct desk {
     struct watch *commit_timer, *sweep_timer;
     bool is_dirty;
     struct first first;
+    struct selftest selftest;
     uint32_t bouncers;         /* who else bans here; bit n for enum bouncer's n */
     bool is_loading;           /* what was stored comes in, slice by slice; nothing is read,
                                   committed or answered from it before that is over */

@@ -25,7 +25,8 @@ static void send_scopes(struct desk *desk) {
     static struct wire_scope scopes[SCOPES_MAX];
     for (uint16_t i = 0; i < desk->config->scope_count; i++) {
         const struct scope *scope = &desk->config->scopes[i];
-        scopes[i] = (struct wire_scope){.range_count = scope->range_count};
+        scopes[i] = (struct wire_scope){.is_shadow = scope->is_shadow,
+                                        .range_count = scope->range_count};
         wire_set_bytes(scopes[i].name, span_of(scope->name));
         for (uint8_t r = 0; r < scope->range_count; r++)
             scopes[i].ranges[r] =
@@ -147,6 +148,7 @@ static void take_receipts(struct desk *desk, const struct wire_receipt *receipts
         const struct wire_receipt *receipt = &receipts[i];
         projection_receipt(desk->decider->projection, receipt->scope, &receipt->prefix,
                            receipt->is_drop, receipt->until_us, (int)receipt->error);
+        selftest_was_answered(desk, receipt);
         if (receipt->error && desk->refusals.count++ == 0) {
             desk->refusals.error = (int)receipt->error;
             desk->refusals.prefix = receipt->prefix;

@@ -41,10 +41,12 @@ static void collect_positions(struct desk *desk, struct store_batch *batch) {
         if (!source->is_dirty)
             continue;
         source->is_dirty = false;
-        struct row_position *row = rows_add(&batch->positions);
-        memcpy(row->source, source->path, sizeof(row->source));
-        row->position = source->position;
-        row->lost = source->lost_kept;
+        if (!selftest_is_source(desk, i)) { /* of that, what was written before is of no interest */
+            struct row_position *row = rows_add(&batch->positions);
+            memcpy(row->source, source->path, sizeof(row->source));
+            row->position = source->position;
+            row->lost = source->lost_kept;
+        }
         desk->acks[i] = (struct ack){source->position.done, true, source->is_sighting};
         source->is_sighting = false;
     }
@@ -258,6 +260,8 @@ void desk_note(struct desk *desk, const char *kind, const char *jail, const stru
 
 static void keep_evidence(void *context, const struct evidence *evidence) {
     struct desk *desk = context;
+    if (evidence->jail == desk->config->selftest_jail)
+        return;
     if (desk->batch->evidence.count >= EVIDENCE_QUEUE_MAX) {
         desk->decider->evidence_shed++;
         return;
@@ -290,6 +294,10 @@ static void keep_evidence(void *context, const struct evidence *evidence) {
 static void ban_was_made(void *context, const struct decision *decision) {
     struct desk *desk = context;
     const struct ban *ban = decision->ban;
+    if (ban->key.jail == desk->config->selftest_jail) {
+        selftest_was_decided(desk);
+        return;
+    }
     char address[PREFIX_TEXT_MAX];
     const char *jail = decider_jail_name(desk->decider, ban->key.jail);
     prefix_format(&ban->key.id, address);

@@ -82,7 +82,8 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
             continue;
         if (events[i].kind == EVENT_SKIPPED)
             keep_aside(desk, source, &events[i]);
-        else {
+        else if (!selftest_is_source(desk, batch->source) ||
+                 selftest_takes(desk, &events[i], batch->told_us)) {
             bool is_memory = events[i].line_end <= position->mark;
             decider_event(desk->decider, batch->source, &events[i], is_memory, now_us);
             if (is_memory)

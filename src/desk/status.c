@@ -42,6 +42,8 @@ js *desk_status_jails(const struct desk *desk) {
     js *jails = js_array();
     for (uint32_t j = 0; j < desk->config->jail_count; j++) {
         const struct config_jail *jail = &desk->config->jails[j];
+        if ((int)j == desk->config->selftest_jail)
+            continue;
         js *one = js_object();
         js *logs = js_array();
         bool is_read = desk_jail_is_read(desk, j);
@@ -73,7 +75,7 @@ js *desk_status_jails(const struct desk *desk) {
     return jails;
 }
 
-static js *status_sources(const struct desk *desk) {
+js *desk_status_sources(const struct desk *desk) {
     static const char *const states[SOURCE_STATES] = {"reading", "waiting", "unreadable"};
     js *sources = js_array();
     for (uint16_t i = 0; i < SOURCES_MAX; i++) {
@@ -119,6 +121,34 @@ static js *status_spared(const struct desk *desk) {
     for (const struct spared *one; (one = spared_next(desk->decider->spared, &place));)
         if (!spared_is_over(one, now_us) && js_count(rows) < SPARED_SHOWN)
             js_append(rows, desk_spared_row(desk, one));
+    return rows;
+}
+
+/* Jails whose failures come from one address that cannot be banned, or stands for everybody. */
+static js *status_origins(const struct desk *desk) {
+    js *rows = js_array();
+    for (uint16_t j = 0; j < desk->config->jail_count; j++) {
+        struct origin origin;
+        char text[PREFIX_TEXT_MAX];
+        char why[EXEMPT_TEXT_MAX];
+        if (!origins_most(desk->decider->origins, j, &origin))
+            continue;
+        struct prefix host = prefix_of(&origin.address);
+        const char *exempt = decider_why_exempt(desk->decider, j, &host, why);
+        bool is_hiding = origin_hides_others(&origin);
+        if (!exempt && !is_hiding)
+            continue;
+        js *one = js_object();
+        js_set_string(one, "jail", desk->config->jails[j].name);
+        js_set_string(one, "address", address_format(&origin.address, text));
+        js_set_number(one, "failures", origin.failures);
+        js_set_number(one, "of", origin.of);
+        js_set_number(one, "accounts", origin.accounts);
+        js_set_time(one, "since", origin.first_us);
+        js_set_flag(one, "hides_others", is_hiding);
+        js_set_string(one, "exempt", exempt);
+        js_append(rows, one);
+    }
     return rows;
 }
 
@@ -186,11 +216,12 @@ void desk_word_status(struct desk *desk, const struct question *question) {
         has_jit = has_jit || desk->sources[i].has_jit;
     js_set_flag(row, "jit", has_jit);
     js_set(row, "spared", status_spared(desk));
+    js_set(row, "origins", status_origins(desk));
     js_set(row, "configuration", status_configuration(desk));
     js_set(row, "notify", desk_status_telling(desk));
     js_set(row, "roles", status_roles(desk));
     js_set(row, "jails", desk_status_jails(desk));
-    js_set(row, "sources", status_sources(desk));
+    js_set(row, "sources", desk_status_sources(desk));
     control_row(desk->control, question->client, row);
     control_end(desk->control, question->client, 0, "%s", "");
 }

@@ -74,7 +74,7 @@ static const struct {
     {"pause", desk_word_pause, true},     {"reload", desk_word_reload, true},
     {"watch", word_watch, true},          {"why", desk_word_why, false},
     {"forget", desk_word_forget, false},  {"trust", desk_word_trust, false},
-    {"first", desk_word_first, false},
+    {"first", desk_word_first, false},    {"selftest", desk_word_selftest, false},
     {"untrust", desk_word_untrust, false}, {"trusted", desk_word_trusted, false},
     {"notify", desk_word_notify, false},
 };

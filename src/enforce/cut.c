@@ -107,7 +107,7 @@ static int candidate_add(struct sockets *sockets, const struct inet_diag_msg *so
             continue;
         const struct scope *scope = &cutting->enforce->scopes[i];
         is_named = is_named || scope_names_port(scope, port);
-        is_in_scope = is_in_scope || is_named || scope->range_count == 0;
+        is_in_scope = is_in_scope || is_named || (scope->range_count == 0 && !scope->is_shadow);
     }
     if (!is_in_scope)
         return 0;
@@ -289,7 +289,7 @@ static bool is_to_be_cut(const struct cutting *cutting, const struct flow *flow)
     uint32_t scopes = scopes_cut_for(cutting, &flow->from);
     for (uint32_t i = 0; scopes != 0 && i < cutting->enforce->scope_count; i++) {
         const struct scope *scope = &cutting->enforce->scopes[i];
-        if ((scopes & 1u << i) &&
+        if ((scopes & 1u << i) && !scope->is_shadow &&
             (scope->range_count == 0 ||
              (flow->has_port && scope_names_port(scope, flow->to_port))))
             return true;

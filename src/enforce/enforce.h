@@ -12,7 +12,8 @@
  *       iif lo return; established and related packets towards us return; answers to connections
  *       of ours return (all but TCP to our ports below 1024, see nft_skeleton.c); exempt return;
  *       per scope and set: tcp dport {ranges} saddr @set counter drop
- *       (scope `all`: ct direction original saddr @set counter drop, any protocol)
+ *       (scope `all`: ct direction original saddr @set counter drop, any protocol;
+ *       a shadow scope: no rules, so its elements refuse nothing)
  *     Several ranges of ports are an anonymous set of the rule.
  *
  * Addresses are bytes, times int64 µs UTC; errors are -errno with a sentence in reterr_why. All

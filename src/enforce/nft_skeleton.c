@@ -11,6 +11,7 @@
  *     ip6 saddr @exempt6 return
  *     tcp dport 22 ip saddr @ssh_4 counter drop              (and four more, one for each set)
  *     ct direction original ip saddr @all_4 counter drop     (a scope without ports)
+ *                                                            (none for a shadow's sets)
  *
  * What is already connected passes the second rule; answers to our own connections come to high
  * ports and pass the fourth. The reply direction is not let through whole because of connections
@@ -641,7 +642,7 @@ static void write_rules(struct writing *writing, const struct scope *scopes, uin
     write_exempt_rule(writing, true);
     write_exempt_rule(writing, false);
     for (uint32_t i = 0; i < count; i++)
-        for (enum set_kind kind = 0; kind < SET_KINDS; kind++)
+        for (enum set_kind kind = 0; kind < SET_KINDS && !scopes[i].is_shadow; kind++)
             write_scope_rule(writing, &scopes[i], kind);
 }
 

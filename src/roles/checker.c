@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "config/exempt.h"
+#include "config/selftest.h"
 #include "match/match.h"
 #include "roles/role.h"
 
@@ -49,6 +50,9 @@ static bool send_globs(const struct config *config) {
         if (jail->journal && !add_glob(jail->journal, j))
             return false;
     }
+    /* No logpath begins without a slash: hauberkd knows where the runtime folder is. */
+    if (config->selftest_jail >= 0 && !add_glob(SELFTEST_LOG, (uint32_t)config->selftest_jail))
+        return false;
     send_frame(SAY_CHECKED_GLOBS, NULL, globs, glob_count);
     return true;
 }
@@ -110,8 +114,10 @@ int main(int argc, char **argv) {
     char text[900];
     struct role_options options = role_begin(CHECKER, argc, argv);
     int error = config_read(options.config_folder, options.data_folder, &config, &why);
-    if (error >= 0)
+    if (error >= 0) {
         config_read_resolvers(config);
+        config_add_selftest(config);
+    }
     role_enter_sandbox(CHECKER, &options, NULL, NULL);
     if (error >= 0)
         error = compile_filters(config, &why);

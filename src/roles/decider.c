@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/log.h"
 #include "config/exempt.h"
+#include "config/selftest.h"
 #include "desk/desk.h"
 #include "roles/role.h"
 
@@ -59,6 +60,7 @@ int main(int argc, char **argv) {
         why_set(&why, -1, options.config_folder, 0, "changed while hauberk was starting");
         role_fail(&why);
     }
+    config_add_selftest(config);
     config_read_resolvers(config);
     struct decider_role role = {.supervisor = {.loop = loop_new(),
                                                .on_message = from_supervisor,

@@ -100,7 +100,8 @@ static void take_scopes(struct enforcer_role *role, const struct wire_scope *sco
     }
     for (uint32_t i = 0; i < count && i < SCOPES_MAX; i++) {
         struct scope *scope = &role->scopes[i];
-        *scope = (struct scope){.range_count = scopes[i].range_count};
+        *scope = (struct scope){.is_shadow = scopes[i].is_shadow,
+                                .range_count = scopes[i].range_count};
         memcpy(scope->name, scopes[i].name.at, scopes[i].name.length);
         scope->name[SCOPE_NAME_MAX - 1] = '\0';
         for (uint8_t r = 0; r < scope->range_count; r++) {

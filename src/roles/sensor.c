@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/selftest.h"
 #include "match/match.h"
 #include "roles/role.h"
 #include "sources/source.h"
@@ -62,7 +63,8 @@ static void tell_frame(struct feed *feed, uint64_t last, uint64_t resume) {
     struct wire_batch batch = {.source = feed->number, .first = feed->frame_start,
                                .last = last, .resume = resume,
                                .lost = source_take_lost(feed->source),
-                               .lag = source_lag(feed->source)};
+                               .lag = source_lag(feed->source),
+                               .told_us = clock_now_us()};
     const struct match_counts *counts = match_counts(feed->match);
     batch.lines = (uint32_t)(counts->lines - feed->lines_told);
     feed->lines_told = counts->lines;
@@ -349,6 +351,7 @@ int main(int argc, char **argv) {
         why_set(&why, -1, options.config_folder, 0, "changed while hauberk was starting");
         role_fail(&why);
     }
+    config_add_selftest(config);
     static struct sensor_role role;
     role.config = config;
     role.supervisor = (struct role_supervisor){.loop = loop_new(),

@@ -12,11 +12,12 @@
 #include "base/clock.h"
 #include "base/span.h"
 
-enum field { HOST, IDENTIFIER, COMMAND, SENDER_PID, TRUE_PID, TRANSPORT, FIELDS };
+enum field { HOST, IDENTIFIER, COMMAND, SENDER_PID, TRUE_PID, TRANSPORT, CONTAINER, FIELDS };
 
 static const char *const names[FIELDS] = {
     [HOST] = "_HOSTNAME=",       [IDENTIFIER] = "SYSLOG_IDENTIFIER=", [COMMAND] = "_COMM=",
     [SENDER_PID] = "SYSLOG_PID=", [TRUE_PID] = "_PID=",               [TRANSPORT] = "_TRANSPORT=",
+    [CONTAINER] = "CONTAINER_NAME=",
 };
 
 struct fields {
@@ -61,6 +62,26 @@ static const char *pid_of(const struct fields *fields) {
     return is_syslog ? "" : fields->text[TRUE_PID];
 }
 
+static bool has_form(struct span text, const char *form) {
+    for (size_t i = 0; form[i]; i++) {
+        bool is_digit = i < text.length && text.at[i] >= '0' && text.at[i] <= '9';
+        if (i >= text.length || (form[i] == '0' ? !is_digit : form[i] != '?' && form[i] != text.at[i]))
+            return false;
+    }
+    return true;
+}
+
+/* A container's output that is a log has lines with stamps of their own, often of another time zone:
+ * what stands behind the stamp, the blank with it, is the line. 0: there is no stamp. */
+static size_t stamp_length(struct span message) {
+    if (has_form(message, "??? ?0 00:00:00 "))
+        return sizeof("Nov 21 12:00:00") - 1;
+    const char *blank = has_form(message, "0000-00-00T00:00:00")
+                            ? memchr(message.at, ' ', message.length < 40 ? message.length : 40)
+                            : NULL;
+    return blank ? (size_t)(blank - message.at) : 0;
+}
+
 int entry_render(sd_journal *journal, int64_t at_us, char *into) {
     static char message[ENTRY_MESSAGE_MAX];
     struct fields fields = {0};
@@ -77,13 +98,19 @@ int entry_render(sd_journal *journal, int64_t at_us, char *into) {
     clock_format_utc(at_us, stamp);
     stamp[strcspn(stamp, "Z")] = '\0';
     const char *pid = pid_of(&fields);
-    int head = snprintf(into, ENTRY_LINE_MAX - ENTRY_MESSAGE_MAX - 1, "%s.%06u+00:00 %s %s%s%s%s: ",
+    size_t skipped = fields.is_there[CONTAINER]
+                         ? stamp_length((struct span){message, message_length})
+                         : 0;
+    int head = skipped
+                   ? snprintf(into, ENTRY_LINE_MAX, "%s.%06u+00:00", stamp,
+                              (unsigned)(at_us % SECOND_US))
+                   : snprintf(into, ENTRY_LINE_MAX - ENTRY_MESSAGE_MAX - 1, "%s.%06u+00:00 %s %s%s%s%s: ",
                         stamp, (unsigned)(at_us % SECOND_US),
                         fields.is_there[HOST] ? fields.text[HOST] : "localhost",
                         fields.text[fields.is_there[IDENTIFIER] ? IDENTIFIER : COMMAND],
                         pid[0] ? "[" : "", pid, pid[0] ? "]" : "");
     must(head > 0 && head < ENTRY_LINE_MAX - ENTRY_MESSAGE_MAX - 1);
-    memcpy(into + head, message, message_length);
-    into[(size_t)head + message_length] = '\n';
-    return head + (int)message_length + 1;
+    memcpy(into + head, message + skipped, message_length - skipped);
+    into[(size_t)head + message_length - skipped] = '\n';
+    return head + (int)(message_length - skipped) + 1;
 }

@@ -1,5 +1,6 @@
 /* An entry of the journal as a line of a log: "2026-11-21T12:00:00.123456+00:00 host ident[pid]:
- * MESSAGE". The same entry gives the same line whenever and wherever it is read, for positions
+ * MESSAGE". Where a container's runtime wrote the entry (it has a CONTAINER_NAME) and the message is
+ * itself a line of a log, with a stamp, that line with the journal's time. The same entry gives the same line whenever and wherever it is read, for positions
  * count the bytes of these lines.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */

@@ -10,16 +10,33 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "config/selftest.h"
 #include "supervise/supervise.h"
 #include "wire/inherited.h"
 
 #define CHECK_PATIENCE_US (10 * SECOND_US)
 
-static void take_records(struct checked_config *checked, const struct message *message) {
+/* The selftest's log is named by its file name only. */
+static void take_glob(struct checked_config *checked, const struct supervise_options *options,
+                      const struct wire_glob *glob) {
+    struct wire_glob *taken = &checked->globs[checked->glob_count];
+    char path[600];
+    *taken = *glob;
+    if (span_is(wire_bytes(glob->pattern), SELFTEST_LOG)) {
+        int length = snprintf(path, sizeof(path), "%.500s/" SELFTEST_LOG, options->runtime_folder);
+        if (length > 256)
+            return; /* no log can have such a path; the selftest says that it is not read */
+        wire_set_bytes(taken->pattern, span_of(path));
+    }
+    checked->glob_count++;
+}
+
+static void take_records(struct checked_config *checked, const struct supervise_options *options,
+                         const struct message *message) {
     if (message->type == SAY_CHECKED_GLOBS) {
         const struct wire_glob *globs = message->items;
         for (uint32_t i = 0; i < message->count && checked->glob_count < 128; i++)
-            checked->globs[checked->glob_count++] = globs[i];
+            take_glob(checked, options, &globs[i]);
     } else {
         const struct wire_exemption *exempt = message->items;
         for (uint32_t i = 0; i < message->count && checked->exempt_count < 1024; i++)
@@ -28,7 +45,8 @@ static void take_records(struct checked_config *checked, const struct message *m
 }
 
 /* 1: the verdict came; 0: more to come; -errno. */
-static int take_frame(int fd, struct checked_config *checked, struct why *reterr_why) {
+static int take_frame(int fd, const struct supervise_options *options,
+                      struct checked_config *checked, struct why *reterr_why) {
     _Alignas(8) static uint8_t frame[FRAME_MAX];
     ssize_t got = recv(fd, frame, sizeof(frame), MSG_DONTWAIT);
     if (got <= 0)
@@ -38,7 +56,7 @@ static int take_frame(int fd, struct checked_config *checked, struct why *reterr
     if (frame_check(frame, (size_t)got, CHECKER, SUPERVISOR, &message, &what) < 0)
         return why_set(reterr_why, -EPROTO, NULL, 0, "the checker's answer is wrong: %s", what);
     if (message.type != SAY_CHECKED) {
-        take_records(checked, &message);
+        take_records(checked, options, &message);
         return 0;
     }
     const struct wire_checked *verdict = message.head;
@@ -55,7 +73,8 @@ static int take_frame(int fd, struct checked_config *checked, struct why *reterr
     return 1;
 }
 
-static int await_verdict(int fd, struct checked_config *checked, struct why *reterr_why) {
+static int await_verdict(int fd, const struct supervise_options *options,
+                         struct checked_config *checked, struct why *reterr_why) {
     int64_t until_us = clock_monotonic_us() + CHECK_PATIENCE_US;
     for (int result = 0;;) {
         struct pollfd one = {.fd = fd, .events = POLLIN};
@@ -64,7 +83,7 @@ static int await_verdict(int fd, struct checked_config *checked, struct why *ret
             return why_set(reterr_why, -ETIMEDOUT, NULL, 0,
                            "checking the configuration takes longer than 10 s");
         if (poll(&one, 1, (int)(left_us / 1000) + 1) > 0)
-            result = take_frame(fd, checked, reterr_why);
+            result = take_frame(fd, options, checked, reterr_why);
         if (result != 0)
             return result < 0 ? result : 0;
     }
@@ -80,7 +99,7 @@ int check_configuration(const struct supervise_options *options,
     must(checked);
     int error = child_start(&child, options, &digest, users, &none, &fd, reterr_why);
     if (error >= 0) {
-        error = await_verdict(fd, checked, reterr_why);
+        error = await_verdict(fd, options, checked, reterr_why);
         cleanup_close_fd(&fd);
         kill(child.pid, SIGKILL); /* it has said all it had to say, or will not */
         while (waitpid(child.pid, NULL, 0) < 0 && errno == EINTR)

@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "config/selftest.h"
 #include "supervise/mails.h"
 #include "wire/inherited.h"
 
@@ -707,6 +708,17 @@ static int make_folders(const struct supervisor *supervisor, struct why *reterr_
     return 0;
 }
 
+/* Empty at every start: what it says is of no interest once it was answered. */
+static int make_selftest_log(const struct supervisor *supervisor, struct why *reterr_why) {
+    char path[500];
+    snprintf(path, sizeof(path), "%.460s/" SELFTEST_LOG, supervisor->options->runtime_folder);
+    cleanup_close int fd =
+        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    if (fd < 0)
+        return why_set(reterr_why, -errno, path, 0, "cannot be made: %s", strerror(errno));
+    return 0;
+}
+
 static int make_control_socket(struct supervisor *supervisor, struct why *reterr_why) {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     if (snprintf(name.sun_path, sizeof(name.sun_path), "%s/control",
@@ -764,6 +776,8 @@ static int prepare(struct supervisor *supervisor, struct why *reterr_why) {
         error = take_lock(supervisor->options->state_folder, reterr_why);
     if (error >= 0)
         error = take_lock(supervisor->options->runtime_folder, reterr_why);
+    if (error >= 0)
+        error = make_selftest_log(supervisor, reterr_why);
     if (error >= 0)
         error = find_configuration(supervisor, reterr_why);
     if (error >= 0)

@@ -395,6 +395,25 @@ static void test_most_scopes(void **state) {
     assert_true(is_in(enforce, SCOPES_MAX - 1, "192.0.2.1"));
 }
 
+static void test_a_shadow_has_sets_and_no_rules(void **state) {
+    struct enforce *enforce = ready(state);
+    static const struct scope two[] = {{.name = "ssh", .range_count = 1, .ranges = {{22, 22}}},
+                                       {.name = "shade", .is_shadow = true}};
+    struct prefix banned = P("192.0.2.1");
+    uint64_t packets = 0;
+    assert_int_equal(enforce_set_scopes(enforce, two, ELEMENTS_OF(two), NULL), 0);
+    assert_int_equal(put(enforce, 1, "192.0.2.1", UNTIL_PERMANENT), 0);
+    assert_true(is_in(enforce, 1, "192.0.2.1"));
+    static char listed[65536];
+    nft_list(listed, sizeof(listed));
+    assert_non_null(strstr(listed, "set shade_4 {"));
+    assert_non_null(strstr(listed, "@ssh_4"));
+    assert_null(strstr(listed, "@shade"));
+    assert_int_equal(enforce_count_refused(enforce, 1, &packets, NULL), 0);
+    assert_int_equal(packets, 0);
+    assert_int_equal(enforce_cut(enforce, 1, &banned, NULL), 0);
+}
+
 static void test_lift(void **state) {
     struct enforce *enforce = ready(state);
     assert_int_equal(put(enforce, SSH, "192.0.2.1", UNTIL_PERMANENT), 0);
@@ -1557,6 +1576,7 @@ int main(void) {
         TEST(test_skeleton_is_mended),
         TEST(test_scopes_change),
         TEST(test_most_scopes),
+        TEST(test_a_shadow_has_sets_and_no_rules),
         TEST(test_lift),
         TEST(test_put_and_drop),
         TEST(test_drop_of_a_part),
