@@ -115,6 +115,7 @@ void desk_find_position(struct desk *desk, struct desk_source *source) {
 static void name_source(struct desk *desk, const struct wire_source *named) {
     struct desk_source *source = &desk->sources[named->source];
     source->is_there = true;
+    source->state = SOURCE_WAITING; /* until the sensor says otherwise */
     memcpy(source->path, named->path.at, named->path.length);
     source->path[named->path.length] = '\0';
     desk_find_position(desk, source);

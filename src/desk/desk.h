@@ -50,6 +50,7 @@ struct desk_source {
     uint64_t lost_kept; /* of `lost`, what the position accounts for */
     uint32_t skipped;
     uint8_t state;
+    bool has_state; /* the sensor has told it */
     bool has_jit, has_prefilter;
     char fault[201]; /* why hauberkd cannot follow it, or "" */
 };

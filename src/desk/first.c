@@ -22,7 +22,8 @@ static void preview_banned(void *context, const struct decision *decision) {
         return;
     }
     first->bans[first->ban_count++] =
-        (struct first_ban){decision->ban->key.jail, decision->ban->key.id, decision->tries_many};
+        (struct first_ban){decision->ban->key.jail, decision->ban->key.id, decision->tries_many,
+                           decision->first_us};
 }
 
 static void keep_fact(struct desk *desk, const char *name, struct span value) {
@@ -77,7 +78,13 @@ static uint64_t left_before(const struct desk *desk, bool *ret_is_known) {
     *ret_is_known = true;
     for (uint16_t i = 0; i < SOURCES_MAX; i++) {
         const struct desk_source *source = &desk->sources[i];
-        if (!source->is_there || source->fault[0] || source->state != SOURCE_READING)
+        if (!source->is_there || source->fault[0])
+            continue;
+        if (!source->has_state) { /* is it there at all? */
+            *ret_is_known = false;
+            continue;
+        }
+        if (source->state != SOURCE_READING)
             continue;
         if (!source->position.is_known)
             *ret_is_known = false;
@@ -163,6 +170,19 @@ static bool did_try_many(const struct first *first, const struct prefix *id) {
 }
 
 /* Own users among those it would have banned; they are trusted from now on. */
+/* Has somebody logged in from there before all the failures? A login after them may be a guess that
+ * was right. */
+static bool was_known_before(const struct desk *desk, const struct prefix *id, int64_t now_us) {
+    struct known_entry known;
+    if (!known_has_prefix(desk->decider->known, id, now_us, &known))
+        return false;
+    for (uint32_t i = 0; i < desk->first.ban_count; i++)
+        if (prefix_equals(&desk->first.bans[i].id, id) &&
+            desk->first.bans[i].first_us <= known.first_us)
+            return false;
+    return true;
+}
+
 static js *list_users(struct desk *desk, int64_t now_us) {
     js *list = js_array();
     for (uint32_t i = 0; i < desk->first.ban_count; i++) {
@@ -178,6 +198,12 @@ static js *list_users(struct desk *desk, int64_t now_us) {
             continue;
         if (did_try_many(&desk->first, &ban->id)) {
             log_warning("somebody logged in from %s who had tried many accounts; see `hauberk why %s`",
+                        address, address);
+            continue;
+        }
+        if (!was_known_before(desk, &ban->id, now_us)) {
+            log_warning("somebody logged in from %s only after failures that would have banned it; see "
+                        "`hauberk why %s`",
                         address, address);
             continue;
         }

@@ -31,6 +31,7 @@ struct first {
         uint16_t jail;
         struct prefix id;
         bool tries_many;
+        int64_t first_us; /* of the failures that made it */
     } *bans;
     uint32_t ban_count, bans_beyond;
     uint64_t before; /* bytes before all marks that were still to be read when last looked */

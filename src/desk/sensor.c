@@ -132,6 +132,7 @@ int desk_from_sensor(struct desk *desk, struct message *message) {
         const struct wire_source_state *state = message->head;
         struct desk_source *source = &desk->sources[state->source];
         source->state = state->state;
+        source->has_state = true;
         source->has_jit = state->has_jit;
         source->has_prefilter = state->has_prefilter;
         source->skipped = state->skipped_lines;

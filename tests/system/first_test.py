@@ -26,6 +26,9 @@ def write_past(world):
         log.write(ssh(30, "Accepted password for alice from 198.51.100.7 port 9 ssh2", 9))
         for i in range(6):
             log.write(ssh(12 - i / 100, f"Failed password for root from 203.0.113.5 port {i} ssh2", 10 + i))
+        for i in range(6):  # a guess that was right: no user of ours
+            log.write(ssh(11 - i / 100, f"Failed password for bob from 203.0.113.6 port {i} ssh2", 30 + i))
+        log.write(ssh(10.9, "Accepted password for bob from 203.0.113.6 port 9 ssh2", 39))
         for i in range(6):  # alice tries root's account: a stranger's mistake, an own user's address
             log.write(ssh(10 - i / 100, f"Failed password for root from 198.51.100.7 port {i} ssh2", 20 + i))
 
@@ -46,12 +49,12 @@ def test_the_first_page_tells_of_yesterday_and_bans_nobody():
     with make_world() as world:
         world.start()
         page = page_of(world)
-        assert page["would_have_banned"] == 2 and page["known_addresses"] == 1, page
+        assert page["would_have_banned"] == 3 and page["known_addresses"] == 2, page
         assert page["own_users"] == [{"address": "198.51.100.7", "jail": "sshd"}], page
         assert not page["observing"] and page["bouncers"] == []
         assert world.bans() == []
         said = world.hauberk("status", "--first").stdout
-        assert "would have given 2 bans, 1 of your own users" in said, said
+        assert "would have given 3 bans, 1 of your own users" in said, said
         assert said.splitlines()[0] in world.log_path.read_text()
         trusted = world.hauberk("trusted").stdout
         assert "198.51.100.7" in trusted and "your own user" in trusted, trusted
