@@ -188,7 +188,10 @@ def pytest_collection_modifyitems(config, items):
 def layers_for(items):
     """Only what the chosen tests lie on: the package and the whole mail server take minutes to make."""
     files = {item.path.stem for item in items}
-    return ["hauberk", *(layer for layer, name in (("package", "test_package"), ("whole", "test_whole")) if name in files)]
+    wanted = ["hauberk"]
+    if files & {"test_package", "test_notify"}:
+        wanted.append("package")
+    return [*wanted, "whole"] if "test_whole" in files else wanted
 
 
 def make_trees(report, releases, layers):
@@ -203,8 +206,8 @@ def make_trees(report, releases, layers):
     return True
 
 
-FILES = ("test_harness", "test_ban", "test_connections", "test_survival", "test_admin", "test_journal", "test_package",
-         "test_whole")
+FILES = ("test_harness", "test_ban", "test_connections", "test_admin", "test_journal", "test_survival", "test_package",
+         "test_notify", "test_whole")
 
 
 def order(item):
