@@ -92,7 +92,7 @@ static void no_text_begins_a_header(void **state) {
     (void)state;
     static const char *const names[] = {
         "x\nBcc: everybody@example.org", "x\r\nSubject: other\r\n\r\nbody", "\xff\xfe\x80",
-        "\xe2\x80\xae" "gro.elpmaxe@x", "a\x1b[2Jb", "x\n.\nx", "From root", "%s%s%n"};
+        ("\xe2\x80\xae" "gro.elpmaxe@x"), "a\x1b[2Jb", "x\n.\nx", "From root", "%s%s%n"};
     struct prefix id = prefix_from("203.0.113.9");
     for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
         cleanup_story struct story story = {0};
