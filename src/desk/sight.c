@@ -6,15 +6,17 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "desk/desk.h"
 
-static bool is_watched(const struct config_jail *jail) {
-    return jail->is_enabled && jail->counts != COUNTS_RETURNS;
+static bool is_watched(const struct desk *desk, uint32_t number) {
+    const struct config_jail *jail = &desk->config->jails[number];
+    return jail->is_enabled && jail->counts != COUNTS_RETURNS &&
+           (int)number != desk->config->selftest_jail;
 }
 
 void desk_take_unmatched(struct desk *desk, const struct wire_unmatched *unmatched) {
     for (uint32_t j = 0; j < desk->config->jail_count; j++) {
         const struct config_jail *jail = &desk->config->jails[j];
         struct jail_sight *kept = &desk->sights[j];
-        if (!is_watched(jail) || jail->filter != unmatched->filter ||
+        if (!is_watched(desk, j) || jail->filter != unmatched->filter ||
             !(desk->decider->jails_of_source[unmatched->source] >> j & 1))
             continue;
         kept->is_dirty = true;
@@ -26,7 +28,7 @@ void desk_sweep_sight(struct desk *desk, int64_t now_us) {
     for (uint32_t j = 0; j < desk->config->jail_count; j++) {
         const struct jail_counts *counts = &desk->decider->jail_counts[j];
         struct jail_sight *kept = &desk->sights[j];
-        if (!is_watched(&desk->config->jails[j]))
+        if (!is_watched(desk, j))
             continue;
         if (kept->sight.since_us == 0) {
             kept->sight.since_us = now_us;
@@ -41,7 +43,7 @@ void desk_sweep_sight(struct desk *desk, int64_t now_us) {
 }
 
 const char *desk_sight_fault(const struct desk *desk, uint32_t jail, char into[SIGHT_TEXT_MAX]) {
-    if (!is_watched(&desk->config->jails[jail]))
+    if (!is_watched(desk, jail))
         return NULL;
     return sight_fault(&desk->sights[jail].sight, clock_now_us(), into);
 }
