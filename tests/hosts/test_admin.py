@@ -9,7 +9,7 @@ import attack
 import host
 
 USERS = host.users()
-HELD, KEYED, STRANGER, USER = "203.0.113.51", "203.0.113.52", "203.0.113.53", "203.0.113.54"
+HELD, KEYED, STRANGER, USER = "203.0.113.241", "203.0.113.242", "203.0.113.243", "203.0.113.244"
 
 
 @pytest.fixture(scope="module")
