@@ -206,7 +206,7 @@ def make_trees(report, releases, layers):
     return True
 
 
-FILES = ("test_harness", "test_ban", "test_connections", "test_admin", "test_journal", "test_survival", "test_package",
+FILES = ("test_harness", "test_ban", "test_connections", "test_admin", "test_survival", "test_journal", "test_package",
          "test_notify", "test_whole")
 
 
