@@ -6,6 +6,10 @@
  *   change.c   ban, unban, pause, reload: what a person changes
  *   why.c      why
  *   telling.c  notify
+ *   first.c    first (status --first)
+ *   sparing.c  trust, untrust, trusted
+ *   forget.c   forget
+ *   selftest.c selftest
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
