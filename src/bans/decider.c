@@ -196,7 +196,7 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
     struct prefix id = decider_id(decider, jail, &event->address, now_us);
     decider->jail_counts[number].failures++;
     origins_note(decider->origins, number, &event->address,
-                 account_of(wire_bytes(event->account)).user, at_us);
+                 measured ? measured->account : account_of(wire_bytes(event->account)).user, at_us);
     if (!measured) {
         keep_evidence(decider, source, number, VERDICT_MEMORY, &id, at_us, event);
         return;

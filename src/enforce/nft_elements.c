@@ -296,15 +296,10 @@ int elements_read(struct netlink *link, const struct kernel_set *set, prefix_fn 
     return 0;
 }
 
-int element_get(struct netlink *link, const struct kernel_set *set, const struct prefix *prefix,
-                prefix_fn *each, void *context) {
-    at_scope_end(elements_free) struct elements elements = {.is_v4 = set->key_bytes == 4};
-    uint8_t request[512 + NFT_SET_MAXNAMELEN];
-    uint16_t bytes;
-    const uint8_t *key = key_of(&prefix->address, &bytes);
-    struct nlmsghdr *message = nftables_message(request, NFT_MSG_GETSETELEM, NLM_F_ACK);
-    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
-    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set->name);
+void element_name_one(struct nlmsghdr *message, const char *table, const char *set, const void *key,
+                      uint16_t bytes) {
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, table);
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
     struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
     struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
     struct nlattr *value = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
@@ -312,6 +307,16 @@ int element_get(struct netlink *link, const struct kernel_set *set, const struct
     mnl_attr_nest_end(message, value);
     mnl_attr_nest_end(message, element);
     mnl_attr_nest_end(message, list);
+}
+
+int element_get(struct netlink *link, const struct kernel_set *set, const struct prefix *prefix,
+                prefix_fn *each, void *context) {
+    at_scope_end(elements_free) struct elements elements = {.is_v4 = set->key_bytes == 4};
+    uint8_t request[512 + NFT_SET_MAXNAMELEN];
+    uint16_t bytes;
+    const uint8_t *key = key_of(&prefix->address, &bytes);
+    struct nlmsghdr *message = nftables_message(request, NFT_MSG_GETSETELEM, NLM_F_ACK);
+    element_name_one(message, TABLE_NAME, set->name, key, bytes);
     int error = netlink_ask(link, message, read_elements, &elements);
     int64_t now_us = clock_now_us();
     for (size_t i = 0; error >= 0 && i < elements.count; i++)

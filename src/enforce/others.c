@@ -91,15 +91,7 @@ static bool is_held(struct netlink *link, const struct other_set *set, const voi
                     uint16_t bytes) {
     uint8_t request[1024];
     struct nlmsghdr *message = ask_family(request, NFT_MSG_GETSETELEM, NLM_F_ACK, set->family);
-    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, set->table);
-    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set->name);
-    struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
-    struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-    struct nlattr *value = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
-    mnl_attr_put(message, NFTA_DATA_VALUE, bytes, key);
-    mnl_attr_nest_end(message, value);
-    mnl_attr_nest_end(message, element);
-    mnl_attr_nest_end(message, list);
+    element_name_one(message, set->table, set->name, key, bytes);
     return netlink_ask(link, message, ignore_message, NULL) == 0;
 }
 

@@ -154,10 +154,13 @@ void elements_end(struct element_writer *writer);
 
 typedef void prefix_fn(void *context, const struct prefix *prefix, int64_t expires_us,
                        uint64_t packets);
-/* Every element of one set, intervals as prefixes and those in ascending order. */
+/* Names one element of one set, for a message that asks for it. */
+void element_name_one(struct nlmsghdr *message, const char *table, const char *set, const void *key,
+                      uint16_t bytes);
 /* The one element with exactly that key of a hash set; -ENOENT when it is not there. */
 must_use int element_get(struct netlink *link, const struct kernel_set *set,
                          const struct prefix *prefix, prefix_fn *each, void *context);
+/* Every element of one set, intervals as prefixes and those in ascending order. */
 must_use int elements_read(struct netlink *link, const struct kernel_set *set, prefix_fn *each,
                            void *context);
 /* 1 if it was there and is out now, 0 if it was not there. */
