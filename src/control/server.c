@@ -178,8 +178,8 @@ void control_watch(struct control *control, uint64_t number) {
     }
 }
 
-bool control_has_watchers(const struct control *control) {
-    return control->watchers > 0;
+unsigned control_watchers(const struct control *control) {
+    return control->watchers;
 }
 
 void control_tell(struct control *control, js *row) {

@@ -44,4 +44,4 @@ bool control_is_clear(const struct control *control, uint64_t client);
 /* From now on the client gets every row of control_tell(); there is no end. */
 void control_watch(struct control *control, uint64_t client);
 void control_tell(struct control *control, js *row); /* takes row */
-bool control_has_watchers(const struct control *control);
+unsigned control_watchers(const struct control *control); /* how many watch */

@@ -278,7 +278,7 @@ static void keep_evidence(void *context, const struct evidence *evidence) {
     row->address = event->address;
     memcpy(row->account, event->account.at, event->account.length);
     memcpy(row->text, event->evidence.at, event->evidence.length);
-    if (control_has_watchers(desk->control)) {
+    if (control_watchers(desk->control)) {
         char address[PREFIX_TEXT_MAX];
         js *told = js_object();
         js_set_time(told, "at", row->at_us);
@@ -304,7 +304,7 @@ static void ban_was_made(void *context, const struct decision *decision) {
     log_notice("%s %s: %s", desk->decider->observes ? "would ban" : "ban", address, ban->reason);
     desk_note(desk, "ban", jail, &ban->key.id, ban->until_us, ban->reason);
     desk_tell_ban(desk, decision);
-    if (control_has_watchers(desk->control)) {
+    if (control_watchers(desk->control)) {
         js *told = js_object();
         js_set_time(told, "at", ban->since_us);
         js_set_string(told, "jail", jail);

@@ -207,6 +207,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     js_set_number(row, "counted_addresses", ledger_size(desk->decider->ledger));
     js_set_number(row, "counts_evicted", (int64_t)ledger_evicted(desk->decider->ledger));
     js_set_number(row, "known_addresses", known_count_addresses(desk->decider->known));
+    js_set_number(row, "watchers", control_watchers(desk->control));
     js_set_number(row, "drifts", desk->drifts);
     js_set_number(row, "evidence_shed", (int64_t)desk->decider->evidence_shed);
     js_set_string(row, "store_error", desk->store_error[0] ? desk->store_error : NULL);

@@ -161,17 +161,7 @@ def live(world, *options, stdout=subprocess.PIPE, **more):
 
 
 def wait_for_a_watcher(world, process):
-    """Until its first question is answered: a second one over the same socket comes behind it."""
-    wait_for(lambda: process.poll() is not None or connected(process.pid), 10, "live to connect")
-    world.status()
-
-
-def connected(pid):
-    try:
-        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-    except OSError:
-        return False
-    return any(link.startswith("socket:") for link in links)
+    wait_for(lambda: process.poll() is not None or world.status()["watchers"], 10, "live to watch")
 
 
 def test_live_prints_lines_where_there_is_no_terminal():
