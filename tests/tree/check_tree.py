@@ -20,7 +20,7 @@ from settings_man import escape, read_calls  # noqa: E402
 # A folder includes itself and those before it (docs/architecture.md, "The tree"). roles/ and cli/
 # stand beside each other at the end.
 ORDER = ["base", "wire", "sandbox", "config", "sources", "match", "ledger", "enforce", "bans", "notify", "store",
-         "control", "desk", "supervise"]
+         "control", "desk", "supervise", "probe", "audit"]
 PROGRAMS = ["roles", "cli"]
 
 # Headers of libraries, as they begin; each may be included in one folder only.
