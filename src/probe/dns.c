@@ -63,9 +63,6 @@ static int set_options(struct ub_ctx *unbound) {
         if (error)
             return error;
     }
-    /* Answered by the library itself otherwise. */
-    (void)ub_ctx_zone_remove(unbound, "test.");
-    (void)ub_ctx_zone_remove(unbound, "invalid.");
     return 0;
 }
 
@@ -87,8 +84,12 @@ struct dns *dns_open(const char *const resolvers[], size_t count, const char *an
         error = ub_ctx_add_ta_file(dns->unbound, anchors);
     if (!error)
         error = ub_ctx_async(dns->unbound, 1);
-    if (!error)
+    if (!error) {
+        /* Answered by the library itself otherwise. Settings cannot be changed behind that. */
+        (void)ub_ctx_zone_remove(dns->unbound, "test.");
+        (void)ub_ctx_zone_remove(dns->unbound, "invalid.");
         return dns;
+    }
     (void)why_set(reterr_why, -EIO, anchors, 0, "libunbound: %s", ub_strerror(error));
     return dns_close(dns);
 }

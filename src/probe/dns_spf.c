@@ -4,6 +4,7 @@
  * the number wanted, not "more than ten"; never endlessly.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <stdio.h>
 
 #include "probe/dns_say.h"

@@ -222,7 +222,7 @@ static bool find_source(int family, struct address *ret_address) {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(25)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(25)};
     static const uint8_t far_v4[4] = {198, 41, 0, 4};                          /* a.root-servers.net */
-    static const uint8_t far_v6[16] = {0x20, 0x01, 0x05, 0x03, 0xba, 0x3e, [10] = 0x02, [13] = 0x30};
+    static const uint8_t far_v6[16] = {0x20, 0x01, 0x05, 0x03, 0xba, 0x3e, [13] = 0x02, [15] = 0x30};
     memcpy(&v4.sin_addr, far_v4, sizeof(far_v4));
     memcpy(&v6.sin6_addr, far_v6, sizeof(far_v6));
     const struct sockaddr *far = family == AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
@@ -464,6 +464,9 @@ void mail_names_find(struct look *look, struct span declared, struct mail_names 
     while (declared.at && declared.length > 0)
         add_domain(names, span_trim(span_cut(&declared, ',')), "domains");
     bool has_postfix = ask_postfix(look, &output, says);
+    char own[NAME_MAX_BYTES] = "";
+    if (!has_postfix && names->domain_count > 0 && gethostname(own, sizeof(own) - 1) == 0)
+        says[HELO_NAME] = span_of(own); /* another mail server; they all greet with that */
     if (!copy_name(says[HELO_NAME], names->host) ||
         (name_is_reserved(names->host) && !is_declared(names, names->host)))
         names->host[0] = '\0';
