@@ -322,7 +322,7 @@ void dns_say_domain(struct dns_look *at, const struct mail_domain *domain) {
     say_servers(at, name);
     say_wildcard(at, name);
     if (strcmp(name, at->names->host) != 0)
-        dns_say_spf(at, name);
+        dns_say_spf(at, name, strcmp(domain->from, "relay_domains") != 0);
     say_dmarc(at, name);
     say_signs(at, name);
     say_versioned(at, name, "_mta-sts", "v=STSv1", "mta-sts", "mta-sts.error", sts_read);

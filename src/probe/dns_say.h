@@ -35,7 +35,10 @@ void dns_say_host(struct dns_look *at, const char *host);
 void dns_say_address(struct dns_look *at, const struct address *address);
 /* A domain of mail. */
 void dns_say_domain(struct dns_look *at, const struct mail_domain *domain);
-/* SPF of a domain or of the host's own name. */
-void dns_say_spf(struct dns_look *at, const char *domain);
+/* SPF of a domain or of the host's own name; sends: does this machine send in its name? */
+void dns_say_spf(struct dns_look *at, const char *domain, bool sends);
+/* Scripts and cron tables of root's that ask a blocklist for an address as it is written, and so
+ * never find it. */
+void dns_say_scripts(struct look *look, const struct mail_names *names);
 /* A DKIM key that this machine signs with. */
 void dns_say_key(struct dns_look *at, const struct mail_key *key);

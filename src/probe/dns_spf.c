@@ -217,7 +217,7 @@ static void say_covers(struct dns_look *at, const char *domain) {
     }
 }
 
-void dns_say_spf(struct dns_look *at, const char *domain) {
+void dns_say_spf(struct dns_look *at, const char *domain, bool sends) {
     const struct dns_answer *answer;
     cleanup_text struct text text = {0};
     struct why why = {0};
@@ -234,7 +234,7 @@ void dns_say_spf(struct dns_look *at, const char *domain) {
         look_say_format(at->look, "spf.records", domain, "%zu", count);
         if (found == 1)
             weigh(at, domain, 0, &weight);
-        if (found != 0) {
+        if (found != 0 && count == 1) {
             char all = spf_all(spf);
             look_say_text(at->look, "spf.error", domain,
                           found < 0 ? why.text : weight.why[0] ? weight.why : "none");
@@ -248,7 +248,8 @@ void dns_say_spf(struct dns_look *at, const char *domain) {
                               : all == '+' ? "pass"
                               : all == '>' ? "redirect"
                                            : "none");
-            say_covers(at, domain);
+            if (sends)
+                say_covers(at, domain);
         }
     }
     free(spf);

@@ -90,6 +90,12 @@ static void add_first_words(struct mail_names *names, struct span lines, const c
     }
 }
 
+static bool has_declared(const struct mail_names *names) {
+    return names->domain_count > 0 && strcmp(names->domains[0].from, "domains") == 0;
+}
+
+/* virtual_alias_domains is mostly the table of aliases, and owners who have said which domains there
+ * are need not be told again. */
 static void add_table(struct look *look, struct mail_names *names, struct span table,
                       const char *from) {
     static const char *const printable[] = {"hash:", "btree:", "lmdb:", "cdb:", "texthash:"};
@@ -108,7 +114,7 @@ static void add_table(struct look *look, struct mail_names *names, struct span t
         result = look_file(which, &output);
     if (result == 0)
         add_first_words(names, text_span(&output), from);
-    else if (strcmp(from, "virtual_alias_domains") != 0) /* are mostly the aliases */
+    else if (!has_declared(names) && strcmp(from, "virtual_alias_domains") != 0)
         look_say_text(look, "domains.unlisted", from, which);
 }
 

@@ -53,7 +53,7 @@ static void find_resolvers(struct look *look, struct resolvers *resolvers) {
             if (span_is(word, "nameserver"))
                 add_resolver(resolvers, span_word(&line));
             while (span_is(word, "options") && line.length > 0)
-                resolvers->trusts_ad = resolvers->trusts_ad || span_is(span_word(&line), "trust-ad");
+                resolvers->trusts_ad |= span_is(span_word(&line), "trust-ad");
         }
     }
     if (given) {
@@ -109,7 +109,7 @@ static void say_resolvers(struct look *look, const struct resolvers *resolvers) 
 }
 
 static const char *find_anchors(struct look *look) {
-    static const char *const places[] = {"/usr/share/dns/root.key", "/var/lib/unbound/root.key"};
+    static const char *const places[] = {"/var/lib/unbound/root.key", "/usr/share/dns/root.key"};
     const char *given = look_argument(look, "anchors");
     if (given)
         return given;
@@ -188,7 +188,7 @@ static void say_all(struct dns_look *at) {
     say_mx_hosts(at);
     say_addresses(at);
     if (names->host[0])
-        dns_say_spf(at, names->host);
+        dns_say_spf(at, names->host, true);
     for (size_t i = 0; i < names->domain_count; i++)
         dns_say_domain(at, &names->domains[i]);
     for (size_t i = 0; i < names->key_count; i++)
@@ -228,6 +228,7 @@ void probe_dns(struct look *look) {
     look_say_text(look, "there", "", names.domain_count > 0 || names.host[0] ? "yes" : "no");
     if (names.left_out > 0)
         look_say_format(look, "domains.left-out", "", "%zu", names.left_out);
+    dns_say_scripts(look, &names);
     find_resolvers(look, &resolvers);
     if (names.domain_count == 0 && !names.host[0])
         return;
