@@ -11,6 +11,8 @@ static uint8_t byte_at(struct span record, size_t i) { return (uint8_t)record.at
 bool record_name(struct span record, size_t offset, char into[DNS_NAME_MAX]) {
     char name[DNS_NAME_MAX];
     size_t length = 0;
+    if (offset + 255 < record.length)
+        return false; /* RFC 1035, 3.1 */
     while (offset < record.length && byte_at(record, offset) != 0) {
         size_t label = byte_at(record, offset++);
         if (label > 63 || offset + label >= record.length || length + label + 2 > sizeof(name))

@@ -277,7 +277,7 @@ static struct span next_token(struct span *text) {
         }
     }
     size_t length = 1;
-    if (strchr("{}[]=;,", text->at[0])) {
+    if (strchr("{}[]=:;,", text->at[0])) {
         struct span sign = {text->at, 1};
         *text = span_skip(*text, 1);
         return sign;
@@ -289,7 +289,7 @@ static struct span next_token(struct span *text) {
         *text = span_skip(*text, length + 1);
         return inside;
     }
-    while (length < text->length && !strchr("{}[]=;,\" \t\r\n", text->at[length]))
+    while (length < text->length && !strchr("{}[]=:;,\" \t\r\n", text->at[length]))
         length++;
     struct span word = {text->at, length};
     *text = span_skip(*text, length);
@@ -315,7 +315,7 @@ void mail_keys_of_rspamd(struct span text, struct mail_names *names) {
     struct span key = {0};
     bool has_key = false;
     for (struct span token; (token = next_token(&text)).at;) {
-        bool is_sign = token.length == 1 && strchr("{}[]=;,", token.at[0]);
+        bool is_sign = token.length == 1 && strchr("{}[]=:;,", token.at[0]);
         char sign = is_sign ? token.at[0] : '\0';
         if (sign == '{' || sign == '[') {
             if (++depth == LEVELS)
