@@ -327,7 +327,7 @@ static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t 
     struct span session_line = groups.groups[GROUP_SESSION_LINE];
     if (session_line.length && event.kind == EVENT_FAILURE)
         tells = sessions_fold(match->sessions, match->numbers[f], &groups, start, &event);
-    else if (session_line.length && event.kind == EVENT_DELIVERED) {
+    else if (session_line.length && (event.kind == EVENT_DELIVERED || !event.has_address)) {
         sessions_complete(match->sessions, match->numbers[f], session_line, &event);
         tells = event.has_address;
     } else if (session_line.length)

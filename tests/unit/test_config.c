@@ -295,6 +295,14 @@ static const struct {
     {"", "etc/filters/sshd.conf:3: this successregex can never name an address: neither it nor "
          "prefregex has <HOST>, <ADDR>, <IP4>, <IP6>, <F-ID> or <F-MLFID>",
      "etc/filters/sshd.conf", "[Definition]\nfailregex = ^a <HOST>$\nsuccessregex = ^b$\n"},
+    {"", "etc/filters/sshd.conf:3: this successregex can never name an address: it leaves that to "
+         "its session, and no failregex has both an address and <F-MLFID>",
+     "etc/filters/sshd.conf",
+     "[Definition]\nfailregex = ^a <HOST>$\nsuccessregex = ^<F-MLFID>b</F-MLFID>$\n"},
+    {"", "etc/filters/sshd.conf:2: this failregex can never name an address: it leaves that to "
+         "its session, and no failregex has both an address and <F-MLFID>",
+     "etc/filters/sshd.conf",
+     "[Definition]\nfailregex = ^a$\n ^b$\nprefregex = ^<F-MLFID>c</F-MLFID> <F-CONTENT>.+</F-CONTENT>\n"},
     {"", "etc/filters/sshd.local:2: 'failregx' in [Definition] is no setting of filters, and "
          "nothing refers to it; did you mean 'failregex'?",
      "etc/filters/sshd.local", "[Definition]\nfailregx = ^a <HOST>$\n"},
@@ -478,7 +486,7 @@ static void filters_are_found_and_extended(void **state) {
     write_file("etc/filters/dovecot.conf",
                "[INCLUDES]\nbefore = postfix-sasl.conf\n[Definition]\n_daemon = dovecot\n"
                "prefregex = ^%(_daemon)s\\[<F-MLFID>\\d+</F-MLFID>\\]: <F-CONTENT>.+</F-CONTENT>$\n"
-               "failregex = %(mine)s\n   ^c$\nmine = ^a$\n  ^b$\nsuccessregex = ^d$\n"
+               "failregex = %(mine)s\n   ^c$\nmine = ^a <HOST>$\n  ^b$\nsuccessregex = ^d$\n"
                "ignoreregex =\ndatepattern = {^LN-BEG}\nmaxlines = 1\n");
     struct config *config = read_with(NULL);
     const struct config_filter *ssh = &config->filters[find_jail(config, "sshd")->filter];
