@@ -75,8 +75,9 @@ static int unban_alone(const struct cli *cli, const char *who, void *context) {
     if (jail)
         printf("%s: what jail %s wants is lifted when it starts.\n", who, jail);
     else
-        printf("%s: %s taken out of the kernel; the next one will know.\n", who,
-               prefix ? prefix_format(prefix, text) : "every ban was");
+        printf("%s: %s %s the kernel; the next one will know.\n", who,
+               prefix ? prefix_format(prefix, text) : "every ban",
+               prefix && dropped == 0 ? "was not in" : "was taken out of");
     return EXIT_FINE;
 }
 

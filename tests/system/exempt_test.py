@@ -84,9 +84,15 @@ def test_trust_without_a_daemon():
         world.start()
         wait_for(lambda: {"203.0.113.7", "203.0.113.8"} <= world.elements("exempt4"), 5, "the trusted in the kernel")
         world.stop()
+        world.nft("delete", "table", "inet", "hauberk")
+        said = world.hauberk("trust", "203.0.113.9", check=True).stdout
+        assert "no table of ours" in said and "exempt in the kernel" not in said, said
+        said = world.hauberk("unban", "203.0.113.9", check=True).stdout
+        assert "203.0.113.9 was not in the kernel" in said, said
+        assert world.elements("exempt4") is None
         world.hauberk("untrust", "203.0.113.7", check=True)
         world.start()
-        assert set(trusted(world)) == {"203.0.113.8"}
+        assert set(trusted(world)) == {"203.0.113.8", "203.0.113.9"}
 
 
 def test_a_false_positive_is_noted_with_its_ban():
