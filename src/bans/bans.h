@@ -62,6 +62,8 @@ struct bans_losses bans_losses(const struct bans *bans);
 
 /* How the last ban of that jail and id ended: how many returns it had, when. NULL: none known. */
 const struct past *bans_past(const struct bans *bans, uint16_t jail, const struct prefix *id);
+/* The one that ended last of those that touch the prefix, in whatever jail. A look at all of them. */
+const struct past *bans_last_past(const struct bans *bans, const struct prefix *prefix);
 void bans_forget_past(struct bans *bans, const struct prefix *prefix); /* of all jails */
 bool bans_restore_past(struct bans *bans, const struct past *past);
 
