@@ -257,9 +257,12 @@ void replayed_print_page(const struct replayed *found, bool wants_bans) {
     char last[CLOCK_TEXT_MAX];
     for (size_t i = 0; wants_bans && i < found->ban_count; i++)
         print_ban(&found->bans[i], "");
-    printf("%s%llu line%s of %u file%s", wants_bans && found->ban_count ? "\n" : "",
-           (unsigned long long)found->lines, plural(found->lines), found->logs,
-           plural(found->logs));
+    printf("%s%llu line%s of ", wants_bans && found->ban_count ? "\n" : "",
+           (unsigned long long)found->lines, plural(found->lines));
+    if (found->logs)
+        printf("%u file%s", found->logs, plural(found->logs));
+    else
+        printf("the journal");
     if (found->first_us)
         printf(", logins from %s to %s", clock_format_minute(found->first_us, 0, first),
                clock_format_minute(found->last_us, 0, last));
