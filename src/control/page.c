@@ -34,12 +34,13 @@ static void write_jails(struct text *text, const js *jails) {
         const js *jail = js_at(jails, i);
         const char *state = js_string(jail, "state", "");
         const char *why = js_string(jail, "why", NULL);
+        bool has_logs = js_count(js_get(jail, "logs")) > 0;
         if (strcmp(state, "off") == 0)
             continue;
-        text_add_format(text, "%-15s %-8s ", js_string(jail, "jail", ""), state);
+        text_add_format(text, "%-15s %-*s", js_string(jail, "jail", ""), has_logs || why ? 9 : 0,
+                        state);
         write_list(text, js_get(jail, "logs"));
-        text_add_format(text, "%s%s\n", why && js_count(js_get(jail, "logs")) ? " - " : "",
-                        why ? why : "");
+        text_add_format(text, "%s%s\n", why && has_logs ? " - " : "", why ? why : "");
     }
 }
 
