@@ -6,6 +6,7 @@
  *   journal.c    the journal's files, and which jails read them
  *   check.c      asking the checker what the configuration says
  *   in_force.c   the copy of the configuration in force, which the roles read
+ *   premises.c   folders, locks, the control socket (premises.h)
  *   mails.c      what the owner is told is handed to sendmail (mails.h)
  *   poison.c     lines at which the sensor died, remembered over restarts
  *
