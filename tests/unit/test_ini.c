@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/files.h"
 #include "base/text.h"
 #include "config/ini.h"
 #include "config/nearest.h"
