@@ -179,7 +179,8 @@ static void print_suspicions(const struct replayed *found) {
         count += !found->suspicions[i].is_banned;
     if (count == 0)
         return;
-    printf("\n! Suspicious, and not banned: first login of an account after failures (%zu):\n", count);
+    printf("\n! Suspicious, and not banned: first login of an account after failures (%zu):\n",
+           count);
     size_t shown = 0;
     for (size_t i = 0; i < found->suspicion_count && shown < SHOWN_OF_A_KIND; i++) {
         const struct replayed_suspicion *one = &found->suspicions[i];

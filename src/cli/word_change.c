@@ -171,7 +171,8 @@ static int check_exempt(const struct config *config, const struct prefix *prefix
     enum config_exemption exemption = config_exemption_of(config, EXEMPT_BY_HAND, prefix);
     if (exemption == CONFIG_NOT_EXEMPT)
         return EXIT_FINE;
-    return cli_fail(EXIT_FAILED, "%s is never banned: it is, holds or lies in an address that is %s",
+    return cli_fail(EXIT_FAILED,
+                    "%s is never banned: it is, holds or lies in an address that is %s",
                     prefix_format(prefix, text), config_exemption_text(exemption));
 }
 

@@ -1,6 +1,6 @@
-/* hauberk trust, untrust, trusted: whom a person never wants banned. A name is looked up here, once,
- * by the person's own resolver: what it means tomorrow is not followed. Without hauberkd the kernel
- * exempts the address at once, if our table is there, and the next hauberkd knows.
+/* hauberk trust, untrust, trusted: whom a person never wants banned. A name is looked up here,
+ * once, by the person's own resolver: what it means tomorrow is not followed. Without hauberkd the
+ * kernel exempts the address at once, if our table is there, and the next hauberkd knows.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -20,7 +20,8 @@ struct trust_wish {
     const char *why;
 };
 
-/* Into the exempt sets, if they are there; without a table nothing is enforced that could harm it. */
+/* Into the exempt sets, if they are there;
+ * without a table nothing is enforced that could harm it. */
 static int spare_alone(const struct trust_wish *wish, int64_t until_us, bool *ret_is_in_kernel) {
     struct why why = {0};
     struct enforce *enforce = alone_open_kernel();

@@ -100,13 +100,15 @@ static int read_single(struct filter_reading *reading, const char *key,
     return 0;
 }
 
-/* An expression with one of the first names somebody itself; with one of the others its session may. */
+/* An expression with one of the first names somebody itself;
+ * with one of the others its session may. */
 static const char *const address_tags[] = {
     "<HOST>",   "<ADDR>",   "<IP4>",    "<IP6>",    "<SUBNET>", "<F-ID>",     "<F-ID/>",
     "<F-IP4>",  "<F-IP4/>", "<F-IP6>",  "<F-IP6/>", "<F-ADDR>", "(?P<fid>",   "(?P<ip4>",
     "(?P<ip6>", "(?<fid>",  "(?<ip4>",  "(?<ip6>",  "(?<host>", "(?P<host>",  NULL,
 };
-static const char *const session_tags[] = {"<F-MLFID>", "<F-MLFID/>", "(?P<mlfid>", "(?<mlfid>", NULL};
+static const char *const session_tags[] = {"<F-MLFID>", "<F-MLFID/>", "(?P<mlfid>", "(?<mlfid>",
+                                           NULL};
 
 /* Whether the pattern has one of these, or the prefix of all of them. */
 static bool has_tag(const struct config_filter *filter, const struct config_pattern *pattern,

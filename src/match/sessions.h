@@ -43,8 +43,8 @@ void sessions_complete(struct sessions *sessions, uint16_t filter, struct span i
 /* Forgets a session: its login succeeded, and the line itself says from where. */
 void sessions_end(struct sessions *sessions, uint16_t filter, struct span id);
 
-/* Makes room: forgets what ended before that log time. Called now and then; what has ended counts no
- * more before it is forgotten. */
+/* Makes room: forgets what ended before that log time. Called now and then; what has ended counts
+ * no more before it is forgotten. */
 void sessions_sweep(struct sessions *sessions, int64_t log_time_us);
 
 /* Start of the oldest line still held; `otherwise` when none is older. */

@@ -134,9 +134,10 @@ static void role_is_ready(struct supervisor *supervisor, struct child *child) {
         supervisor->has_said_ready = true;
     }
     tell_rest(supervisor, NULL);
-    loop_notify(supervisor->in_force.disk_fault[0]
-                    ? "READY=1\nSTATUS=guarding by an earlier configuration; the one on disk is wrong"
-                    : "READY=1\nSTATUS=guarding");
+    loop_notify(
+        supervisor->in_force.disk_fault[0]
+            ? "READY=1\nSTATUS=guarding by an earlier configuration; the one on disk is wrong"
+            : "READY=1\nSTATUS=guarding");
 }
 
 static void tell_bouncers(struct supervisor *supervisor) {
@@ -385,8 +386,8 @@ static void go_on(struct supervisor *supervisor) {
     if (supervisor->rest_us >= TOLD_REST_US) {
         char sentence[700];
         snprintf(sentence, sizeof(sentence),
-                 "Its processes ended %u times within a minute of their start (sensor: %s, decider: "
-                 "%s, enforcer: %s); they are started again every %lld ms. See its log.\n",
+                 "Its processes ended %u times within a minute of their start (sensor: %s, "
+                 "decider: %s, enforcer: %s); they are started again every %lld ms. See its log.\n",
                  supervisor->faults, told_death(supervisor, SENSOR),
                  told_death(supervisor, DECIDER), told_death(supervisor, ENFORCER),
                  (long long)(supervisor->rest_us / 1000));
@@ -463,7 +464,8 @@ static void end_all(struct supervisor *supervisor, int64_t rest_us) {
 /* To the sensor before its sources; to the decider behind theirs, whose names it tells people. */
 static void tell_poison(struct supervisor *supervisor, bool to_sensor) {
     bool is_news = false;
-    for (uint32_t i = supervisor->poisons.count; i-- > 0;) { /* the newest first: it has room for few */
+    /* The newest first: it has room for few. */
+    for (uint32_t i = supervisor->poisons.count; i-- > 0;) {
         struct poison *poison = &supervisor->poisons.at[i];
         int number = logs_find(supervisor->logs, poison->path);
         if (poison->deaths < DEATHS_TO_POISON || number < 0)
@@ -556,11 +558,12 @@ static void start_all(struct supervisor *supervisor) {
     watch_set_timer(supervisor->questions_timer, -1);
     must(channel_pair(events) >= 0 && channel_pair(orders) >= 0);
     supervisor->state = STATE_RUNNING;
-    bool started =
-        start_one(supervisor, DECIDER,
-                  (struct child_fds){{events[0], orders[0], supervisor->control_fd, -1}}) &&
-        start_one(supervisor, SENSOR, (struct child_fds){{events[1], supervisor->note_fd, -1, -1}}) &&
-        start_one(supervisor, ENFORCER, (struct child_fds){{orders[1], -1, -1, -1}});
+    struct child_fds of_decider = {{events[0], orders[0], supervisor->control_fd, -1}};
+    struct child_fds of_sensor = {{events[1], supervisor->note_fd, -1, -1}};
+    struct child_fds of_enforcer = {{orders[1], -1, -1, -1}};
+    bool started = start_one(supervisor, DECIDER, of_decider) &&
+                   start_one(supervisor, SENSOR, of_sensor) &&
+                   start_one(supervisor, ENFORCER, of_enforcer);
     for (int i = 0; i < 2; i++) {
         close(events[i]);
         close(orders[i]);

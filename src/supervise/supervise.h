@@ -125,7 +125,8 @@ struct child {
     char last_death[121];
 };
 
-/* What a role inherits besides its channel to us, in the order of ROLE_FD_PEER and so on; -1 none. */
+/* What a role inherits besides its channel to us, in the order of ROLE_FD_PEER and so on;
+ * -1 none. */
 struct child_fds {
     int at[4];
 };

@@ -68,7 +68,7 @@ bool beside_next_request(struct request *ret_request) {
 static int newest_first(const void *a, const void *b) {
     const struct wire_sibling *one = a;
     const struct wire_sibling *other = b;
-    return one->modified_us < other->modified_us ? 1 : one->modified_us > other->modified_us ? -1 : 0;
+    return (one->modified_us < other->modified_us) - (one->modified_us > other->modified_us);
 }
 
 void beside_sort_listed(void) {

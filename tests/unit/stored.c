@@ -165,7 +165,8 @@ struct store_batch *batch_of_everything(void) {
     memcpy(fact->name, "first", sizeof("first"));
     fact->value = strdup("{\"a\":1}");
     *rows_add(&batch->bursts) = (struct row_burst){
-        .burst = {.key = {prefix_from("203.0.113.9").address, UINT64_MAX, 7}, .bursts = 2, .failures = 5, .began_us = 7,
+        .burst = {.key = {prefix_from("203.0.113.9").address, UINT64_MAX, 7},
+                  .bursts = 2, .failures = 5, .began_us = 7,
                   .last_us = 8}};
     *rows_add(&batch->joins) = (struct row_join){
         .join = {.key = digest_of(SPAN("x")), .counted = 4, .last_us = 99, .databases = 6}};
@@ -186,10 +187,12 @@ struct store_batch *batch_of_everything(void) {
         .at_us = 12, .kind = "unban", .jail = "", .id = prefix_from("203.0.113.9"), .text = "why"};
     *rows_add(&batch->notices) = (struct notice){
         .number = INT64_MAX, .at_us = 13, .mailed_us = 14, .kind = NOTICE_SUSPICIOUS,
-        .state = NOTICE_MAILED, .id = prefix_from("2001:db8::/64"), .about = "alice", .text = "what"};
+        .state = NOTICE_MAILED, .id = prefix_from("2001:db8::/64"), .about = "alice",
+        .text = "what"};
     *rows_add(&batch->sights) = (struct row_sight){
-        .jail = "sshd", .sight = {.since_us = 1, .failure_us = 2, .success_us = 3, .unmatched_us = 4,
-                                  .unmatched = UINT32_MAX}};
+        .jail = "sshd",
+        .sight = {.since_us = 1, .failure_us = 2, .success_us = 3, .unmatched_us = 4,
+                  .unmatched = UINT32_MAX}};
     return batch;
 }
 

@@ -1,5 +1,5 @@
-/* A store in a folder of its own for each test, on a disk with faults (faulty_disk.h), and what tests
- * put into it and find there.
+/* A store in a folder of its own for each test, on a disk with faults (faulty_disk.h), and what
+ * tests put into it and find there.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

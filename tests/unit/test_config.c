@@ -1,5 +1,6 @@
-/* The configuration: what a right one comes to, what guides written for fail2ban come to, its digest
- * and description, scopes and exemptions; and damage. What is said of a wrong one: test_config_errors.c.
+/* The configuration: what a right one comes to, what guides written for fail2ban come to, its
+ * digest and description, scopes and exemptions; and damage. What is said of a wrong one:
+ * test_config_errors.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>

@@ -82,8 +82,8 @@ static const struct {
                                    "'0' does not", 0, 0},
     {"[sshd]\nbackend = sysemd\n", CONF ":2: backend in [sshd] is auto, file or journal, not "
                                         "'sysemd'; did you mean 'systemd'?", 0, 0},
-    {"[sshd]\ncounts = all\n", CONF ":2: counts in [sshd] is failures, returns or accounts, not 'all'", 0,
-     0},
+    {"[sshd]\ncounts = all\n",
+     CONF ":2: counts in [sshd] is failures, returns or accounts, not 'all'", 0, 0},
     {"[sshd]\nprefix-v6 = 32\n",
      CONF ":2: prefix-v6 in [sshd] is a number of bits from 33 to 128, not '32'", 0, 0},
     {"[hauberk]\nobserve = 2\n", CONF ":2: observe in [hauberk] is yes, no or auto, not '2'", 0, 0},
@@ -177,7 +177,8 @@ static const struct {
      CONF ":2: filter in [sshd] goes on with 'x' behind its parameters", 0, 0},
     {"[sshd]\nfilter = sshd[mode]\n",
      CONF ":2: filter in [sshd] holds 'mode', which is no parameter such as mode=normal", 0, 0},
-    {"[jail web]\nenabled = yes\nfilter = sshd\n", CONF ":2: [web] is enabled but has no 'logpath' to read, and no 'journalmatch'", 0, 0},
+    {"[jail web]\nenabled = yes\nfilter = sshd\n",
+     CONF ":2: [web] is enabled but has no 'logpath' to read, and no 'journalmatch'", 0, 0},
     {"[sshd]\nbantime = %(nothing)s\n", CONF ":2: %(nothing)s in bantime refers to nothing", 0, 0},
     {"[INCLUDES]\nbefore = ../x.conf\n",
      CONF ":2: '../x.conf' is not a name of a file beside this one (no '/' in front, no '..')", 0,
@@ -203,7 +204,8 @@ static const struct {
     {"", "etc/filters/sshd.conf:2: this failregex can never name an address: it leaves that to "
          "its session, and no failregex has both an address and <F-MLFID>",
      "etc/filters/sshd.conf",
-     "[Definition]\nfailregex = ^a$\n ^b$\nprefregex = ^<F-MLFID>c</F-MLFID> <F-CONTENT>.+</F-CONTENT>\n"},
+     "[Definition]\nfailregex = ^a$\n ^b$\n"
+     "prefregex = ^<F-MLFID>c</F-MLFID> <F-CONTENT>.+</F-CONTENT>\n"},
     {"", "etc/filters/sshd.local:2: 'failregx' in [Definition] is no setting of filters, and "
          "nothing refers to it; did you mean 'failregex'?",
      "etc/filters/sshd.local", "[Definition]\nfailregx = ^a <HOST>$\n"},

@@ -32,7 +32,9 @@
 #include "sources/journal.c" /* NOLINT */
 
 #define REMOTE "/lib/systemd/systemd-journal-remote"
-#define NAME "journal: _SYSTEMD_UNIT=ssh.service _SYSTEMD_UNIT=sshd.service + _UID=0 SYSLOG_IDENTIFIER=sshd"
+#define NAME \
+    "journal: _SYSTEMD_UNIT=ssh.service _SYSTEMD_UNIT=sshd.service + " \
+    "_UID=0 SYSLOG_IDENTIFIER=sshd"
 
 enum { ENTRIES = 4000, FILES = 24 };
 
@@ -429,7 +431,8 @@ static void play(uint64_t number) {
         write_entries(chance(20), true);
     settle();
     commit();
-    assert_true(beside.position.done == beside.position.mark); /* what the first sight counted is there */
+    /* What the first sight counted is there. */
+    assert_true(beside.position.done == beside.position.mark);
     for (uint32_t i = 0; i < deeds; i++)
         random_deed();
     write_entries(2, true);

@@ -1,7 +1,7 @@
-/* From lines to facts. The properties first, on the shipped filters' samples and on random mutations
- * of them: the same facts with and without the prefilter, however the bytes are split into batches,
- * and from wherever reading was taken up again at match_resume(). Then what single lines do: poison,
- * too much work, too long; and line sessions step by step.
+/* From lines to facts. The properties first, on the shipped filters' samples and on random
+ * mutations of them: the same facts with and without the prefilter, however the bytes are split
+ * into batches, and from wherever reading was taken up again at match_resume(). Then what single
+ * lines do: poison, too much work, too long; and line sessions step by step.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
@@ -137,7 +137,8 @@ static void feed(struct match *match, struct span bytes, size_t from, size_t to,
         size_t end = line_end_behind(bytes, from + (most > 1 ? draw(most) : 0));
         if (end > to)
             end = to;
-        match_feed(match, (struct span){bytes.at + from, end - from}, from, NOW_US, add_fact, facts);
+        match_feed(match, (struct span){bytes.at + from, end - from}, from, NOW_US, add_fact,
+                   facts);
         from = end;
     }
 }

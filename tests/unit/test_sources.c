@@ -2,8 +2,8 @@
  * (file_world.h), and a sensor that forgets at every restart, as kill -9 would make it.
  *
  * The promise: every complete line that still exists somewhere is told exactly once and in order,
- * and of what is gone the bytes that were known are counted. test_sources_cases.c has the cases that
- * chance seldom finds.
+ * and of what is gone the bytes that were known are counted. test_sources_cases.c has the cases
+ * that chance seldom finds.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>

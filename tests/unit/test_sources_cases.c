@@ -1,5 +1,5 @@
-/* A log file followed, one case after the other: what chance seldom finds (test_sources.c), and what
- * once went wrong.
+/* A log file followed, one case after the other: what chance seldom finds (test_sources.c), and
+ * what once went wrong.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
@@ -60,7 +60,8 @@ static void a_lost_tail_is_counted_and_nothing_is_told_twice(void **state) {
             begin_with(30);
             commit();
             if (restarts == 1)
-                beside.position.resume = beside.committed.resume = 0; /* a session from the first line on */
+                /* a session from the first line on */
+                beside.position.resume = beside.committed.resume = 0;
             uint64_t cut = cut_to(kept[i]);
             if (restarts)
                 restart();
@@ -244,7 +245,8 @@ static void where_done_was_is_gone_and_the_next_is_read_whole(void **state) {
     append(8, false);
     settle();
     commit();
-    beside.committed.resume = old.done; /* a session began in the first file, `done` is in the second */
+    /* A session began in the first file, `done` is in the second. */
+    beside.committed.resume = old.done;
     wire_set_bytes(beside.committed.resume_identity, wire_bytes(old.done_identity));
     assert_int_equal(unlink(slot_path(0, NULL, path)), 0);
     close(w.writer);

@@ -1,4 +1,5 @@
-/* The store: every kind of row there and back, earlier schemas, what is counted, found and forgotten.
+/* The store: every kind of row there and back, earlier schemas, what is counted, found and
+ * forgotten.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
@@ -164,8 +165,9 @@ static void every_row_comes_back(void **state) {
     told->history.count = 0;
     commit_and_wait(store, told);
     load(store);
-    assert_int_equal(loaded.counter_count + loaded.join_count + loaded.burst_count + loaded.known_count +
-                         loaded.ban_count + loaded.past_count, 0);
+    assert_int_equal(loaded.counter_count + loaded.join_count + loaded.burst_count +
+                         loaded.known_count + loaded.ban_count + loaded.past_count,
+                     0);
     assert_int_equal(loaded.position_count, 1);
     store_close(store);
 }

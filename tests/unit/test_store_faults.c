@@ -1,5 +1,5 @@
-/* What happens to a store when the disk hangs, is full, is damaged, or the process is killed between
- * two bytes. faulty_disk.h makes the faults; a tmpfs of one megabyte makes them for real.
+/* What happens to a store when the disk hangs, is full, is damaged, or the process is killed
+ * between two bytes. faulty_disk.h makes the faults; a tmpfs of one megabyte makes them for real.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
