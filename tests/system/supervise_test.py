@@ -231,8 +231,12 @@ def test_no_inotify_instance_left():
         assert shown.returncode == 3 and "is not followed: no inotify instance" in shown.stdout
         assert "its logs cannot be followed" in shown.stdout
         (world.folder / "hang").unlink()
-        wait_for(lambda: world.is_ready() and all(s["state"] == "reading" for s in world.status()["sources"]), 25,
-                 "another try")
+
+        def reads_all():
+            status = world.status()  # none while it starts anew
+            return status and all(s["state"] == "reading" for s in status["sources"])
+
+        wait_for(lambda: world.is_ready() and reads_all(), 25, "another try")
         attack(world, "203.0.113.5")  # before the mark, perhaps: memory
         wait_for(lambda: sum(s["lines"] for s in world.status()["sources"]) > 0, 25, "the log to be read")
         attack(world, "203.0.113.5")
