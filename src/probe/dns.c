@@ -20,7 +20,7 @@
 #include "base/hash.h"
 
 enum { QUESTIONS_MOST = 800, CLASS_IN = 1 };
-#define RESOLVER_LIMIT_US (2 * SECOND_US)
+#define RESOLVER_LIMIT_US (SECOND_US * 3 / 2)
 
 struct question {
     struct dns *dns;
@@ -115,6 +115,11 @@ static void fail(struct question *question, const char *why) {
     question->answer.why = question->why;
 }
 
+static void fail_late(struct question *question) {
+    fail(question, "no answer came in time");
+    question->answer.is_late = true;
+}
+
 static enum dns_trust trust_of(const struct dns *dns, const struct ub_result *result) {
     return !dns->validates ? DNS_UNKNOWN
            : result->bogus ? DNS_BOGUS
@@ -203,8 +208,10 @@ const struct dns_answer *dns_ask(struct dns *dns, const char *name, enum dns_typ
     int error = dns_is_over(dns) ? UB_SERVFAIL
                                  : ub_resolve_async(dns->unbound, question->name, (int)type, CLASS_IN,
                                                     question, take, &number);
-    if (error) {
-        fail(question, dns_is_over(dns) ? "no time was left to ask" : ub_strerror(error));
+    if (error && dns_is_over(dns)) {
+        fail_late(question);
+    } else if (error) {
+        fail(question, ub_strerror(error));
     } else {
         dns->open++;
         dns->has_new = true;
@@ -226,7 +233,7 @@ bool dns_wait(struct dns *dns) {
     }
     for (size_t i = 0; i < dns->count && dns->open > 0; i++)
         if (dns->questions[i]->answer.state == DNS_PENDING)
-            fail(dns->questions[i], "no answer came in time");
+            fail_late(dns->questions[i]);
     return had_new;
 }
 

@@ -45,6 +45,7 @@ struct dns_answer {
     enum dns_state state;
     enum dns_trust trust;
     const char *why;
+    bool is_late;           /* DNS_FAILED for want of time */
     const char *canonical;  /* the name an alias leads to, in small letters; NULL: it is none */
     const struct span *records; /* as on the wire, names in them not compressed */
     size_t count;           /* 0 but for DNS_FOUND */

@@ -242,10 +242,10 @@ static void say_signs(struct dns_look *at, const char *domain) {
     bool signs = false;
     for (size_t i = 0; i < names->key_count; i++)
         signs = signs || lies_in(domain, names->keys[i].domain);
-    if (signs || !names->key_folder[0])
+    if (signs || !names->other_keys[0])
         look_say_text(at->look, "dkim.signs", domain, signs ? "yes" : "no");
     else
-        look_say_not(at->look, "dkim.signs", "%s may not be looked into", names->key_folder);
+        look_say_not(at->look, "dkim.signs", "%s: %s", domain, names->other_keys);
 }
 
 /* ---- MTA-STS and reports about TLS ---- */

@@ -25,6 +25,8 @@ bool dns_known(struct dns_look *at, const char *key, const char *subject, const 
     if (answer->state != DNS_FAILED)
         return answer->state != DNS_PENDING;
     look_say_not(at->look, key, "%s: %s: %s", subject, name, answer->why);
+    if (answer->is_late)
+        return false; /* maybe our impatience */
     snprintf(what, sizeof(what), "%s type %d", name, (int)type);
     look_say_text(at->look, answer->trust == DNS_BOGUS ? "bogus" : "failed", what, answer->why);
     return false;

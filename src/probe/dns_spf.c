@@ -226,7 +226,8 @@ void dns_say_spf(struct dns_look *at, const char *domain, bool sends) {
     struct spf *spf = malloc(sizeof(*spf));
     must(spf);
     spf->count = 0;
-    if (dns_known(at, "spf.type99", domain, domain, DNS_SPF, &answer))
+    answer = dns_ask(at->dns, domain, DNS_SPF); /* many servers have forgotten the type */
+    if (answer->state != DNS_PENDING && answer->state != DNS_FAILED)
         look_say_text(at->look, "spf.type99", domain, answer->count ? "yes" : "no");
     if (dns_known(at, "spf", domain, domain, DNS_TXT, &answer)) {
         int found = find_policy(at, domain, spf, &text, &count, &why);

@@ -300,6 +300,17 @@ struct ucl_level {
     char key[NAME_MAX_BYTES], selector[64], path[300];
 };
 
+/* Keys that lie in tables, databases or the net are not looked for. */
+static bool leads_elsewhere(struct span key, struct span value) {
+    static const char *const settings[] = {"path_map",  "selector_map", "signing_table",
+                                           "key_table", "use_redis",    "use_vault",
+                                           "use_http_headers"};
+    for (size_t i = 0; i < ELEMENTS_OF(settings); i++)
+        if (span_is(key, settings[i]))
+            return !span_is(value, "false") && !span_is(value, "no");
+    return false;
+}
+
 static void set_of_level(struct ucl_level *level, struct span key, struct span value) {
     if (span_is(key, "selector"))
         snprintf(level->selector, sizeof(level->selector), "%.*s", SPAN_FORMAT(value));
@@ -337,6 +348,9 @@ void mail_keys_of_rspamd(struct span text, struct mail_names *names) {
             has_key = false;
         } else if (!is_sign && has_key) {
             set_of_level(&levels[depth], key, token);
+            if (leads_elsewhere(key, token))
+                snprintf(names->other_keys, sizeof(names->other_keys),
+                         "Rspamd's %.*s is not looked into", SPAN_FORMAT(key));
             has_key = false;
         } else if (!is_sign) {
             key = token;
@@ -362,8 +376,13 @@ void mail_keys_of_opendkim(struct span table, struct mail_names *names) {
         struct span domain = span_cut(&path, ':');
         struct span selector = path.at ? span_cut(&path, ':') : path;
         char texts[3][300];
-        if (!path.at || path.length == 0 || path.at[0] != '/' || span_is(domain, "%"))
+        if (!path.at || path.length == 0)
             continue;
+        if (path.at[0] != '/' || span_is(domain, "%")) {
+            snprintf(names->other_keys, sizeof(names->other_keys),
+                     "OpenDKIM's table has keys that are not looked for");
+            continue;
+        }
         snprintf(texts[0], sizeof(texts[0]), "%.*s", SPAN_FORMAT(domain));
         snprintf(texts[1], sizeof(texts[1]), "%.*s", SPAN_FORMAT(selector));
         snprintf(texts[2], sizeof(texts[2]), "%.*s", SPAN_FORMAT(path));
@@ -404,7 +423,8 @@ static void spread_keys(struct mail_names *names) {
             if (access(path, F_OK) == 0)
                 add_key(names, names->domains[j].name, template.selector, path);
             else if (errno == EACCES)
-                snprintf(names->key_folder, sizeof(names->key_folder), "%s", template.path);
+                snprintf(names->other_keys, sizeof(names->other_keys),
+                         "%.200s may not be looked for", template.path);
         }
     }
     size_t kept = 0;
@@ -435,9 +455,12 @@ static void find_keys(struct mail_names *names) {
             snprintf(value, sizeof(value), "%.*s", SPAN_FORMAT(line));
             cleanup_text struct text table = {0};
             char *file = strrchr(value, ':') ? strrchr(value, ':') + 1 : value;
-            if (key.length == 8 && strncasecmp(key.at, "KeyTable", 8) == 0 &&
-                look_file(file, &table) >= 0)
+            bool is_table = key.length == 8 && strncasecmp(key.at, "KeyTable", 8) == 0;
+            if (is_table && look_file(file, &table) >= 0)
                 mail_keys_of_opendkim(text_span(&table), names);
+            else if (is_table)
+                snprintf(names->other_keys, sizeof(names->other_keys),
+                         "OpenDKIM's %.200s is not looked into", value);
             if (key.length == 6 && strncasecmp(key.at, "Domain", 6) == 0)
                 snprintf(domain, sizeof(domain), "%s", value);
             if (key.length == 8 && strncasecmp(key.at, "Selector", 8) == 0)
@@ -454,7 +477,11 @@ static void find_keys(struct mail_names *names) {
             list += length + (list[length] != '\0');
         }
     }
-    names->signs = names->key_count > 0;
+    static const char *const others[] = {"amavisd", "amavisd-new", "exim4", "dkimpy-milter"};
+    for (size_t i = 0; i < ELEMENTS_OF(others); i++)
+        if (look_has_program(others[i]))
+            snprintf(names->other_keys, sizeof(names->other_keys),
+                     "%s may sign, and its keys are not looked for", others[i]);
     spread_keys(names);
 }
 

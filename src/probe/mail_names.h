@@ -32,8 +32,7 @@ struct mail_names {
     size_t domain_count, left_out;
     struct mail_key keys[MAIL_KEYS_MOST];
     size_t key_count;
-    bool signs;                                   /* a program that signs is set up */
-    char key_folder[300]; /* where it looks for keys, when that may not be read */
+    char other_keys[300]; /* why there may be more keys than these; "" */
     struct address own[MAIL_ADDRESSES_MOST];      /* of its interfaces, what the internet can reach */
     size_t own_count;
     struct address senders[2];                    /* the source of what it sends: one per family */

@@ -19,9 +19,9 @@
 #include "probe/words.h"
 
 enum { ROUNDS_MOST = 60, RESOLVER_MAX = 80 };
-/* Less than the probe's time, so that what was answered is said. */
-#define ANSWERS_LIMIT_US (15 * SECOND_US)
-#define FIRST_ANSWER_LIMIT_US (5 * SECOND_US)
+/* From the probe's start; less than its time (probes.def), so that what was answered is said. */
+#define ANSWERS_UNTIL_US (15 * SECOND_US)
+#define FIRST_ANSWER_LIMIT_US (4 * SECOND_US)
 
 struct resolvers {
     char at[DNS_RESOLVERS_MOST][RESOLVER_MAX];
@@ -196,10 +196,9 @@ static void say_all(struct dns_look *at) {
 }
 
 static void look_through(struct look *look, const struct resolvers *resolvers, const char *anchors,
-                         const struct mail_names *names) {
+                         const struct mail_names *names, int64_t limit_us) {
     struct why why = {0};
-    struct dns *dns = dns_open(resolvers->pointers, resolvers->count, anchors, ANSWERS_LIMIT_US,
-                               &why);
+    struct dns *dns = dns_open(resolvers->pointers, resolvers->count, anchors, limit_us, &why);
     if (!dns) {
         look_say_not(look, NULL, "%s", why.text);
         return;
@@ -224,6 +223,7 @@ void probe_dns(struct look *look) {
     static struct mail_names names;
     struct resolvers resolvers;
     const char *declared = look_argument(look, "domains");
+    int64_t began_us = clock_monotonic_us();
     mail_names_find(look, span_of(declared ? declared : ""), &names);
     look_say_text(look, "there", "", names.domain_count > 0 || names.host[0] ? "yes" : "no");
     if (names.left_out > 0)
@@ -244,5 +244,6 @@ void probe_dns(struct look *look) {
     bool validates = anchors && passes_signatures(&resolvers, anchors);
     if (anchors)
         look_say_text(look, "resolver.dnssec", "", validates ? "passed" : "dropped");
-    look_through(look, &resolvers, validates ? anchors : NULL, &names);
+    look_through(look, &resolvers, validates ? anchors : NULL, &names,
+                 ANSWERS_UNTIL_US - (clock_monotonic_us() - began_us));
 }

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-enum { FETCH_SECONDS = 3 };
+enum { FETCH_SECONDS = 2 };
 
 static void explain(struct sts_file *file, int error, const char *what, const char *why) {
     file->error = error;
@@ -88,7 +88,9 @@ static void fetch(struct dns_look *at, struct sts_file *file) {
     char host[DNS_NAME_MAX + 10];
     snprintf(host, sizeof(host), "mta-sts.%s", file->domain);
     int is_here = dns_is_here(at, host);
-    if (dns_ask(at->dns, host, DNS_A)->count + dns_ask(at->dns, host, DNS_AAAA)->count == 0) {
+    if (dns_is_over(at->dns)) {
+        explain(file, -EAGAIN, host, "no time was left to fetch it");
+    } else if (dns_ask(at->dns, host, DNS_A)->count + dns_ask(at->dns, host, DNS_AAAA)->count == 0) {
         explain(file, -ENOENT, host, "it has no address");
     } else if (is_here != 1) {
         explain(file, -EREMOTE, host, "it leads to another machine and is not fetched");

@@ -359,6 +359,7 @@ static void keys_of_rspamd(void **state) {
         {"", "s1", "/k/$domain.$selector.key"},
     };
     assert_int_equal(names.key_count, ELEMENTS_OF(wanted));
+    assert_false(names.other_keys[0]);
     for (size_t i = 0; i < ELEMENTS_OF(wanted); i++) {
         assert_string_equal(names.keys[i].domain, wanted[i][0]);
         assert_string_equal(names.keys[i].selector, wanted[i][1]);
@@ -376,6 +377,7 @@ static void keys_of_opendkim(void **state) {
     assert_string_equal(names.keys[0].domain, "example.org");
     assert_string_equal(names.keys[0].selector, "mail");
     assert_string_equal(names.keys[0].path, "/k/mail.private");
+    assert_true(names.other_keys[0]);
 }
 
 int main(void) {
