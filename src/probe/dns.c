@@ -52,10 +52,8 @@ static int set_options(struct ub_ctx *unbound) {
     static const char *const options[][2] = {
         {"do-not-query-localhost:", "no"}, /* the resolver is often here */
         {"unblock-lan-zones:", "yes"},     /* what the resolver says of private addresses counts */
-        {"insecure-lan-zones:", "yes"},
-        {"trust-anchor-signaling:", "no"},
-        {"outgoing-range:", "128"},
-        {"edns-buffer-size:", "1232"},
+        {"insecure-lan-zones:", "yes"},    {"trust-anchor-signaling:", "no"},
+        {"outgoing-range:", "128"},        {"edns-buffer-size:", "1232"},
         {"qname-minimisation:", "no"}, /* one forwarder learns all anyway */
     };
     for (size_t i = 0; i < ELEMENTS_OF(options); i++) {
@@ -121,8 +119,8 @@ static void fail_late(struct question *question) {
 }
 
 static enum dns_trust trust_of(const struct dns *dns, const struct ub_result *result) {
-    return !dns->validates ? DNS_UNKNOWN
-           : result->bogus ? DNS_BOGUS
+    return !dns->validates  ? DNS_UNKNOWN
+           : result->bogus  ? DNS_BOGUS
            : result->secure ? DNS_SECURE
                             : DNS_INSECURE;
 }
@@ -161,15 +159,14 @@ static void take(void *context, int error, struct ub_result *result) {
                                                        : "an error of the server");
     } else {
         keep_canonical(question, result->canonname);
-        while (result->havedata && answer->count < DNS_RECORDS_MOST && result->data[answer->count]) {
-            question->records[answer->count] =
-                (struct span){result->data[answer->count], (size_t)result->len[answer->count]};
+        while (result->havedata && answer->count < DNS_RECORDS_MOST &&
+               result->data[answer->count]) {
+            question->records[answer->count] = (struct span){result->data[answer->count],
+                                                             (size_t)result->len[answer->count]};
             answer->count++;
         }
         answer->records = question->records;
-        answer->state = answer->count      ? DNS_FOUND
-                        : result->nxdomain ? DNS_NO_NAME
-                                           : DNS_EMPTY;
+        answer->state = answer->count ? DNS_FOUND : result->nxdomain ? DNS_NO_NAME : DNS_EMPTY;
     }
 }
 
@@ -206,8 +203,8 @@ const struct dns_answer *dns_ask(struct dns *dns, const char *name, enum dns_typ
     dns->questions[dns->count++] = question;
     int number;
     int error = dns_is_over(dns) ? UB_SERVFAIL
-                                 : ub_resolve_async(dns->unbound, question->name, (int)type, CLASS_IN,
-                                                    question, take, &number);
+                                 : ub_resolve_async(dns->unbound, question->name, (int)type,
+                                                    CLASS_IN, question, take, &number);
     if (error && dns_is_over(dns)) {
         fail_late(question);
     } else if (error) {
@@ -219,7 +216,9 @@ const struct dns_answer *dns_ask(struct dns *dns, const char *name, enum dns_typ
     return &question->answer;
 }
 
-bool dns_is_over(const struct dns *dns) { return clock_monotonic_us() >= dns->until_us; }
+bool dns_is_over(const struct dns *dns) {
+    return clock_monotonic_us() >= dns->until_us;
+}
 
 bool dns_wait(struct dns *dns) {
     bool had_new = dns->has_new;
@@ -278,7 +277,8 @@ static socklen_t resolver_address(const char *resolver, struct sockaddr_storage 
 
 int dns_resolver_validates(const char *resolver) {
     /* ". SOA", recursion desired, AD set: "tell me whether it is authentic" (RFC 6840, 5.7). */
-    uint8_t packet[512] = {0, 0, 0x01, 0x20, 0, 1, 0, 0, 0, 0, 0, 0, /* root */ 0, 0, DNS_SOA, 0, 1};
+    uint8_t packet[512] = {0, 0, 0x01, 0x20,         0, 1,       0, 0, 0,
+                           0, 0, 0,    /* root */ 0, 0, DNS_SOA, 0, 1};
     enum { QUESTION_BYTES = 17, HEADER_BYTES = 12 };
     struct sockaddr_storage address;
     socklen_t size = resolver_address(resolver, &address);

@@ -22,20 +22,28 @@ enum {
 };
 
 enum dns_type {
-    DNS_A = 1, DNS_NS = 2, DNS_SOA = 6, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28,
-    DNS_TLSA = 52, DNS_SPF = 99, DNS_CAA = 257,
+    DNS_A = 1,
+    DNS_NS = 2,
+    DNS_SOA = 6,
+    DNS_PTR = 12,
+    DNS_MX = 15,
+    DNS_TXT = 16,
+    DNS_AAAA = 28,
+    DNS_TLSA = 52,
+    DNS_SPF = 99,
+    DNS_CAA = 257,
 };
 
 enum dns_state {
-    DNS_PENDING,  /* not known yet */
-    DNS_FOUND,    /* there are records */
-    DNS_EMPTY,    /* the name is there, records of that type are not */
-    DNS_NO_NAME,  /* there is no such name */
-    DNS_FAILED,   /* nobody could say: `why` */
+    DNS_PENDING, /* not known yet */
+    DNS_FOUND,   /* there are records */
+    DNS_EMPTY,   /* the name is there, records of that type are not */
+    DNS_NO_NAME, /* there is no such name */
+    DNS_FAILED,  /* nobody could say: `why` */
 };
 
 enum dns_trust {
-    DNS_UNKNOWN, /* nothing can be validated here, or there is no answer */
+    DNS_UNKNOWN,  /* nothing can be validated here, or there is no answer */
     DNS_INSECURE, /* whose zone is not signed */
     DNS_SECURE,
     DNS_BOGUS, /* it should be signed, and is not by whom it should: `why` */
@@ -45,10 +53,10 @@ struct dns_answer {
     enum dns_state state;
     enum dns_trust trust;
     const char *why;
-    bool is_late;           /* DNS_FAILED for want of time */
-    const char *canonical;  /* the name an alias leads to, in small letters; NULL: it is none */
+    bool is_late;               /* DNS_FAILED for want of time */
+    const char *canonical;      /* the name an alias leads to, in small letters; NULL: it is none */
     const struct span *records; /* as on the wire, names in them not compressed */
-    size_t count;           /* 0 but for DNS_FOUND */
+    size_t count;               /* 0 but for DNS_FOUND */
 };
 
 struct dns;

@@ -30,9 +30,7 @@ static const char *state_of_target(struct dns_look *at, const char *host, char i
     if (v4->state == DNS_FAILED && v6->state == DNS_FAILED)
         return NULL;
     snprintf(into, 300, "alias of %s", v4->canonical ? v4->canonical : "");
-    return v4->canonical                      ? into
-           : v4->count == 0 && v6->count == 0 ? "no address"
-                                              : "good";
+    return v4->canonical ? into : v4->count == 0 && v6->count == 0 ? "no address" : "good";
 }
 
 /* True when the domain has MX records of its own that take mail. */
@@ -67,10 +65,10 @@ static void say_mx(struct dns_look *at, const char *domain, const struct dns_ans
     if (answer->count == 0 || is_null)
         return;
     look_say_text(at->look, "mx.here", domain,
-                  here == answer->count                ? "yes"
-                  : here > 0                           ? "some"
-                  : elsewhere == answer->count         ? "no"
-                                                       : "unknown");
+                  here == answer->count        ? "yes"
+                  : here > 0                   ? "some"
+                  : elsewhere == answer->count ? "no"
+                                               : "unknown");
     look_say_text(at->look, "mx.ipv6", domain, with_v6 == answer->count ? "yes" : "no");
 }
 
@@ -231,8 +229,7 @@ void dns_say_key(struct dns_look *at, const struct mail_key *key) {
         look_say_not(at->look, "dkim.matches", "%s: %s", key->path, strerror(-result));
     else
         look_say_text(at->look, "dkim.matches", name,
-                      own.length == dkim.key_length &&
-                              memcmp(own.at, dkim.key, own.length) == 0
+                      own.length == dkim.key_length && memcmp(own.at, dkim.key, own.length) == 0
                           ? "yes"
                           : "no");
 }
@@ -269,7 +266,9 @@ static void say_policy(struct dns_look *at, const char *domain) {
     }
     int error = file->error < 0 ? file->error : sts_read_policy(span_of(file->text), &policy, &why);
     look_say_text(at->look, "mta-sts.policy.error", domain,
-                  file->error < 0 ? file->why : error < 0 ? why.text : "none");
+                  file->error < 0 ? file->why
+                  : error < 0     ? why.text
+                                  : "none");
     if (error < 0)
         return;
     look_say(at->look, "mta-sts.policy", domain, policy.mode);
@@ -310,7 +309,8 @@ void dns_say_domain(struct dns_look *at, const struct mail_domain *domain) {
     const char *name = domain->name;
     const struct dns_answer *mx;
     bool is_known = dns_known(at, "mx", name, name, DNS_MX, &mx);
-    /* Debian's mydestination has the host's own name, which is no domain of mail unless it says so. */
+    /* Debian's mydestination has the host's own name, which is no domain of mail unless it says so.
+     */
     if (strcmp(name, at->names->host) == 0 && is_known && mx->count == 0 &&
         strcmp(domain->from, "domains") != 0)
         return;

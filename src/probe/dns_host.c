@@ -11,7 +11,9 @@
 enum { LABELS_MOST = 8, NAMES_OF_ADDRESS_MOST = 10 };
 
 static const char *const trust_names[] = {
-    [DNS_UNKNOWN] = "unknown", [DNS_INSECURE] = "insecure", [DNS_SECURE] = "secure",
+    [DNS_UNKNOWN] = "unknown",
+    [DNS_INSECURE] = "insecure",
+    [DNS_SECURE] = "secure",
     [DNS_BOGUS] = "bogus",
 };
 
@@ -33,12 +35,11 @@ bool dns_known(struct dns_look *at, const char *key, const char *subject, const 
 }
 
 bool dns_has_address(struct dns_look *at, const char *name, const struct address *address) {
-    const struct dns_answer *answer =
-        dns_ask(at->dns, name, address_is_v4(address) ? DNS_A : DNS_AAAA);
+    const struct dns_answer *answer = dns_ask(at->dns, name,
+                                              address_is_v4(address) ? DNS_A : DNS_AAAA);
     for (size_t i = 0; i < answer->count; i++) {
         struct address one;
-        if (record_address(answer->records[i], &one) &&
-            memcmp(&one, address, sizeof(one)) == 0)
+        if (record_address(answer->records[i], &one) && memcmp(&one, address, sizeof(one)) == 0)
             return true;
     }
     return false;
@@ -60,9 +61,8 @@ size_t dns_text_of(const struct dns_answer *answer, const char *head, struct tex
     size_t count = 0;
     for (size_t i = 0; i < answer->count; i++) {
         cleanup_text struct text one = {0};
-        if (record_txt(answer->records[i], &one) &&
-            one.length >= strlen(head) && strncasecmp(one.at, head, strlen(head)) == 0 &&
-            count++ == 0)
+        if (record_txt(answer->records[i], &one) && one.length >= strlen(head) &&
+            strncasecmp(one.at, head, strlen(head)) == 0 && count++ == 0)
             text_add(text, text_span(&one));
     }
     return count;
@@ -169,8 +169,7 @@ static void say_tlsa(struct dns_look *at, const char *host) {
         return;
     look_say_text(at->look, "host.tlsa.dnssec", host, trust_names[answer->trust]);
     look_say_format(at->look, "host.tlsa.usable", host, "%u", usable);
-    look_say_text(at->look, "host.tlsa.rollover", host,
-                  usable >= 2 || has_issuer ? "yes" : "no");
+    look_say_text(at->look, "host.tlsa.rollover", host, usable >= 2 || has_issuer ? "yes" : "no");
     int matches = certificates_are_published(at, answer, complaint);
     if (matches >= 0)
         look_say_format(at->look, "host.tlsa.matches", host, "%s%s%s", matches ? "yes" : "no",
@@ -187,7 +186,9 @@ void dns_say_host(struct dns_look *at, const char *host) {
     look_say_text(at->look, "host.alias", host, answer->canonical ? answer->canonical : "none");
     int is_here = dns_is_here(at, host);
     look_say_text(at->look, "host.here", host,
-                  is_here == 1 ? "yes" : is_here == 0 ? "no" : "unknown");
+                  is_here == 1   ? "yes"
+                  : is_here == 0 ? "no"
+                                 : "unknown");
     look_say_text(at->look, "host.is-helo", host,
                   strcmp(host, at->names->host) == 0 ? "yes" : "no");
     if (is_here == 0)
@@ -210,8 +211,9 @@ static const struct blocklist blocklists[] = {
 #undef BLOCKLIST
 };
 
-/* What a list says: true for a listing. Codes other than 127.0.0.x are something else: 127.255.255.x
- * says that this resolver is not served, what is not in 127.0.0.0/8 comes from a list that is dead. */
+/* What a list says: true for a listing. Codes other than 127.0.0.x are something else:
+ * 127.255.255.x says that this resolver is not served, what is not in 127.0.0.0/8 comes from a list
+ * that is dead. */
 static bool read_list(const struct dns_answer *answer, bool *ret_refuses, struct text *codes) {
     bool is_listed = false;
     *ret_refuses = false;
@@ -224,8 +226,7 @@ static bool read_list(const struct dns_answer *answer, bool *ret_refuses, struct
         bool is_listing = code[0] == 127 && code[1] == 0 && code[2] == 0;
         *ret_refuses = *ret_refuses || !is_listing;
         is_listed = is_listed || is_listing;
-        text_add_format(codes, "%s%s", codes->length ? " " : "",
-                        address_format(&address, printed));
+        text_add_format(codes, "%s%s", codes->length ? " " : "", address_format(&address, printed));
     }
     return is_listed;
 }
@@ -248,8 +249,8 @@ static const char *why_list_is_unusable(struct dns_look *at, const struct blockl
         is_listed[i] = read_list(answer, &refuses_this, &codes);
         refuses = refuses || refuses_this;
     }
-    return refuses        ? "it refuses this resolver"
-           : is_listed[0] ? "it lists everything"
+    return refuses         ? "it refuses this resolver"
+           : is_listed[0]  ? "it lists everything"
            : !is_listed[1] ? "its test address is not listed: it is dead, or refuses this resolver"
                            : NULL;
 }
@@ -272,7 +273,9 @@ static void say_listings(struct dns_look *at, const struct address *address, con
         bool is_listed = read_list(answer, &refuses, &codes) && !why;
         if (why || answer->state == DNS_FAILED || refuses)
             look_say_format(at->look, "list.refuses", list->zone, "%s",
-                            why ? why : refuses ? codes.at : answer->why);
+                            why       ? why
+                            : refuses ? codes.at
+                                      : answer->why);
         else
             look_say_format(at->look, "address.listed", subject, "%s%s", is_listed ? "yes: " : "no",
                             is_listed ? codes.at : "");

@@ -6,7 +6,9 @@
 
 #include <ctype.h>
 
-static uint8_t byte_at(struct span record, size_t i) { return (uint8_t)record.at[i]; }
+static uint8_t byte_at(struct span record, size_t i) {
+    return (uint8_t)record.at[i];
+}
 
 bool record_name(struct span record, size_t offset, char into[DNS_NAME_MAX]) {
     char name[DNS_NAME_MAX];

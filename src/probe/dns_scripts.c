@@ -1,6 +1,7 @@
 /* A blocklist has 192.0.2.1 under 1.2.0.192.LIST. A script that asks for $IP.LIST is told "not
- * listed" for ever. It is taken for one when it calls a resolver's tool for a variable or one of our
- * own addresses right before the list's name, and nothing in the file could turn an address round.
+ * listed" for ever. It is taken for one when it calls a resolver's tool for a variable or one of
+ * our own addresses right before the list's name, and nothing in the file could turn an address
+ * round.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <dirent.h>
@@ -21,7 +22,9 @@ static bool has_one(struct span text, const char *const words[], size_t count) {
     return false;
 }
 
-static bool is_blank(char c) { return strchr(" \t\"'`(;|&@=", c) != NULL; }
+static bool is_blank(char c) {
+    return strchr(" \t\"'`(;|&@=", c) != NULL;
+}
 
 /* What stands before ".LIST" in the line, up to a blank or quote; empty when there is no list. */
 static struct span asked_for(struct span line) {
@@ -53,7 +56,8 @@ static bool is_own(struct span asked, const struct mail_names *names) {
 
 static void read_script(struct look *look, const struct mail_names *names, const char *path) {
     static const char *const tools[] = {"dig ", "host ", "nslookup ", "drill ", "kdig "};
-    static const char *const turning[] = {"rev", "tac", "awk", "IFS", "sed", "cut", "join", "python"};
+    static const char *const turning[] = {"rev", "tac", "awk",  "IFS",
+                                          "sed", "cut", "join", "python"};
     cleanup_text struct text text = {0};
     unsigned number = 0;
     if (look_file(path, &text) < 0 || text.length > SCRIPT_MOST_BYTES)
@@ -77,9 +81,17 @@ static void read_script(struct look *look, const struct mail_names *names, const
 
 void dns_say_scripts(struct look *look, const struct mail_names *names) {
     static const char *const folders[] = {
-        "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly",
-        "/etc/cron.monthly", "/var/spool/cron/crontabs", "/usr/local/bin", "/usr/local/sbin",
-        "/root", "/root/bin", "/opt",
+        "/etc/cron.d",
+        "/etc/cron.hourly",
+        "/etc/cron.daily",
+        "/etc/cron.weekly",
+        "/etc/cron.monthly",
+        "/var/spool/cron/crontabs",
+        "/usr/local/bin",
+        "/usr/local/sbin",
+        "/root",
+        "/root/bin",
+        "/opt",
     };
     int left = FILES_MOST;
     read_script(look, names, "/etc/crontab");

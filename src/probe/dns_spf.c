@@ -1,5 +1,5 @@
-/* What an SPF record means: how much it makes a receiver ask, and whether it lets this machine send.
- * The limits are RFC 7208's, 4.6.4: ten terms that ask, two that find nothing. Each record is
+/* What an SPF record means: how much it makes a receiver ask, and whether it lets this machine
+ * send. The limits are RFC 7208's, 4.6.4: ten terms that ask, two that find nothing. Each record is
  * followed as far as a receiver would follow it and a little farther, so that the number told is
  * the number wanted, not "more than ten"; never endlessly.
  *
@@ -49,8 +49,8 @@ struct weight {
 static bool finds_nothing(struct dns_look *at, const struct spf_term *term, const char *domain) {
     const char *target = target_of(term, domain);
     enum dns_state first = dns_ask(at->dns, target, term->what == SPF_MX ? DNS_MX : DNS_A)->state;
-    enum dns_state second =
-        term->what == SPF_A ? dns_ask(at->dns, target, DNS_AAAA)->state : DNS_EMPTY;
+    enum dns_state second = term->what == SPF_A ? dns_ask(at->dns, target, DNS_AAAA)->state
+                                                : DNS_EMPTY;
     return (first == DNS_EMPTY || first == DNS_NO_NAME) &&
            (second == DNS_EMPTY || second == DNS_NO_NAME);
 }
@@ -108,7 +108,10 @@ static const char *const verdict_names[] = {
 };
 
 static enum verdict verdict_of(char qualifier) {
-    return qualifier == '+' ? PASS : qualifier == '-' ? FAIL : qualifier == '~' ? SOFT_FAIL : NEUTRAL;
+    return qualifier == '+'   ? PASS
+           : qualifier == '-' ? FAIL
+           : qualifier == '~' ? SOFT_FAIL
+                              : NEUTRAL;
 }
 
 /* Does a name have an address in the same network of that many bits? */
@@ -152,21 +155,27 @@ static int matches(struct dns_look *at, const struct spf_term *term, const char 
     if (term->has_macro || term->what == SPF_PTR)
         return -MACRO;
     switch (term->what) {
-    case SPF_ALL: return 1;
+    case SPF_ALL:
+        return 1;
     case SPF_IP4:
-    case SPF_IP6: return prefix_holds(&term->prefix, address);
-    case SPF_A: return has_near_address(at, target, address, term);
-    case SPF_MX: return has_near_mx(at, target, address, term);
-    case SPF_EXISTS: return dns_ask(at->dns, target, DNS_A)->count > 0;
+    case SPF_IP6:
+        return prefix_holds(&term->prefix, address);
+    case SPF_A:
+        return has_near_address(at, target, address, term);
+    case SPF_MX:
+        return has_near_mx(at, target, address, term);
+    case SPF_EXISTS:
+        return dns_ask(at->dns, target, DNS_A)->count > 0;
     case SPF_INCLUDE: {
         enum verdict verdict = judge(at, target, address, asks, depth + 1);
-        return verdict == PASS                                             ? 1
+        return verdict == PASS                                                 ? 1
                : verdict == FAIL || verdict == SOFT_FAIL || verdict == NEUTRAL ? 0
-               : verdict == NONE                                           ? -ERROR
-                                                                           : -(int)verdict;
+               : verdict == NONE                                               ? -ERROR
+                                                                               : -(int)verdict;
     }
     case SPF_PTR:
-    case SPF_REDIRECT: break;
+    case SPF_REDIRECT:
+        break;
     }
     return 0;
 }
@@ -179,7 +188,10 @@ static enum verdict judge(struct dns_look *at, const char *domain, const struct 
     struct spf *spf = malloc(sizeof(*spf));
     must(spf);
     int found = depth < DEPTH_MOST ? find_policy(at, domain, spf, &text, &count, &why) : -EINVAL;
-    enum verdict verdict = found == 1 ? NEUTRAL : found == 0 ? NONE : found == -EAGAIN ? UNKNOWN : ERROR;
+    enum verdict verdict = found == 1         ? NEUTRAL
+                           : found == 0       ? NONE
+                           : found == -EAGAIN ? UNKNOWN
+                                              : ERROR;
     const struct spf_term *redirect = NULL;
     for (size_t i = 0; found == 1 && i < spf->count; i++) {
         const struct spf_term *term = &spf->terms[i];
@@ -189,13 +201,13 @@ static enum verdict judge(struct dns_look *at, const char *domain, const struct 
         }
         int is_so = matches(at, term, domain, address, asks, depth);
         if (is_so != 0) {
-            verdict = is_so > 0 ? verdict_of(term->qualifier) : (enum verdict)-is_so;
+            verdict = is_so > 0 ? verdict_of(term->qualifier) : (enum verdict) - is_so;
             redirect = NULL;
             break;
         }
     }
     if (redirect)
-        verdict = ++*asks > ASKS_MOST     ? ERROR
+        verdict = ++*asks > ASKS_MOST   ? ERROR
                   : redirect->has_macro ? MACRO
                                         : judge(at, redirect->target, address, asks, depth + 1);
     free(spf);
@@ -238,7 +250,9 @@ void dns_say_spf(struct dns_look *at, const char *domain, bool sends) {
         if (found != 0 && count == 1) {
             char all = spf_all(spf);
             look_say_text(at->look, "spf.error", domain,
-                          found < 0 ? why.text : weight.why[0] ? weight.why : "none");
+                          found < 0       ? why.text
+                          : weight.why[0] ? weight.why
+                                          : "none");
             look_say_format(at->look, "spf.lookups", domain, "%u", weight.asks);
             look_say_format(at->look, "spf.voids", domain, "%u", weight.voids);
             if (found == 1)

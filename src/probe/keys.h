@@ -8,7 +8,8 @@
 enum { KEY_BYTES_MOST = 4096 };
 
 struct key {
-    uint8_t at[KEY_BYTES_MOST]; /* as DKIM publishes it: SubjectPublicKeyInfo, or 32 bytes of Ed25519 */
+    uint8_t
+        at[KEY_BYTES_MOST]; /* as DKIM publishes it: SubjectPublicKeyInfo, or 32 bytes of Ed25519 */
     size_t length;
 };
 

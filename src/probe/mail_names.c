@@ -27,9 +27,9 @@ static bool ends_with(const char *name, const char *tail) {
 
 bool name_is_reserved(const char *name) {
     static const char *const reserved[] = {
-        "example", "example.com", "example.net", "example.org", "test", "invalid", "localhost",
-        "localdomain", "local", "lan", "home", "home.arpa", "internal", "intranet", "corp",
-        "onion", "arpa",
+        "example",   "example.com", "example.net", "example.org", "test", "invalid",
+        "localhost", "localdomain", "local",       "lan",         "home", "home.arpa",
+        "internal",  "intranet",    "corp",        "onion",       "arpa",
     };
     if (!strchr(name, '.') || strncasecmp(name, "localhost.", 10) == 0)
         return true;
@@ -94,8 +94,8 @@ static bool has_declared(const struct mail_names *names) {
     return names->domain_count > 0 && strcmp(names->domains[0].from, "domains") == 0;
 }
 
-/* virtual_alias_domains is mostly the table of aliases, and owners who have said which domains there
- * are need not be told again. */
+/* virtual_alias_domains is mostly the table of aliases, and owners who have said which domains
+ * there are need not be told again. */
 static void add_table(struct look *look, struct mail_names *names, struct span table,
                       const char *from) {
     static const char *const printable[] = {"hash:", "btree:", "lmdb:", "cdb:", "texthash:"};
@@ -152,13 +152,26 @@ struct postfix_says {
 };
 
 enum parameter {
-    HELO_NAME, DESTINATION, MAILBOX_DOMAINS, ALIAS_DOMAINS, RELAY_DOMAINS, PROTOCOLS, BIND_V4,
-    BIND_V6, CHAIN_FILES, CERT_FILE, ECCERT_FILE, RELAY_HOST, TLS_LEVEL, PARAMETERS,
+    HELO_NAME,
+    DESTINATION,
+    MAILBOX_DOMAINS,
+    ALIAS_DOMAINS,
+    RELAY_DOMAINS,
+    PROTOCOLS,
+    BIND_V4,
+    BIND_V6,
+    CHAIN_FILES,
+    CERT_FILE,
+    ECCERT_FILE,
+    RELAY_HOST,
+    TLS_LEVEL,
+    PARAMETERS,
 };
 static const char *const parameter_names[PARAMETERS] = {
-    "smtp_helo_name", "mydestination", "virtual_mailbox_domains", "virtual_alias_domains",
-    "relay_domains", "inet_protocols", "smtp_bind_address", "smtp_bind_address6",
-    "smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_eccert_file", "relayhost",
+    "smtp_helo_name",           "mydestination",         "virtual_mailbox_domains",
+    "virtual_alias_domains",    "relay_domains",         "inet_protocols",
+    "smtp_bind_address",        "smtp_bind_address6",    "smtpd_tls_chain_files",
+    "smtpd_tls_cert_file",      "smtpd_tls_eccert_file", "relayhost",
     "smtpd_tls_security_level",
 };
 
@@ -184,9 +197,9 @@ static bool ask_postfix(struct look *look, struct text *output,
 
 bool address_is_public(const struct address *address) {
     static const char *const others[] = {
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-        "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3", "::/96", "fc00::/7", "fe80::/10",
-        "ff00::/8",
+        "0.0.0.0/8",      "10.0.0.0/8",    "100.64.0.0/10",  "127.0.0.0/8",
+        "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
+        "::/96",          "fc00::/7",      "fe80::/10",      "ff00::/8",
     };
     for (size_t i = 0; i < ELEMENTS_OF(others); i++) {
         struct prefix prefix;
@@ -201,11 +214,13 @@ static bool of_socket(const struct sockaddr *socket_address, struct address *ret
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (socket_address && socket_address->sa_family == AF_INET) {
         memcpy(ret_address->at, mapped, sizeof(mapped));
-        memcpy(&ret_address->at[12], &((const struct sockaddr_in *)socket_address)->sin_addr, 4);
+        const struct sockaddr_in *v4 = (const void *)socket_address;
+        memcpy(&ret_address->at[12], &v4->sin_addr, 4);
         return true;
     }
     if (socket_address && socket_address->sa_family == AF_INET6) {
-        memcpy(ret_address->at, &((const struct sockaddr_in6 *)socket_address)->sin6_addr, 16);
+        const struct sockaddr_in6 *v6 = (const void *)socket_address;
+        memcpy(ret_address->at, &v6->sin6_addr, 16);
         return true;
     }
     return false;
@@ -227,11 +242,13 @@ static void find_own(struct mail_names *names) {
 static bool find_source(int family, struct address *ret_address) {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(25)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(25)};
-    static const uint8_t far_v4[4] = {198, 41, 0, 4};                          /* a.root-servers.net */
-    static const uint8_t far_v6[16] = {0x20, 0x01, 0x05, 0x03, 0xba, 0x3e, [13] = 0x02, [15] = 0x30};
+    static const uint8_t far_v4[4] = {198, 41, 0, 4}; /* a.root-servers.net */
+    static const uint8_t far_v6[16] = {0x20, 0x01, 0x05,        0x03,
+                                       0xba, 0x3e, [13] = 0x02, [15] = 0x30};
     memcpy(&v4.sin_addr, far_v4, sizeof(far_v4));
     memcpy(&v6.sin6_addr, far_v6, sizeof(far_v6));
-    const struct sockaddr *far = family == AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+    const struct sockaddr *far = family == AF_INET ? (struct sockaddr *)&v4
+                                                   : (struct sockaddr *)&v6;
     socklen_t size = family == AF_INET ? sizeof(v4) : sizeof(v6);
     struct sockaddr_storage own;
     socklen_t own_size = sizeof(own);
@@ -302,8 +319,8 @@ struct ucl_level {
 
 /* Keys that lie in tables, databases or the net are not looked for. */
 static bool leads_elsewhere(struct span key, struct span value) {
-    static const char *const settings[] = {"path_map",  "selector_map", "signing_table",
-                                           "key_table", "use_redis",    "use_vault",
+    static const char *const settings[] = {"path_map",        "selector_map", "signing_table",
+                                           "key_table",       "use_redis",    "use_vault",
                                            "use_http_headers"};
     for (size_t i = 0; i < ELEMENTS_OF(settings); i++)
         if (span_is(key, settings[i]))
@@ -391,7 +408,8 @@ void mail_keys_of_opendkim(struct span table, struct mail_names *names) {
 }
 
 /* $domain and $selector in a path. */
-static void fill_in(const char *template, const char *domain, const char *selector, char into[300]) {
+static void fill_in(const char *template, const char *domain, const char *selector,
+                    char into[300]) {
     size_t length = 0;
     into[0] = '\0';
     while (*template && length + 1 < 300) {
@@ -402,13 +420,14 @@ static void fill_in(const char *template, const char *domain, const char *select
             length += (size_t)added;
             template += is_domain ? 7 : 9;
         } else {
-            into[length++] = *template++;
+            into[length++] = *template ++;
             into[length] = '\0';
         }
     }
 }
 
-/* A key for every domain becomes one for each domain whose file is there, or may not be looked at. */
+/* A key for every domain becomes one for each domain whose file is there, or may not be looked at.
+ */
 static void spread_keys(struct mail_names *names) {
     size_t count = names->key_count;
     for (size_t i = 0; i < count; i++) {
@@ -511,7 +530,8 @@ void mail_names_find(struct look *look, struct span declared, struct mail_names 
         add_certificates(names, says[ECCERT_FILE]);
     find_own(names);
     struct span protocols = says[PROTOCOLS];
-    bool is_all = !has_postfix || memmem(protocols.at ? protocols.at : "", protocols.length, "all", 3);
+    bool is_all = !has_postfix ||
+                  memmem(protocols.at ? protocols.at : "", protocols.length, "all", 3);
     if (is_all || memmem(protocols.at, protocols.length, "ipv4", 4))
         find_sender(names, AF_INET, says[BIND_V4]);
     if (is_all || memmem(protocols.at, protocols.length, "ipv6", 4))

@@ -32,10 +32,10 @@ struct mail_names {
     size_t domain_count, left_out;
     struct mail_key keys[MAIL_KEYS_MOST];
     size_t key_count;
-    char other_keys[300]; /* why there may be more keys than these; "" */
-    struct address own[MAIL_ADDRESSES_MOST];      /* of its interfaces, what the internet can reach */
+    char other_keys[300];                    /* why there may be more keys than these; "" */
+    struct address own[MAIL_ADDRESSES_MOST]; /* of its interfaces, what the internet can reach */
     size_t own_count;
-    struct address senders[2];                    /* the source of what it sends: one per family */
+    struct address senders[2]; /* the source of what it sends: one per family */
     size_t sender_count;
     bool has_relay; /* another machine sends for it */
     char certificates[MAIL_CERTIFICATES_MOST][300];

@@ -1,5 +1,5 @@
-/* The DNS as the rest of the world sees it of this machine's mail: asked of the configured resolver,
- * validated here with the root's keys that Debian ships (dns-root-data).
+/* The DNS as the rest of the world sees it of this machine's mail: asked of the configured
+ * resolver, validated here with the root's keys that Debian ships (dns-root-data).
  *
  * Everything is said anew, from nothing, each time answers have come, until no question is left
  * (probe/dns.h). A machine whose domains have many names takes some ten rounds.
@@ -68,14 +68,22 @@ static const char *kind_of(struct span resolver) {
     static const struct {
         const char *prefix, *whose;
     } open[] = {
-        {"8.8.8.8", "Google"},           {"8.8.4.4", "Google"},
-        {"2001:4860:4860::/48", "Google"}, {"1.1.1.0/24", "Cloudflare"},
-        {"1.0.0.0/24", "Cloudflare"},    {"2606:4700:4700::/48", "Cloudflare"},
-        {"9.9.9.0/24", "Quad9"},         {"149.112.112.0/24", "Quad9"},
-        {"2620:fe::/48", "Quad9"},       {"208.67.220.0/22", "OpenDNS"},
-        {"2620:119:35::/48", "OpenDNS"}, {"94.140.14.0/23", "AdGuard"},
-        {"185.228.168.0/23", "CleanBrowsing"}, {"4.2.2.0/28", "Level 3"},
-        {"64.6.64.0/23", "Verisign"},    {"193.110.81.0/24", "dns0.eu"},
+        {"8.8.8.8", "Google"},
+        {"8.8.4.4", "Google"},
+        {"2001:4860:4860::/48", "Google"},
+        {"1.1.1.0/24", "Cloudflare"},
+        {"1.0.0.0/24", "Cloudflare"},
+        {"2606:4700:4700::/48", "Cloudflare"},
+        {"9.9.9.0/24", "Quad9"},
+        {"149.112.112.0/24", "Quad9"},
+        {"2620:fe::/48", "Quad9"},
+        {"208.67.220.0/22", "OpenDNS"},
+        {"2620:119:35::/48", "OpenDNS"},
+        {"94.140.14.0/23", "AdGuard"},
+        {"185.228.168.0/23", "CleanBrowsing"},
+        {"4.2.2.0/28", "Level 3"},
+        {"64.6.64.0/23", "Verisign"},
+        {"193.110.81.0/24", "dns0.eu"},
     };
     static const char *const loopback[] = {"127.0.0.0/8", "::1"};
     struct address address;
@@ -167,7 +175,8 @@ static void say_mx_hosts(struct dns_look *at) {
         dns_say_host(at, hosts[i]);
 }
 
-/* Behind a router the machine does not have the address it sends from: its name should lead to it. */
+/* Behind a router the machine does not have the address it sends from: its name should lead to it.
+ */
 static void say_addresses(struct dns_look *at) {
     const struct mail_names *names = at->names;
     for (size_t i = 0; i < names->sender_count; i++)

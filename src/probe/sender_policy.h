@@ -9,7 +9,15 @@
 enum { SPF_TERMS_MOST = 128, SPF_TARGET_MAX = 256 };
 
 enum spf_what {
-    SPF_ALL, SPF_INCLUDE, SPF_A, SPF_MX, SPF_PTR, SPF_IP4, SPF_IP6, SPF_EXISTS, SPF_REDIRECT,
+    SPF_ALL,
+    SPF_INCLUDE,
+    SPF_A,
+    SPF_MX,
+    SPF_PTR,
+    SPF_IP4,
+    SPF_IP6,
+    SPF_EXISTS,
+    SPF_REDIRECT,
 };
 
 struct spf_term {

@@ -45,7 +45,8 @@ static void converse(SSL *ssl, const char *host, struct sts_file *file) {
     size_t length = 0;
     int got;
     snprintf(request, sizeof(request),
-             "GET /.well-known/mta-sts.txt HTTP/1.0\r\nHost: %s\r\nUser-Agent: hauberk\r\n\r\n", host);
+             "GET /.well-known/mta-sts.txt HTTP/1.0\r\nHost: %s\r\nUser-Agent: hauberk\r\n\r\n",
+             host);
     if (SSL_connect(ssl) != 1 || SSL_write(ssl, request, (int)strlen(request)) <= 0) {
         explain(file, -EPROTO, host, complaint_of(ssl));
         return;
@@ -56,7 +57,8 @@ static void converse(SSL *ssl, const char *host, struct sts_file *file) {
         length += (size_t)got;
     text[length] = '\0';
     char *body = strstr(text, "\r\n\r\n");
-    if (length < 12 || strncmp(text, "HTTP/1.", 7) != 0 || strncmp(text + 8, " 200", 4) != 0 || !body) {
+    if (length < 12 || strncmp(text, "HTTP/1.", 7) != 0 || strncmp(text + 8, " 200", 4) != 0 ||
+        !body) {
         char status[60];
         safe_copy(status, sizeof(status), (struct span){text, strcspn(text, "\r\n")});
         explain(file, -ENOENT, host, status[0] ? status : "no answer");
@@ -90,7 +92,8 @@ static void fetch(struct dns_look *at, struct sts_file *file) {
     int is_here = dns_is_here(at, host);
     if (dns_is_over(at->dns)) {
         explain(file, -EAGAIN, host, "no time was left to fetch it");
-    } else if (dns_ask(at->dns, host, DNS_A)->count + dns_ask(at->dns, host, DNS_AAAA)->count == 0) {
+    } else if (dns_ask(at->dns, host, DNS_A)->count + dns_ask(at->dns, host, DNS_AAAA)->count ==
+               0) {
         explain(file, -ENOENT, host, "it has no address");
     } else if (is_here != 1) {
         explain(file, -EREMOTE, host, "it leads to another machine and is not fetched");

@@ -1,6 +1,6 @@
-/* The policy files of MTA-STS: https://mta-sts.DOMAIN/.well-known/mta-sts.txt, of domains whose name
- * leads to this very machine. A policy that lies elsewhere is not fetched: the audit speaks to nobody
- * but this machine and its resolver.
+/* The policy files of MTA-STS: https://mta-sts.DOMAIN/.well-known/mta-sts.txt, of domains whose
+ * name leads to this very machine. A policy that lies elsewhere is not fetched: the audit speaks to
+ * nobody but this machine and its resolver.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -9,7 +9,7 @@
 
 struct sts_file {
     char domain[DNS_NAME_MAX];
-    int error;       /* -errno, with `why`; 0: the text */
+    int error; /* -errno, with `why`; 0: the text */
     char why[200];
     char text[8192]; /* RFC 8461 lets a client stop at 64 KiB; nobody's is longer than this */
 };

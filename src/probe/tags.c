@@ -242,8 +242,8 @@ static bool add_host(struct sts_policy *policy, struct span host) {
     size_t length = strlen(policy->hosts);
     if (length + host.length + 2 > sizeof(policy->hosts))
         return false;
-    snprintf(policy->hosts + length, sizeof(policy->hosts) - length, "%s%.*s",
-             length ? "," : "", SPAN_FORMAT(host));
+    snprintf(policy->hosts + length, sizeof(policy->hosts) - length, "%s%.*s", length ? "," : "",
+             SPAN_FORMAT(host));
     return true;
 }
 

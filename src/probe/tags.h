@@ -7,7 +7,8 @@
 #include "base/text.h"
 #include "base/why.h"
 
-/* The next tag of *list. False at the end; what has no "=" comes as a name without value (.at NULL). */
+/* The next tag of *list. False at the end; what has no "=" comes as a name without value (.at
+ * NULL). */
 bool tag_next(struct span *list, struct span *ret_name, struct span *ret_value);
 /* The value of a tag; .at NULL when there is none. */
 struct span tag_value(struct span list, const char *name);
@@ -20,7 +21,7 @@ struct dmarc {
     struct span policy, subdomains, absent; /* p, sp, np: as in effect when one is left out */
     struct span reports;                    /* rua; .at NULL: none */
     unsigned percent;
-    bool is_test;                           /* t=y */
+    bool is_test; /* t=y */
 };
 /* RFC 7489 and its successor RFC 9989. */
 must_use int dmarc_read(struct span text, struct dmarc *ret_dmarc, struct why *reterr_why);
@@ -42,10 +43,11 @@ must_use int sts_read(struct span text, struct why *reterr_why);
 must_use int tls_reports_read(struct span text, struct why *reterr_why);
 
 struct sts_policy {
-    struct span mode;     /* enforce, testing, none */
+    struct span mode; /* enforce, testing, none */
     unsigned max_age_sec;
-    char hosts[2000];     /* as written, separated by commas */
+    char hosts[2000]; /* as written, separated by commas */
 };
-must_use int sts_read_policy(struct span file, struct sts_policy *ret_policy, struct why *reterr_why);
+must_use int sts_read_policy(struct span file, struct sts_policy *ret_policy,
+                             struct why *reterr_why);
 /* Is that MX among its hosts ("*.example.org" stands for one more label)? */
 bool sts_covers(const struct sts_policy *policy, const char *host);
