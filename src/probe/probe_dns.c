@@ -242,7 +242,7 @@ void probe_dns(struct look *look) {
     if (names.domain_count == 0 && !names.host[0])
         return;
     if (!answers_at_all(&resolvers)) {
-        look_say_not(look, NULL, "the resolver %s does not answer", resolvers.at[0]);
+        look_say_not(look, NULL, "the resolver %s does not answer for the root", resolvers.at[0]);
         return;
     }
     say_resolvers(look, &resolvers);

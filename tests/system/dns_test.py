@@ -1,5 +1,6 @@
 """The DNS probe against a world that is all right, wrong in one point, hostile, or silent. The world is
 tests/sabotage/dns: zones signed from a root of their own, in a network namespace."""
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -23,7 +24,7 @@ LIMIT = 20  # probes.def
 
 
 class Dns:
-    """A namespace with two public addresses, and in it the world; its /etc is a copy."""
+    """A namespace with two public addresses, and in it the world; its /etc has more than this machine's."""
 
     def __init__(self, stack):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hbdns", dir="/tmp"))
@@ -37,7 +38,6 @@ class Dns:
                         "route add default via 192.0.2.254", "-6 route add default via 2001:db8::fffe"):
             run("ip", "-n", self.namespace, *command.split())
         (self.folder / "etc").mkdir()
-        (self.folder / "work").mkdir()
         self.make_keys()
         for name, value in (("V4", V4), ("V6", V6), ("REVERSE4", REVERSE4), ("REVERSE6", REVERSE6), ("TLSA", "ab" * 32)):
             self.world("value", name, value)
@@ -46,8 +46,7 @@ class Dns:
 
     def inside(self, *command):
         """A command in the namespace, on a machine called mail.example.org, with an /etc of its own."""
-        script = (f"mount -t overlay overlay -o lowerdir=/etc,upperdir={self.folder}/etc,workdir={self.folder}/work /etc;"
-                  f" hostname {MAIL}; exec \"$@\"")
+        script = f'mount -t overlay overlay -o lowerdir={self.folder}/etc:/etc /etc; hostname {MAIL}; exec "$@"'
         return ["ip", "netns", "exec", self.namespace, "unshare", "-m", "-u", "sh", "-euc", script, "sh", *command]
 
     def world(self, *arguments):
@@ -228,16 +227,22 @@ def noise(question):
     return question[:2] + b"\x81\x80\xff\xff\xff\xff\xff\xff\xff\xff" + os.urandom(400)
 
 
+def timed(dns, resolver):
+    """What is read through it, and how long that takes."""
+    began = time.monotonic()
+    return read(dns.start_probe(resolver=resolver)), time.monotonic() - began
+
+
 def test_dns():
     why = missing()
     if why:
         raise AssertionError(why)
-    began = time.monotonic()
     with contextlib.ExitStack() as stack:
         dns = Dns(stack)
         # The slow ones wait while the others work.
         Server(dns, 5301, nothing), Server(dns, 5302, only_the_root), Server(dns, 5303, noise)
-        slow = {port: (time.monotonic(), dns.start_probe(resolver=f"127.0.0.1@{port}")) for port in (5301, 5302, 5303)}
+        waiting = stack.enter_context(concurrent.futures.ThreadPoolExecutor())
+        slow = {port: waiting.submit(timed, dns, f"127.0.0.1@{port}") for port in (5301, 5302, 5303)}
         expect(dns.probe("example.org,elsewhere.net,gone.net"), RIGHT)
         for changes, wanted in FAULTS:
             with dns.changed(*changes):
@@ -255,23 +260,12 @@ def test_dns():
         assert "error" in readings["dns.spf.covers", f"example.org {V4}"], readings
         assert readings["dns.dmarc.error", "example.org"].startswith("a policy is none"), readings
         assert not any("\x1b" in value or "\0" in value for value in readings.values())
-        with contextlib.suppress(KeyError):
-            assert "?" in readings["dns.address.ptr", V4], readings
-        for port, (started, process) in slow.items():
-            readings = read(process)
-            assert time.monotonic() - started < 60  # what waited for us
+        seconds = {}
+        for port, later in slow.items():
+            readings, seconds[port] = later.result()
             assert any(key[1] is None for key in readings), f"{port}: a silent server's answers: {readings}"
-    return f"{len(FAULTS)} faults in {time.monotonic() - began:.0f} s"
-
-
-def test_dns_time_limit():
-    """A resolver that answers for the root and then falls silent: what is said comes in time."""
-    with contextlib.ExitStack() as stack:
-        dns = Dns(stack)
-        Server(dns, 5302, only_the_root)
-        began = time.monotonic()
-        readings = read(dns.start_probe(resolver="127.0.0.1@5302"))
-        took = time.monotonic() - began
-    assert took < LIMIT, f"{took:.0f} s"
-    assert ("dns.mx", None) in readings, readings
-    return f"{took:.1f} s"
+            assert seconds[port] < LIMIT, f"{port}: {seconds}"
+        # This one answers for the root: what is said comes in time, with what is not known.
+        assert ("dns.mx", None) in slow[5302].result()[0], readings
+    return (f"hostile answers in {took:.1f} s, servers that are silent, fall silent and talk nonsense in "
+            + ", ".join(f"{each:.1f}" for each in seconds.values()) + " s")
