@@ -47,6 +47,7 @@ struct desk_source {
     struct wire_position position; /* as applied in memory */
     uint64_t committed;            /* ordinal, durable */
     uint64_t lost, lines, lag;
+    bool has_lag;                  /* a frame has told it */
     uint64_t lost_kept; /* of `lost`, what the position accounts for */
     uint32_t skipped;
     uint8_t state;

@@ -72,7 +72,15 @@ void first_take(struct desk *desk, uint16_t source, const struct wire_event *eve
         decider_event(preview, source, event, false, event->at_us);
 }
 
-/* Bytes before the marks that are still to be read. */
+/* Bytes of it before its mark that are still to be read. Rotated logs have room for more ordinals
+ * than they fill (sources/earlier.h), but the sensor knows what is left; of the journal it does not. */
+static uint64_t left_of(const struct desk_source *source) {
+    uint64_t left = source->position.mark - source->position.done;
+    bool is_file = source->path[0] == '/';
+    return is_file && source->has_lag && source->lag > 0 && source->lag < left ? source->lag : left;
+}
+
+/* Of all. */
 static uint64_t left_before(const struct desk *desk, bool *ret_is_known) {
     uint64_t left = 0;
     *ret_is_known = true;
@@ -88,8 +96,11 @@ static uint64_t left_before(const struct desk *desk, bool *ret_is_known) {
             continue;
         if (!source->position.is_known)
             *ret_is_known = false;
-        if (source->position.done < source->position.mark)
-            left += source->position.mark - source->position.done;
+        if (source->position.done >= source->position.mark)
+            continue;
+        if (source->path[0] == '/' && !source->has_lag)
+            *ret_is_known = false;
+        left += left_of(source);
     }
     return left;
 }
@@ -98,6 +109,8 @@ int first_percent(const struct desk *desk) {
     bool is_known;
     uint64_t left = left_before(desk, &is_known);
     uint64_t most = desk->first.most;
+    if (!is_known)
+        return 0;
     return most == 0 || left > most ? 0 : (int)((most - left) * 100 / most);
 }
 
@@ -257,7 +270,7 @@ void first_check(struct desk *desk) {
         return;
     bool is_known;
     uint64_t left = left_before(desk, &is_known);
-    if (left > first->most)
+    if (is_known && left > first->most)
         first->most = left;
     int64_t now_us = clock_monotonic_us();
     if (!is_known || left > 0) {

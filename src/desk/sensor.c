@@ -70,6 +70,7 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
     if (!source->is_there || !position->is_known)
         return;
     source->lag = batch->lag;
+    source->has_lag = true;
     if (batch->lost)
         note_lost(desk, source, batch->lost);
     if (batch->last < position->done)

@@ -30,7 +30,9 @@ static int64_t monotonic_us = 1000 * SECOND_US;
 static int64_t our_monotonic_us(void) {
     return monotonic_us;
 }
+static int64_t our_now_us(void);
 #define clock_monotonic_us our_monotonic_us
+#define clock_now_us our_now_us
 #include "sources/file.c" /* NOLINT */
 
 enum { GENERATIONS = 32, LINES = 700, REQUESTS = 256, STARTS = 8 };
@@ -112,6 +114,10 @@ static struct world {
     bool was_deleted;
     bool half_made, has_neighbour; /* files beside, which the siblings' row does not know */
 } w;
+
+static int64_t our_now_us(void) {
+    return w.wall * SECOND_US;
+}
 
 static char trail[1 << 16];
 static size_t trail_length;
@@ -1036,8 +1042,143 @@ static void where_done_was_is_gone_and_the_next_is_read_whole(void **state) {
     end_told(30);
 }
 
+/* ---- what was rotated before first sight ---- */
+
+/* Three generations: 10 lines compressed, 660 (more than one turn), and 4 that are the log. */
+static void begin_with_a_past(void) {
+    seed = 7;
+    begin_world();
+    open_new_file();
+    append(10, false);
+    rotate(true, false);
+    append(660, false);
+    rotate(true, false);
+    compress(2);
+    append(4, false);
+    w.has_news = false;
+}
+
+/* One step of everybody; false when nothing was to be done. */
+static bool step(void) {
+    bool more = hear_news();
+    more = serve_request() || more;
+    more = hear_answer() || more;
+    return file_source_turn(w.file) || more;
+}
+
+static void rotated_logs_are_memory_and_read_oldest_first(void **state) {
+    (void)state;
+    begin_with_a_past();
+    start_sensor();
+    settle();
+    check_promise();
+    assert_int_equal(w.told_count, 674);
+    assert_int_equal(w.position.done, w.position.mark);
+    append(3, false);
+    settle();
+    assert_true(w.position.done > w.position.mark);
+    commit();
+    restart();
+    rotate(true, false);
+    append(2, false);
+    settle();
+    check_promise();
+    assert_int_equal(w.lost, 0);
+    end_told(679);
+}
+
+static void a_look_back_that_is_killed_goes_on(void **state) {
+    (void)state;
+    for (uint32_t steps = 0; steps < 24; steps++)
+        for (int deed = 0; deed < 3; deed++) {
+            begin_with_a_past();
+            start_sensor();
+            for (uint32_t i = 0; i < steps; i++) {
+                (void)step();
+                if (w.sight_is_due && deed == 1) /* killed between mark and commit, too */
+                    commit();
+                else if (w.sight_is_due && i % 2)
+                    commit();
+            }
+            if (steps % 3 || w.sight_is_due)
+                commit();
+            uint64_t mark = w.position.is_known ? w.position.mark : 0;
+            stop_sensor();
+            append(2, false);
+            if (deed == 2) {
+                rotate(true, false);
+                append(1, false);
+            }
+            start_sensor();
+            settle();
+            append(1, false);
+            settle();
+            check_promise();
+            assert_true(!mark || w.position.mark == mark);
+            assert_true(w.position.done > w.position.mark || !mark);
+            assert_int_equal(w.lost, 0);
+            end_told(677 + (deed == 2));
+        }
+}
+
+static void a_damaged_archive_ends_alone(void **state) {
+    (void)state;
+    for (off_t length = 8; length < 120; length += 16) {
+        char path[PATH_MAX];
+        begin_with_a_past();
+        path_of(2, path);
+        cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+        assert_int_equal(ftruncate(fd, length), 0);
+        touch_fd(fd);
+        start_sensor();
+        settle();
+        assert_true(w.told_count >= 664);
+        assert_int_equal(w.told[w.told_count - 664].generation, 1);
+        assert_int_equal(w.position.done, w.position.mark);
+        append(1, false);
+        settle();
+        assert_true(w.position.done > w.position.mark);
+        end_world();
+        forget_all();
+    }
+}
+
+static void what_is_too_old_is_not_looked_at(void **state) {
+    (void)state;
+    begin_with_a_past();
+    w.wall += 31 * 86400;
+    append(1, false);
+    start_sensor();
+    settle();
+    assert_int_equal(w.position.done, w.generations[2].size); /* ordinals begin at 0 */
+    end_told(5);
+}
+
+static void a_log_that_is_away_has_a_past_too(void **state) {
+    (void)state;
+    begin_with_a_past();
+    rotate(false, false);
+    start_sensor();
+    settle();
+    assert_int_equal(w.position.done, w.position.mark);
+    assert_int_equal(w.told_count, 674);
+    commit();
+    restart();
+    open_new_file();
+    append(2, false);
+    settle();
+    check_promise();
+    assert_true(w.position.done > w.position.mark);
+    end_told(676);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rotated_logs_are_memory_and_read_oldest_first),
+        cmocka_unit_test(a_look_back_that_is_killed_goes_on),
+        cmocka_unit_test(a_damaged_archive_ends_alone),
+        cmocka_unit_test(what_is_too_old_is_not_looked_at),
+        cmocka_unit_test(a_log_that_is_away_has_a_past_too),
         cmocka_unit_test(lines_are_told_once_whatever_happens),
         cmocka_unit_test(a_lost_tail_is_counted_and_nothing_is_told_twice),
         cmocka_unit_test(an_emptied_file_is_read_from_its_beginning),
