@@ -169,6 +169,7 @@ void desk_is_loaded(struct desk *desk) {
     if (desk->sources_are_known)
         forget_left_sources(desk);
     desk_apply_left_orders(desk);
+    desk_decide_observing(desk);
     if (desk->enforcer_is_there)
         desk_spare_all(desk); /* what was told when the enforcer came was not yet loaded */
     if (desk->is_dirty)
@@ -202,19 +203,6 @@ static void reloaded(struct desk *desk, const struct wire_reloaded *answer) {
     desk->reload_client = 0;
 }
 
-/* What an earlier run enforced ends with this, so it is told. */
-static void take_bouncers(struct desk *desk, uint32_t running) {
-    static const char said[] = "another program bans here (see `hauberk status`): observing only, and "
-                               "bans of before are lifted; `observe = no` in hauberk.conf ends that";
-    desk->bouncers = running;
-    if (!running || desk->config->observe != OBSERVE_AUTO || desk->decider->observes)
-        return;
-    log_warning("%s", said);
-    desk_note(desk, "note", "", NULL, 0, said);
-    desk->decider->observes = true;
-    desk_begin_enforcing(desk); /* that is, lifting */
-}
-
 int desk_from_supervisor(struct desk *desk, struct message *message) {
     if (message->type == SAY_SOURCE_NAME) {
         name_source(desk, message->head);
@@ -230,7 +218,7 @@ int desk_from_supervisor(struct desk *desk, struct message *message) {
         const struct wire_role_state *state = message->head;
         desk->roles[state->role] = (struct role_view){*state, true};
     } else if (message->type == SAY_OTHER_BOUNCERS) {
-        take_bouncers(desk, ((const struct wire_bouncers *)message->head)->running);
+        desk_take_bouncers(desk, ((const struct wire_bouncers *)message->head)->running);
     } else if (message->type == SAY_IN_FORCE) {
         desk->in_force = *(const struct wire_in_force *)message->head;
     } else if (message->type == SAY_SOURCE_FAULT) {

@@ -26,14 +26,6 @@ static void preview_banned(void *context, const struct decision *decision) {
                            decision->first_us};
 }
 
-static void keep_fact(struct desk *desk, const char *name, struct span value) {
-    struct row_fact *row = rows_add(&desk->batch->facts);
-    snprintf(row->name, sizeof(row->name), "%s", name);
-    row->value = span_copy(value);
-    must(row->value);
-    desk_changed(desk);
-}
-
 void first_begin(struct desk *desk) {
     static const struct decider_calls calls = {.on_ban = preview_banned};
     struct first *first = &desk->first;
@@ -46,7 +38,7 @@ void first_begin(struct desk *desk) {
     first->moved_us = clock_monotonic_us();
     log_notice("first start on this host: reading what its logs say of the last day; "
                "bans are enforced when that is done");
-    keep_fact(desk, "first-begun", SPAN(""));
+    desk_keep_fact(desk, "first-begun", SPAN(""));
 }
 
 static void end_preview(struct first *first) {
@@ -260,7 +252,7 @@ static void make_page(struct desk *desk) {
     end_preview(&desk->first);
     cleanup_text struct text text = {0};
     js_write(page, false, &text);
-    keep_fact(desk, "first", text_span(&text));
+    desk_keep_fact(desk, "first", text_span(&text));
     log_page(page);
 }
 

@@ -155,9 +155,7 @@ static js *status_origins(const struct desk *desk) {
 /* Is what we decided in force, and if not, why not. */
 const char *desk_why_not_effective(const struct desk *desk) {
     if (desk->decider->observes)
-        return desk->bouncers && desk->config->observe == OBSERVE_AUTO
-                   ? "observing, because another program bans here; observe = no ends that"
-                   : "observing: bans nobody, as configured";
+        return desk_why_observing(desk);
     if (desk->paused_until_us)
         return "paused by `hauberk pause`";
     if (desk->waits_until_us)

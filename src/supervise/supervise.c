@@ -40,6 +40,7 @@ enum { FAULTS_TO_GIVE_UP = 3 };
 #define SILENCE_US (10 * SECOND_US)  /* without a PONG: killed */
 #define HEALTHY_US (60 * SECOND_US)  /* this long alive: the back-off begins anew */
 #define LOCK_PATIENCE_US (5 * SECOND_US)
+#define BOUNCERS_EVERY_US MINUTE_US
 #define GONE_PATIENCE_US SECOND_US   /* from "its end is closed" to "it lives on": time to die */
 #define TOLD_REST_US (200 * INT64_C(1000)) /* rests from here on are told to who asks */
 /* The sensor's questions may take so much of our time: it is the one that attackers talk to, and
@@ -71,6 +72,8 @@ struct supervisor {
     uint32_t faults;           /* in a row, each within HEALTHY_US of the start before */
     struct watch *gone_timer;  /* armed: the end of that role's wire is closed, but does it live? */
     enum role gone;
+    uint32_t bouncers; /* as last told */
+    int64_t bouncers_seen_us;
     int64_t questions_since_us, questions_took_us;
     struct watch *questions_timer; /* armed: they took too long, and wait */
     bool questions_are_told;
@@ -147,6 +150,8 @@ static void role_is_ready(struct supervisor *supervisor, struct child *child) {
 
 static void tell_bouncers(struct supervisor *supervisor) {
     struct wire_bouncers told = {.running = bouncers_running()};
+    supervisor->bouncers = told.running;
+    supervisor->bouncers_seen_us = clock_monotonic_us();
     (void)channel_send(supervisor->children[DECIDER].channel, SAY_OTHER_BOUNCERS, &told, NULL, 0);
 }
 
@@ -598,6 +603,12 @@ static void start_enforcer_alone(struct supervisor *supervisor) {
 
 /* ---- watching over ---- */
 
+static void look_for_bouncers(struct supervisor *supervisor) {
+    supervisor->bouncers_seen_us = clock_monotonic_us();
+    if (supervisor->children[DECIDER].channel && bouncers_running() != supervisor->bouncers)
+        tell_bouncers(supervisor);
+}
+
 static int ping_roles(void *context) {
     struct supervisor *supervisor = context;
     int64_t now_us = clock_monotonic_us();
@@ -624,6 +635,8 @@ static int ping_roles(void *context) {
     }
     if (all_answer)
         loop_notify("WATCHDOG=1");
+    if (now_us - supervisor->bouncers_seen_us > BOUNCERS_EVERY_US)
+        look_for_bouncers(supervisor);
     watch_set_timer(supervisor->ping_timer, PING_EVERY_US);
     return 0;
 }

@@ -177,11 +177,42 @@ def test_beside_another_bouncer_it_observes_unless_told_otherwise():
         world.stack.callback(lambda: (other.kill(), other.wait()))
         wait_for(lambda: open(f"/proc/{other.pid}/comm").read().strip() == "fail2ban-server", 5, "its name")
         world.start()
-        assert "another program bans here" in world.log_path.read_text()
+        assert "fail2ban bans here, too" in world.log_path.read_text()
         status = world.status()
         assert status["observing"] and "another program" in status["why_not"], status
         assert page_of(world)["bouncers"] == ["fail2ban"]
         world.stop()
+        # Decided once: it does not begin to ban because the other one is down for a moment.
+        other.kill()
+        other.wait()
+        world.start()
+        status = world.status()
+        assert status["observing"] and "It is gone: write observe = no" in status["why_not"], status
+        attack(world, "203.0.113.5")
+        wait_for(lambda: world.bans(), 10, "the ban that would be")
+        assert world.elements("ssh_4") is None
+        world.stop()
         world.configure(CONFIGURATION.format(folder=world.folder) + "[hauberk]\nobserve = no\n")
         world.start()
         assert not world.status()["observing"]
+        world.wait_for_bans({("sshd", "203.0.113.5")})
+        world.stop()
+        # An answer settles it, also when it is taken out again.
+        world.configure(CONFIGURATION.format(folder=world.folder))
+        world.start()
+        assert not world.status()["observing"]
+
+
+def test_another_bouncer_that_comes_later_does_not_end_the_guard():
+    with make_world(past=False) as world:
+        world.start()
+        world.stop()
+        program = world.folder / "fail2ban-server"
+        shutil.copy("/usr/bin/sleep", program)
+        other = subprocess.Popen([program, "600"])
+        world.stack.callback(lambda: (other.kill(), other.wait()))
+        wait_for(lambda: open(f"/proc/{other.pid}/comm").read().strip() == "fail2ban-server", 5, "its name")
+        world.start()
+        assert not world.status()["observing"]
+        attack(world, "203.0.113.5")
+        world.wait_for_bans({("sshd", "203.0.113.5")})
