@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "desk/desk.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -109,6 +108,8 @@ void desk_find_position(struct desk *desk, struct desk_source *source) {
             source->position = desk->stored.at[i].position;
             source->committed = source->position.done;
             source->lost = source->lost_kept = desk->stored.at[i].lost;
+            source->read_until_us = desk->stored.at[i].read_until_us;
+            source->takes_over_us = desk->stored.at[i].takes_over_us;
         }
 }
 
@@ -122,43 +123,6 @@ static void name_source(struct desk *desk, const struct wire_source *named) {
     decider_name_source(desk->decider, named->source, named->jails);
 }
 
-/* Does the jail read the journal now, or did it in the row's day, while now it reads files? */
-static bool changed_over(const struct desk *desk, uint32_t j, const char *source) {
-    const struct config_jail *jail = &desk->config->jails[j];
-    bool was_read = jail->journal && strcmp(jail->journal, source) == 0;
-    bool reads_journal = false;
-    for (uint16_t i = 0; i < SOURCES_MAX; i++)
-        reads_journal = reads_journal || (desk->sources[i].is_there && jail->journal &&
-                                          strcmp(desk->sources[i].path, jail->journal) == 0 &&
-                                          desk->decider->jails_of_source[i] >> j & 1);
-    for (uint32_t i = 0; reads_journal && i < jail->log_paths.count; i++)
-        was_read = was_read ||
-                   fnmatch(jail->log_paths.at[i].text, source, FNM_PATHNAME) == 0;
-    return jail->is_enabled && was_read;
-}
-
-/* A jail that changed over from its file to the journal, or back, has read what was written
- * meanwhile: coming back, the other is looked at as for the first time, lest its lines count
- * twice. */
-static void forget_left_sources(struct desk *desk) {
-    for (size_t k = 0; k < desk->stored.count; k++) {
-        const char *stored = desk->stored.at[k].source;
-        bool is_left = false;
-        for (uint32_t j = 0; j < desk->config->jail_count; j++)
-            is_left = is_left || changed_over(desk, j, stored);
-        for (uint16_t i = 0; i < SOURCES_MAX; i++)
-            if (desk->sources[i].is_there && strcmp(desk->sources[i].path, stored) == 0)
-                is_left = false;
-        if (!is_left)
-            continue;
-        log_notice("%s is no longer read: its jails read the other of file and journal", stored);
-        struct row_position *row = rows_add(&desk->batch->positions);
-        memcpy(row->source, stored, sizeof(row->source));
-        row->is_gone = true;
-        desk_changed(desk);
-    }
-}
-
 void desk_is_loaded(struct desk *desk) {
     desk->is_loading = false;
     if (!desk->first.page && (desk->stored.count == 0 || desk->first.was_begun))
@@ -167,7 +131,7 @@ void desk_is_loaded(struct desk *desk) {
         if (desk->sources[i].is_there)
             desk_find_position(desk, &desk->sources[i]);
     if (desk->sources_are_known)
-        forget_left_sources(desk);
+        desk_forget_left_sources(desk);
     desk_apply_left_orders(desk);
     desk_decide_observing(desk);
     if (desk->enforcer_is_there)
@@ -209,7 +173,7 @@ int desk_from_supervisor(struct desk *desk, struct message *message) {
     } else if (message->type == SAY_SOURCES_END) {
         desk->sources_are_known = true;
         if (!desk->is_loading)
-            forget_left_sources(desk);
+            desk_forget_left_sources(desk);
         desk_pump_orders(desk);
         desk_check_ready(desk);
     } else if (message->type == SAY_SKIPPED) {

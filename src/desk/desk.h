@@ -10,6 +10,7 @@
  *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
  *   selftest.c  `hauberk selftest`: one made-up failure, the whole way
  *   first.c     the first start: what the logs say of the last day, on one page
+ *   changeover.c  a jail that changes from its file to the journal, or back
  *   observing.c does it ban at all, beside another program that does
  *   sparing.c   what people trust, and where administrators are logged in
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
@@ -50,6 +51,8 @@ struct desk_source {
     uint64_t lost, lines, lag;
     bool has_lag;                  /* a frame has told it */
     uint64_t lost_kept; /* of `lost`, what the position accounts for */
+    int64_t read_until_us; /* of its lines the newest that told something, or when it was sighted */
+    int64_t takes_over_us; /* what it holds of later than that counts though it was there; 0: none */
     uint32_t skipped;
     uint8_t state;
     bool has_state; /* the sensor has told it */
@@ -218,6 +221,13 @@ void desk_word_forget(struct desk *desk, const struct question *question);
 bool desk_may_change(struct desk *desk, const struct question *question);
 bool desk_read_prefix(struct desk *desk, const struct question *question,
                       struct prefix *ret_prefix);
+
+/* changeover.c */
+/* Lets go the positions of logs whose jails read another now; again when that one was sighted. */
+void desk_forget_left_sources(struct desk *desk);
+/* Was it there before hauberk looked, and is therefore remembered only? */
+bool desk_is_memory(const struct desk_source *source, const struct wire_event *event);
+void desk_note_read(struct desk_source *source, const struct wire_event *event, int64_t now_us);
 
 /* observing.c */
 void desk_begin_observing(struct desk *desk, bool is_told_to); /* by hauberkd's --observe */

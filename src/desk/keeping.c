@@ -46,6 +46,8 @@ static void collect_positions(struct desk *desk, struct store_batch *batch) {
             memcpy(row->source, source->path, sizeof(row->source));
             row->position = source->position;
             row->lost = source->lost_kept;
+            row->read_until_us = source->read_until_us;
+            row->takes_over_us = source->takes_over_us;
         }
         desk->acks[i] = (struct ack){source->position.done, true, source->is_sighting};
         source->is_sighting = false;

@@ -13,13 +13,17 @@ static const char schema[] = {
 static const char to_version_2[] = {
 #include "schema_2.h"
 };
+static const char to_version_3[] = {
+#include "schema_3.h"
+};
 
 /* What makes version n + 1 of version n; schema.sql is the newest whole. */
-enum { SCHEMA_VERSION = 2 };
-static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2};
+enum { SCHEMA_VERSION = 3 };
+static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2,
+                                                      [2] = to_version_3};
 
 static const char *const texts[STATEMENTS] = {
-    [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?)",
+    [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?,?,?)",
     [DROP_POSITION] = "DELETE FROM position WHERE source=?",
     [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [DROP_COUNTER] = "DELETE FROM counter WHERE jail=? AND address=? AND length=? AND window=?",
@@ -89,6 +93,8 @@ static int put_position(const struct statements *s, const struct row_position *r
     bind_blob(&b, row->position.done_identity.at, row->position.done_identity.length);
     bind_blob(&b, row->position.resume_identity.at, row->position.resume_identity.length);
     bind_number(&b, (int64_t)row->lost);
+    bind_number(&b, row->read_until_us);
+    bind_number(&b, row->takes_over_us);
     return step(&b);
 }
 
@@ -380,6 +386,8 @@ static void load_position(sqlite3_stmt *s, const struct store_readers *readers, 
     read_blob(s, 5, row.position.resume_identity.at, sizeof(row.position.resume_identity.at),
               &row.position.resume_identity.length);
     row.lost = (uint64_t)sqlite3_column_int64(s, 6);
+    row.read_until_us = sqlite3_column_int64(s, 7);
+    row.takes_over_us = sqlite3_column_int64(s, 8);
     readers->position(context, &row);
 }
 
