@@ -204,6 +204,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     js_set_number(row, "enforced", counts.enforced);
     js_set_number(row, "counted_addresses", ledger_size(desk->decider->ledger));
     js_set_number(row, "counts_evicted", (int64_t)ledger_evicted(desk->decider->ledger));
+    js_set_number(row, "mistakes_evicted", (int64_t)bursts_evicted(desk->decider->bursts));
     js_set_number(row, "known_addresses", known_count_addresses(desk->decider->known));
     js_set_number(row, "watchers", control_watchers(desk->control));
     js_set_number(row, "drifts", desk->drifts);
