@@ -60,6 +60,7 @@ static int sweep(void *context) {
     if (step_us > 5 * SECOND_US || step_us < -5 * SECOND_US) {
         log_notice("the clock was set by %lld s: all times in the kernel are set anew",
                    (long long)(step_us / SECOND_US));
+        desk_spare_by_new_clock(desk, wall_us);
         if (desk_enforces(desk))
             projection_order_again(desk->decider->projection);
     }
@@ -134,6 +135,7 @@ void desk_is_loaded(struct desk *desk) {
         desk_forget_left_sources(desk);
     desk_apply_left_orders(desk);
     desk_decide_observing(desk);
+    desk_look_at_logins(desk);
     if (desk->enforcer_is_there)
         desk_spare_all(desk); /* what was told when the enforcer came was not yet loaded */
     if (desk->is_dirty)

@@ -248,6 +248,7 @@ void desk_was_exempt(void *context, const struct exempt_case *one);
 void desk_watch_logins(struct desk *desk);
 void desk_look_at_logins(struct desk *desk);
 void desk_sweep_logins(struct desk *desk);
+void desk_spare_by_new_clock(struct desk *desk, int64_t now_us); /* it was set */
 
 /* telling.c. desk_begin_telling() is called with full rights, before the sandbox. */
 void desk_begin_telling(struct desk *desk);

@@ -520,7 +520,7 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
         {"SELECT * FROM burst", load_burst},       {"SELECT * FROM spared", load_spared},
         {"SELECT * FROM past", load_past},         {"SELECT * FROM ban", load_ban},
         {"SELECT * FROM (SELECT at,jail,address,length FROM history WHERE kind='unban'"
-         " ORDER BY at DESC LIMIT 256) ORDER BY at", /* the decider's ring drops the oldest */
+         " ORDER BY at DESC LIMIT 65536) ORDER BY at", /* PARDONS_MOST */
          load_unban},
         {"SELECT * FROM notice ORDER BY at DESC LIMIT 256", load_notice},
         {"SELECT * FROM sight", load_sight},
