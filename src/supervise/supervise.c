@@ -34,7 +34,7 @@
 #include "supervise/mails.h"
 #include "wire/inherited.h"
 
-enum { FAULTS_TO_GIVE_UP = 3 };
+enum { FAULTS_TO_GIVE_UP = 3, FAULTS_TO_TELL = 7 };
 #define LINGER_US SECOND_US          /* from QUIT to SIGKILL */
 #define PING_EVERY_US SECOND_US
 #define SILENCE_US (10 * SECOND_US)  /* without a PONG: killed */
@@ -77,6 +77,7 @@ struct supervisor {
     int64_t questions_since_us, questions_took_us;
     struct watch *questions_timer; /* armed: they took too long, and wait */
     bool questions_are_told;
+    int64_t deaths_told_us; /* monotonic: when the owner was told of a row of faults; 0 never */
     struct poisons poisons;
     struct mails *mails;
 };
@@ -86,10 +87,25 @@ static const enum role started_roles[] = {SENSOR, DECIDER, ENFORCER};
 static void start_all(struct supervisor *supervisor);
 static void end_all(struct supervisor *supervisor, int64_t rest_us);
 
+static const char *told_death(const struct supervisor *supervisor, enum role role) {
+    const char *death = supervisor->children[role].last_death;
+    return death[0] ? death : "well";
+}
+
+static void tell_owner_of_faults(struct supervisor *supervisor) {
+    char how[500];
+    snprintf(how, sizeof(how), "How they ended last: sensor %s, decider %s, enforcer %s.",
+             told_death(supervisor, SENSOR), told_death(supervisor, DECIDER),
+             told_death(supervisor, ENFORCER));
+    deaths_tell(supervisor->mails, &supervisor->in_force.checked, how, &supervisor->deaths_told_us);
+}
+
 static int64_t rest_after_fault(struct supervisor *supervisor) {
     bool is_another = clock_monotonic_us() - supervisor->all_started_us < HEALTHY_US;
     supervisor->faults = is_another ? supervisor->faults + 1 : 1;
     supervisor->in_force.is_doubted = supervisor->faults > 1;
+    if (supervisor->faults == FAULTS_TO_TELL)
+        tell_owner_of_faults(supervisor);
     size_t step = supervisor->faults - 1;
     return back_off_us[step < ELEMENTS_OF(back_off_us) ? step : ELEMENTS_OF(back_off_us) - 1];
 }
@@ -285,8 +301,13 @@ static void take_mail(struct supervisor *supervisor, struct child *child, struct
 
 static void mail_is_done(void *context, const struct wire_mailed *mailed) {
     struct supervisor *supervisor = context;
-    if (supervisor->children[DECIDER].channel)
+    if (mailed->ticket == DEATHS_TICKET) {
+        if (!mailed->is_sent)
+            log_warning("the owner cannot be told that processes die: %.*s",
+                        SPAN_FORMAT(wire_bytes(mailed->text)));
+    } else if (supervisor->children[DECIDER].channel) {
         (void)channel_send(supervisor->children[DECIDER].channel, SAY_MAILED, mailed, NULL, 0);
+    }
 }
 
 static int from_role(struct supervisor *supervisor, struct child *child, struct message *message) {
@@ -371,11 +392,6 @@ static bool all_are_dead(const struct supervisor *supervisor) {
         if (supervisor->children[started_roles[i]].pid)
             return false;
     return true;
-}
-
-static const char *told_death(const struct supervisor *supervisor, enum role role) {
-    const char *death = supervisor->children[role].last_death;
-    return death[0] ? death : "well";
 }
 
 static int rest_is_over(void *context) {
