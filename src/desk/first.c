@@ -35,7 +35,7 @@ void first_begin(struct desk *desk) {
     first->bans = calloc(FIRST_BANS_MAX, sizeof(*first->bans));
     must(first->bans);
     first->before = UINT64_MAX;
-    first->moved_us = clock_monotonic_us();
+    first->moved_us = first->told_us = clock_monotonic_us();
     log_notice("first start on this host: reading what its logs say of the last day; "
                "bans are enforced when that is done");
     desk_keep_fact(desk, "first-begun", SPAN(""));
@@ -266,9 +266,11 @@ void first_check(struct desk *desk) {
         first->most = left;
     int64_t now_us = clock_monotonic_us();
     if (!is_known || left > 0) {
-        if (left != first->before && now_us - first->moved_us > TELL_EVERY_US)
+        if (is_known && left != first->before && now_us - first->told_us > TELL_EVERY_US) {
             log_notice("reading the past: %d %%", first_percent(desk));
-        if (left != first->before && now_us - first->moved_us > TELL_EVERY_US / 2)
+            first->told_us = now_us;
+        }
+        if (left != first->before)
             first->moved_us = now_us;
         first->before = left;
         if (now_us - first->moved_us < FIRST_PATIENCE_US)

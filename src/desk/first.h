@@ -37,6 +37,7 @@ struct first {
     uint64_t before; /* bytes before all marks that were still to be read when last looked */
     uint64_t most;   /* that ever were: a journal's marks do not begin at 0 */
     int64_t moved_us; /* monotonic: when that last changed */
+    int64_t told_us;  /* … and when it was last told how far it is */
     js *page;         /* NULL: none yet */
 };
 

@@ -7,7 +7,7 @@
 #include "base/log.h"
 
 #define LOOK_BACK_US (30 * DAY_US) /* as long as a login is remembered */
-enum { USUAL_RATIO = 12 };         /* logs become about that much smaller */
+enum { USUAL_RATIO = 10 };         /* logs become 8 to 15 times smaller */
 
 static uint64_t likely_size(const struct wire_sibling *sibling) {
     return compressed_ending(wire_bytes(sibling->path)) ? sibling->size * USUAL_RATIO

@@ -3,6 +3,7 @@ import datetime
 import gzip
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -158,6 +159,20 @@ def test_the_first_start_looks_into_rotated_logs():
         sources = {s["path"].rsplit("/", 1)[1]: s for s in world.status()["sources"]}
         for name in ("mail.log", "auth.log"):
             assert sources[name]["lines"] == 0 and sources[name]["lost"] == 0, sources[name]
+
+
+def test_a_long_past_shows_how_far_it_is():
+    with make_world(past=False) as world:
+        lines = imap(30, LOGIN.format("198.51.100.30")) * 400 + imap(30, "a line of no interest " * 9) * 100
+        put(world.folder / "log" / "mail.log.1", 24, [lines] * 800)
+        put(world.folder / "log" / "mail.log", 0, [imap(1, LOGIN.format("198.51.100.1"))])
+        began = time.monotonic()
+        world.start()
+        took = time.monotonic() - began
+        told = [int(n) for n in re.findall(r"reading the past: (\d+) %", world.log_path.read_text())]
+        assert took < 4 or told, "never told"
+        assert told == sorted(told) and all(0 <= n < 100 for n in told), told
+        return f"{took:.0f} s, told at {told} %"
 
 
 def test_a_host_without_a_past_has_a_page_too():
