@@ -35,7 +35,7 @@ void first_begin(struct desk *desk) {
     first->bans = calloc(FIRST_BANS_MAX, sizeof(*first->bans));
     must(first->bans);
     first->before = UINT64_MAX;
-    first->moved_us = first->told_us = clock_monotonic_us();
+    first->began_us = first->moved_us = first->told_us = clock_monotonic_us();
     log_notice("first start on this host: reading what its logs say of the last day; "
                "bans are enforced when that is done");
     desk_keep_fact(desk, "first-begun", SPAN(""));
@@ -273,8 +273,11 @@ void first_check(struct desk *desk) {
         if (left != first->before)
             first->moved_us = now_us;
         first->before = left;
-        if (now_us - first->moved_us < FIRST_PATIENCE_US)
+        if (now_us - first->moved_us < FIRST_PATIENCE_US &&
+            now_us - first->began_us < FIRST_MOST_US)
             return;
+        log_warning("the page is made of %d %% of the past; the rest is remembered when it is read",
+                    first_percent(desk));
     }
     make_page(desk);
     if (desk->enforcer_is_there)
