@@ -515,10 +515,14 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
         void (*load)(sqlite3_stmt *, const struct store_readers *, void *);
     } tables[] = {
         {"SELECT * FROM fact", load_fact}, /* whether to enforce at all: before any ban */
-        {"SELECT * FROM position", load_position}, {"SELECT * FROM known", load_known},
-        {"SELECT * FROM counter", load_counter},   {"SELECT * FROM session", load_session},
-        {"SELECT * FROM burst", load_burst},       {"SELECT * FROM spared", load_spared},
-        {"SELECT * FROM past", load_past},         {"SELECT * FROM ban", load_ban},
+        {"SELECT * FROM position", load_position},
+        {"SELECT * FROM known", load_known},
+        {"SELECT * FROM counter", load_counter},
+        {"SELECT * FROM session", load_session},
+        {"SELECT * FROM burst", load_burst},
+        {"SELECT * FROM spared", load_spared},
+        {"SELECT * FROM past", load_past},
+        {"SELECT * FROM ban", load_ban},
         {"SELECT * FROM (SELECT at,jail,address,length FROM history WHERE kind='unban'"
          " ORDER BY at DESC LIMIT 65536) ORDER BY at", /* PARDONS_MOST */
          load_unban},
