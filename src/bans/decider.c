@@ -50,6 +50,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
                              decider->projection);
     decider->spared = spared_new();
     decider->exempt_ledger = ledger_new(EXEMPT_COUNTED_MOST);
+    ledger_store_nothing(decider->exempt_ledger);
     decider->origins = origins_new(config->jail_count);
     decider->jail_counts = calloc(config->jail_count + 1, sizeof(*decider->jail_counts));
     must(decider->jail_counts);
@@ -72,6 +73,13 @@ struct decider *decider_free(struct decider *decider) {
     free(decider->own);
     free(decider);
     return NULL;
+}
+
+void decider_store_nothing(struct decider *decider) {
+    ledger_store_nothing(decider->ledger);
+    known_store_nothing(decider->known);
+    joins_store_nothing(decider->joins);
+    bursts_store_nothing(decider->bursts);
 }
 
 const char *decider_jail_name(const struct decider *decider, uint16_t jail) {

@@ -90,6 +90,8 @@ static uint32_t key_hash(const struct table *table, const void *key) {
 }
 
 void *table_find(const struct table *table, const void *key) {
+    if (table->count == 0) /* as often as not, of those who logged in and of bans: not worth a hash */
+        return NULL;
     uint32_t entry = table->index[probe(table, key, key_hash(table, key))].entry;
     return entry ? record_at(table, entry - 1) : NULL;
 }

@@ -473,6 +473,7 @@ int word_replay(struct cli *cli) {
     }
     replay.real_now_us = clock_now_us();
     replay.decider = decider_new(config, &calls, &replay);
+    decider_store_nothing(replay.decider);
     replay.decider->admins = admins_read(config);
     if (as_of_now && add_own_as_of_now(&replay) != EXIT_FINE)
         return EXIT_FAILED;

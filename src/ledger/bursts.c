@@ -30,6 +30,10 @@ struct bursts *bursts_new(uint32_t most, int64_t memory_us) {
     return bursts;
 }
 
+void bursts_store_nothing(struct bursts *bursts) {
+    bursts->dirty.is_unread = true;
+}
+
 struct bursts *bursts_free(struct bursts *bursts) {
     if (!bursts)
         return NULL;

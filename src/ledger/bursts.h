@@ -41,6 +41,7 @@ struct bursts;
 /* `memory_us`: the longest life_us that will be asked for. */
 struct bursts *bursts_new(uint32_t most, int64_t memory_us);
 struct bursts *bursts_free(struct bursts *bursts);
+void bursts_store_nothing(struct bursts *bursts); /* nobody will take what is dirty */
 
 /* True: this failure belongs to a mistake that was counted. `account`: ledger/account.h. */
 bool bursts_fold(struct bursts *bursts, struct span service, const struct address *address,

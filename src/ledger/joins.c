@@ -24,6 +24,10 @@ struct joins *joins_new(uint32_t most) {
     return joins;
 }
 
+void joins_store_nothing(struct joins *joins) {
+    joins->dirty.is_unread = true;
+}
+
 struct joins *joins_free(struct joins *joins) {
     if (!joins)
         return NULL;

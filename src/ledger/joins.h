@@ -48,6 +48,7 @@ struct joins;
 
 struct joins *joins_new(uint32_t most);
 struct joins *joins_free(struct joins *joins);
+void joins_store_nothing(struct joins *joins); /* nobody will take what is dirty */
 
 /* How many attempts this line adds: for a line that is one attempt one, or none if another told of
  * it; for one that sums up what is left of min(attempts, 5). Without a session nothing is joined. */
