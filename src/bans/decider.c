@@ -264,6 +264,8 @@ static void suspect(struct decider *decider, uint16_t source, const struct wire_
         key.window = WINDOW_LONG;
         const struct counter *counter =
             jail_reads(decider, j, source, event->filter) ? ledger_find(decider->ledger, &key) : NULL;
+        if (counter && at_us - counter->last_us > window_length(decider, &key))
+            counter = NULL; /* run out, whether it was swept or not */
         suspicion.failures = counter ? counter->noted : 0;
         suspicion.is_banned = bans_find(decider->bans, (uint16_t)j, &suspicion.id, now_us) != NULL;
         /* Mistakes, not lines: five connections with one mistyped password are nothing to tell, nor
