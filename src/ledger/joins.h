@@ -28,7 +28,7 @@ enum { JOIN_MOST_ATTEMPTS = 5 };
 
 /* Of a session, or of one account in it. */
 struct join {
-    struct digest key; /* of service, session, address, and the account if there is one */
+    struct digest key; /* of service, session and address; an account's, within that of its session */
     uint32_t counted;
     uint32_t databases; /* that spoke of the account's last attempt: bit n for database n + 1 */
     bool is_dirty;

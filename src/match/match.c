@@ -330,7 +330,7 @@ static uint8_t protocol_of(struct span name) {
 /* Databases have whatever names the administrator or Dovecot's next version gives them, so a number
  * is made of the name. Two names with one number are taken for one database, which counts more. */
 static uint8_t database_of(struct span name) {
-    return name.length ? (uint8_t)(1 + digest_of(name).at[0] % DATABASES) : 0;
+    return name.length ? (uint8_t)(1 + hash_named(name) % DATABASES) : 0;
 }
 
 static void fill_event(struct wire_event *event, const struct rule_match *match,

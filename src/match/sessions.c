@@ -49,11 +49,10 @@ uint32_t sessions_count(const struct sessions *sessions) {
 }
 
 static struct digest key_of(uint16_t filter, struct span id) {
-    struct digest_state state;
-    digest_begin(&state);
-    digest_add(&state, (struct span){(const char *)&filter, sizeof(filter)});
-    digest_add(&state, id);
-    return digest_end(&state);
+    struct digest key = digest_keyed(id);
+    key.at[0] ^= (uint8_t)filter;
+    key.at[1] ^= (uint8_t)(filter >> 8);
+    return key;
 }
 
 static void drop(struct sessions *sessions, struct session *session) {
