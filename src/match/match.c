@@ -282,20 +282,28 @@ static bool read_address(const struct rule_match *match, struct address *ret_add
     return text.length && address_parse(text, ret_address) >= 0;
 }
 
-/* Nothing in it that would be escaped: controls, bytes from 0x7f, backslashes. Eight bytes at a time;
- * a borrow or carry can only come from a byte that is odd itself. */
-static bool is_plain(struct span bytes) {
+/* Tops are set where a byte would be escaped: controls, bytes from 0x7f, backslashes. A borrow or carry
+ * can only come from a byte that is odd itself. */
+static uint64_t odd_bytes(const char at[sizeof(uint64_t)]) {
     const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t tops = ones << 7;
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    uint64_t slashes = word ^ ones * '\\';
+    return (word | (word - ones * ' ') | (word + ones) | ((slashes - ones) & ~slashes)) & ones << 7;
+}
+
+/* Nothing in it that would be escaped. Eight bytes at a time, the last eight perhaps again. */
+static bool is_plain(struct span bytes) {
+    char short_one[] = "        ";
     uint64_t odd = 0;
-    for (size_t i = 0; i < bytes.length; i += sizeof(uint64_t)) {
-        uint64_t word = ones * ' '; /* what is beyond the end is plain */
-        size_t rest = bytes.length - i;
-        memcpy(&word, bytes.at + i, rest < sizeof(word) ? rest : sizeof(word));
-        uint64_t slashes = word ^ ones * '\\';
-        odd |= word | (word - ones * ' ') | (word + ones) | ((slashes - ones) & ~slashes);
+    if (bytes.length < sizeof(uint64_t)) {
+        for (size_t i = 0; i < bytes.length; i++)
+            short_one[i] = bytes.at[i];
+        return odd_bytes(short_one) == 0;
     }
-    return (odd & tops) == 0;
+    for (size_t i = 0; i + sizeof(uint64_t) <= bytes.length; i += sizeof(uint64_t))
+        odd |= odd_bytes(bytes.at + i);
+    return (odd | odd_bytes(bytes.at + bytes.length - sizeof(uint64_t))) == 0;
 }
 
 /* Escaped and cut to the field's room; evidence is long and mostly plain, which is quick. */
@@ -333,8 +341,7 @@ static uint8_t database_of(struct span name) {
     return name.length ? (uint8_t)(1 + hash_named(name) % DATABASES) : 0;
 }
 
-static void fill_event(struct wire_event *event, const struct rule_match *match,
-                       struct span line) {
+static void fill_event(struct wire_event *event, const struct rule_match *match) {
     event->has_address = read_address(match, &event->address);
     struct span account = match->groups[GROUP_USER];
     set_safe(&event->account.length, event->account.at, sizeof(event->account.at), account);
@@ -350,6 +357,9 @@ static void fill_event(struct wire_event *event, const struct rule_match *match,
         event->attempts = (uint16_t)(attempts > 1000 ? 1000 : attempts);
     if (event->attempts == 0 && match->groups[GROUP_SUMMARY].length)
         event->attempts = 1;
+}
+
+static void set_evidence(struct wire_event *event, struct span line) {
     set_safe(&event->evidence.length, event->evidence.at, sizeof(event->evidence.at), line);
 }
 
@@ -374,7 +384,7 @@ static bool confirm(struct match *match, uint32_t f, uint64_t possible, struct s
     event.kind = pattern < rules->fail_count              ? EVENT_FAILURE
                  : groups.groups[GROUP_DELIVERED].length ? EVENT_DELIVERED
                                                           : EVENT_SUCCESS;
-    fill_event(&event, &groups, line);
+    fill_event(&event, &groups);
     bool tells = event.has_address;
     struct span session_line = groups.groups[GROUP_SESSION_LINE];
     if (session_line.length && event.kind == EVENT_FAILURE)
@@ -386,8 +396,10 @@ static bool confirm(struct match *match, uint32_t f, uint64_t possible, struct s
         sessions_end(match->sessions, match->numbers[f], session_line);
     else if (groups.groups[GROUP_NOFAIL].length)
         tells = false;
-    if (tells)
+    if (tells) {
+        set_evidence(&event, line);
         tell(context, &event);
+    }
     return true;
 }
 
@@ -432,7 +444,7 @@ static void look_at(struct match *match, struct span batch, const struct candida
     if (match->skip_count && is_skipped(match, line_end)) {
         struct wire_event event = {.line_end = line_end, .kind = EVENT_SKIPPED};
         match->counts.skipped++;
-        set_safe(&event.evidence.length, event.evidence.at, sizeof(event.evidence.at), line);
+        set_evidence(&event, line);
         tell(context, &event);
         return;
     }

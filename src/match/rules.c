@@ -51,6 +51,8 @@ struct rule {
     pcre2_jit_stack *stack;
     bool has_jit;
     uint32_t numbers[RULE_GROUPS];     /* group number, 0: absent */
+    uint8_t present[RULE_GROUPS];      /* those that are not */
+    uint32_t present_count;
     uint32_t alt_user_numbers[8];      /* ascending, which is the order of appearance */
     uint32_t alt_user_count;
 };
@@ -138,6 +140,9 @@ static void find_groups(struct rule *rule) {
         if (strncmp(name, "alt_user", 8) == 0)
             add_alt_user(rule, number);
     }
+    for (uint8_t group = 0; group < RULE_GROUPS; group++)
+        if (rule->numbers[group])
+            rule->present[rule->present_count++] = group;
 }
 
 static int compile(struct rule *rule, const struct config_pattern *pattern,
@@ -235,8 +240,11 @@ int rule_match(const struct rule *rule, struct span text, struct rule_match *ret
     if (!ret_match)
         return 1;
     const PCRE2_SIZE *vector = pcre2_get_ovector_pointer(rule->data);
-    for (int group = 0; group < RULE_GROUPS; group++)
+    *ret_match = (struct rule_match){0};
+    for (uint32_t i = 0; i < rule->present_count; i++) {
+        uint8_t group = rule->present[i];
         ret_match->groups[group] = group_span(vector, count, rule->numbers[group], text);
+    }
     for (uint32_t i = 0; i < rule->alt_user_count; i++) {
         struct span *user = &ret_match->groups[GROUP_USER];
         if (user->length == 0)
