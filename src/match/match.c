@@ -282,42 +282,47 @@ static bool read_address(const struct rule_match *match, struct address *ret_add
     return text.length && address_parse(text, ret_address) >= 0;
 }
 
-/* Tops are set where a byte would be escaped: controls, bytes from 0x7f, backslashes. A borrow or carry
- * can only come from a byte that is odd itself. */
-static uint64_t odd_bytes(const char at[sizeof(uint64_t)]) {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t word;
-    memcpy(&word, at, sizeof(word));
-    uint64_t slashes = word ^ ones * '\\';
-    return (word | (word - ones * ' ') | (word + ones) | ((slashes - ones) & ~slashes)) & ones << 7;
+enum { PLAIN_ROW = 32 };
+
+/* Controls, bytes from 0x7f, backslashes would be escaped. Written so that it fits a vector. */
+static bool is_plain_row(const char at[PLAIN_ROW]) {
+    uint8_t odd = 0;
+    for (unsigned i = 0; i < PLAIN_ROW; i++) {
+        signed char byte = (signed char)at[i];
+        odd |= (uint8_t)((byte < ' ') | (byte == 0x7f) | (byte == '\\'));
+    }
+    return !odd;
 }
 
-/* Nothing in it that would be escaped. Eight bytes at a time, the last eight perhaps again. */
+/* Nothing in it that would be escaped. In rows, the last of which may begin in the one before. */
 static bool is_plain(struct span bytes) {
-    char short_one[] = "        ";
-    uint64_t odd = 0;
-    if (bytes.length < sizeof(uint64_t)) {
-        for (size_t i = 0; i < bytes.length; i++)
-            short_one[i] = bytes.at[i];
-        return odd_bytes(short_one) == 0;
+    char short_one[PLAIN_ROW];
+    if (bytes.length < PLAIN_ROW) {
+        memset(short_one, ' ', sizeof(short_one));
+        if (bytes.length)
+            memcpy(short_one, bytes.at, bytes.length);
+        return is_plain_row(short_one);
     }
-    for (size_t i = 0; i + sizeof(uint64_t) <= bytes.length; i += sizeof(uint64_t))
-        odd |= odd_bytes(bytes.at + i);
-    return (odd | odd_bytes(bytes.at + bytes.length - sizeof(uint64_t))) == 0;
+    for (size_t i = 0; i + PLAIN_ROW < bytes.length; i += PLAIN_ROW)
+        if (!is_plain_row(bytes.at + i))
+            return false;
+    return is_plain_row(bytes.at + bytes.length - PLAIN_ROW);
+}
+
+static size_t copy_escaped(char *at, size_t room, struct span bytes) {
+    char copy[512];
+    size_t length = safe_copy(copy, room < sizeof(copy) ? room + 1 : sizeof(copy), bytes);
+    memcpy(at, copy, length);
+    return length;
 }
 
 /* Escaped and cut to the field's room; evidence is long and mostly plain, which is quick. */
 static void set_safe(uint16_t *ret_length, char *at, size_t room, struct span bytes) {
-    char copy[512];
-    struct span head = {bytes.at, bytes.length < room ? bytes.length : room};
-    size_t length = head.length;
-    const char *from = head.at;
-    if (!is_plain(head)) {
-        length = safe_copy(copy, room < sizeof(copy) ? room + 1 : sizeof(copy), bytes);
-        from = copy;
-    }
-    if (length)
-        memcpy(at, from, length);
+    size_t length = bytes.length < room ? bytes.length : room;
+    if (!is_plain((struct span){bytes.at, length}))
+        length = copy_escaped(at, room, bytes);
+    else if (length)
+        memcpy(at, bytes.at, length);
     *ret_length = (uint16_t)length;
 }
 

@@ -7,6 +7,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "match/sessions.h"
 
+#define SWEEP_APART_US (30 * INT64_C(1000000))
+
 struct session {
     struct digest key; /* of filter and id */
     uint64_t line_start;
@@ -192,9 +194,10 @@ void sessions_end(struct sessions *sessions, uint16_t filter, struct span id) {
         drop(sessions, session);
 }
 
+/* Not for one session's sake: each walk takes what ended within half a minute. */
 void sessions_sweep(struct sessions *sessions, int64_t log_time_us) {
     if (table_count(sessions->table) == 0 ||
-        log_time_us - SESSION_LIFE_US <= sessions->oldest_us)
+        log_time_us - SESSION_LIFE_US - SWEEP_APART_US <= sessions->oldest_us)
         return;
     uint32_t place = 0;
     sessions->oldest_us = INT64_MAX;
