@@ -158,8 +158,6 @@ static void count_network(struct decider *decider, uint16_t number, const struct
                           const struct wire_event *event, struct failure failure, int64_t at_us,
                           int64_t now_us) {
     const struct config_jail *jail = &decider->config->jails[number];
-    if (address_is_v4(&event->address))
-        return;
     struct prefix net = prefix_cut(&event->address, jail->prefix_v6);
     if (prefix_equals(&net, id) || decider_is_exempt(decider, number, &net) ||
         bans_find(decider->bans, number, &net, now_us))
@@ -181,10 +179,12 @@ static void count_failure(struct decider *decider, uint16_t source, uint16_t num
     struct counter *counter =
         ledger_count(decider->ledger, &key, at_us, &failure, jail->find_seconds * SECOND_US);
     keep_counted(decider, source, number, counter, &failure, at_us, event);
-    count_network(decider, number, id, event, failure, at_us, now_us);
-    counter = ledger_find(decider->ledger, &key); /* another record may have taken its room */
-    if (!counter)
-        return;
+    if (!address_is_v4(&event->address)) {
+        count_network(decider, number, id, event, failure, at_us, now_us);
+        counter = ledger_find(decider->ledger, &key); /* another record may have taken its room */
+        if (!counter)
+            return;
+    }
     if (judge(decider, number, counter, now_us) || !jail->is_humane)
         return;
     bool is_counted = failure.weight > 0 && jail->counts == COUNTS_FAILURES;

@@ -63,10 +63,14 @@ static void drop(struct sessions *sessions, struct session *session) {
     table_remove(sessions->table, session);
 }
 
-/* NULL also for one whose last line is too old: it has ended, whether it was swept or not. */
+/* Its last line is too old: it has ended, whether it was swept or not. */
+static bool is_over(const struct session *session, int64_t at_us) {
+    return at_us - session->last_us > SESSION_LIFE_US;
+}
+
 static struct session *find(struct sessions *sessions, const struct digest *key, int64_t at_us) {
     struct session *session = table_find(sessions->table, key);
-    if (!session || at_us - session->last_us <= SESSION_LIFE_US)
+    if (!session || !is_over(session, at_us))
         return session;
     drop(sessions, session);
     return NULL;
@@ -85,14 +89,18 @@ static void drop_oldest(struct sessions *sessions) {
 
 static struct session *find_or_add(struct sessions *sessions, const struct digest *key,
                                    uint64_t line_start, int64_t at_us) {
-    struct session *session = find(sessions, key, at_us);
-    if (!session) {
-        if (table_count(sessions->table) == SESSIONS_MAX)
-            drop_oldest(sessions);
-        bool is_new;
+    bool is_new;
+    struct session *session = table_add(sessions->table, key, &is_new);
+    if (session && !is_new && is_over(session, at_us)) {
+        drop(sessions, session);
         session = table_add(sessions->table, key, &is_new);
-        if (!session)
-            return NULL;
+    } else if (!session) {
+        drop_oldest(sessions);
+        session = table_add(sessions->table, key, &is_new);
+    }
+    if (!session)
+        return NULL;
+    if (is_new) {
         session->line_start = line_start;
         session->last_us = at_us;
         if (line_start < sessions->first_line)
