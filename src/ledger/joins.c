@@ -72,7 +72,8 @@ static bool is_over(const struct join *join, int64_t at_us) {
 static struct join *find_or_add(struct joins *joins, const struct digest *key, int64_t at_us) {
     bool is_new;
     struct join *join = table_add(joins->table, key, &is_new);
-    if (!join && clock_is_apart(&joins->full_us, at_us, FULL_SWEEP_US)) { /* a flood of sessions: what is over goes; else this one is not joined */
+    /* A flood of sessions: what is over goes; else this one is not joined. */
+    if (!join && clock_is_apart(&joins->full_us, at_us, FULL_SWEEP_US)) {
         joins_sweep(joins, at_us);
         join = table_add(joins->table, key, &is_new);
     }

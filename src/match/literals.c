@@ -1,8 +1,8 @@
 /* Necessary literals: see literals.h. A recursive descent over the pattern. Every part gives the
  * best requirement found in it; a sequence keeps the best of its parts, an alternation joins the
- * requirements of all its branches (or has none), an optional part has none. Inside a sequence, plain
- * characters make a run, and a group that stands for a few plain texts continues it with each of them
- * ("Connection (?:closed|reset) by" is two literals); everything else ends the run.
+ * requirements of all its branches (or has none), an optional part has none. Inside a sequence,
+ * plain characters make a run, and a group that stands for a few plain texts continues it with each
+ * of them ("Connection (?:closed|reset) by" is two literals); everything else ends the run.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "match/literals.h"
@@ -91,8 +91,8 @@ static void end_run(const struct reader *reader, struct literal_set *run,
     run->count = 0;
 }
 
-/* Every text of the one followed by every text of the other. False: too many, too long, or not of one
- * case. */
+/* Every text of the one followed by every text of the other. False: too many, too long, or not of
+ * one case. */
 static bool join(const struct literal_set *heads, const struct literal_set *tails,
                  struct literal_set *ret_joined) {
     struct literal_set joined = {0};

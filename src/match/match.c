@@ -1,8 +1,8 @@
 /* The scanner: see match.h.
  *
  * State per source: the literals' database, the sessions, counters. One pass of the prefilter
- * collects (line, which patterns of which filters) in the order of the lines; filters without literals
- * want every line, and then the walk goes over all of them.
+ * collects (line, which patterns of which filters) in the order of the lines; filters without
+ * literals want every line, and then the walk goes over all of them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "match/match.h"
@@ -17,8 +17,8 @@
 #include "match/stamp.h"
 #include "match/suspects.h"
 
-/* What one literal, or all of a line's, may be of. Patterns have a bit each, counted through all filters;
- * beyond 64 they share them. */
+/* What one literal, or all of a line's, may be of. Patterns have a bit each, counted through all
+ * filters; beyond 64 they share them. */
 struct hit {
     uint32_t filters; /* bit i: filter i */
     uint64_t patterns;
@@ -239,7 +239,8 @@ static void inherit(struct rule_match *match, const struct rule_match *prefix) {
             match->groups[group] = prefix->groups[group];
 }
 
-/* 1 with the pattern's number and groups, 0, or -E2BIG. `possible`: bit i for pattern i, modulo 64. */
+/* 1 with the pattern's number and groups, 0, or -E2BIG. `possible`: bit i for pattern i, modulo
+ * 64. */
 static int first_match(const struct filter_rules *rules, struct span text, uint64_t possible,
                        struct rule_match *ret_match, uint32_t *ret_pattern,
                        bool *ret_passes_prefix, bool *ret_is_ignored, struct span *ret_text) {
@@ -394,7 +395,7 @@ static bool confirm(struct match *match, uint32_t f, uint64_t possible, struct s
     struct span session_line = groups.groups[GROUP_SESSION_LINE];
     if (session_line.length && event.kind == EVENT_FAILURE)
         tells = sessions_fold(match->sessions, match->numbers[f], &groups, start, &event);
-    else if (session_line.length && event.kind == EVENT_DELIVERED) {
+    else if (session_line.length && (event.kind == EVENT_DELIVERED || !event.has_address)) {
         sessions_complete(match->sessions, match->numbers[f], session_line, &event);
         tells = event.has_address;
     } else if (session_line.length)
@@ -416,8 +417,8 @@ static uint64_t possible_patterns(const struct match *match, const struct hit *h
     return hit->patterns >> first | hit->patterns << (64 - first) % 64;
 }
 
-/* A line that looks like a failure, and none of the filters knows it: it is counted for those that know
- * logins and whose service wrote it. A log that one filter alone reads is that one's. */
+/* A line that looks like a failure, and none of the filters knows it: it is counted for those that
+ * know logins and whose service wrote it. A log that one filter alone reads is that one's. */
 static void count_unmatched(struct match *match, struct span text) {
     for (uint32_t f = 0; f < match->count; f++)
         if (match->count == 1 ||
@@ -470,8 +471,8 @@ static void look_at(struct match *match, struct span batch, const struct candida
             knowing |= UINT32_C(1) << f;
     }
     /* Where the prefilter was not asked, the line is. */
-    bool is_suspect =
-        candidate->hit.is_suspect || (!match_has_prefilter(match) && knowing == 0 && suspect_looks_so(line));
+    bool is_suspect = candidate->hit.is_suspect ||
+                      (!match_has_prefilter(match) && knowing == 0 && suspect_looks_so(line));
     if (is_suspect && knowing == 0)
         count_unmatched(match, text);
 }

@@ -288,8 +288,9 @@ const struct rule *filter_rule(const struct filter_rules *rules, uint32_t patter
                                        : rules->success[pattern - rules->fail_count];
 }
 
-/* Every pattern's needed set, and all joined; or else the prefix's own. What a pattern behind a prefix
- * sees may begin with the line too (^<F-CONTENT>), so all of them may touch where the date was. */
+/* Every pattern's needed set, and all joined; or else the prefix's own. What a pattern behind a
+ * prefix sees may begin with the line too (^<F-CONTENT>), so all of them may touch where the date
+ * was. */
 static void find_literals(struct filter_rules *rules) {
     uint32_t count = filter_pattern_count(rules);
     struct literal_set all = {0};

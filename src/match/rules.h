@@ -68,8 +68,8 @@ struct filter_rules {
     struct rule **fail, **success, **ignore;
     uint32_t fail_count, success_count, ignore_count;
     struct literal_set literals; /* count 0: every line is a candidate */
-    /* Of each failregex, then each successregex: together they are `literals`. NULL where these are the
-     * prefix's, or none. */
+    /* Of each failregex, then each successregex: together they are `literals`. NULL where these are
+     * the prefix's, or none. */
     struct literal_set *literals_of_each;
 };
 
