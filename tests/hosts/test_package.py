@@ -168,10 +168,12 @@ def test_a_reload_of_a_wrong_configuration_fails_and_changes_nothing(packaged, o
     conf = "/etc/hauberk/hauberk.conf"
     good = packaged.host.read(conf)
     packaged.host.write(conf, good + "\n[sshd]\nmaxrety = 3\n")
-    with no_way_in(outside, packaged, refused):
-        assert packaged.systemctl("reload", check=False).returncode != 0
-        assert packaged.status()["effective"] is True
-    packaged.host.write(conf, good)
+    try:
+        with no_way_in(outside, packaged, refused):
+            assert packaged.systemctl("reload", check=False).returncode != 0
+            assert packaged.status()["effective"] is True
+    finally:
+        packaged.host.write(conf, good)
     assert "maxrety" in packaged.journal()
 
 
