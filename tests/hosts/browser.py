@@ -4,11 +4,12 @@ It runs as an ordinary user in that machine's network namespace, with Chromium's
 drives it (https://www.w3.org/TR/webdriver2/): what it sends, and when it gives up, is the browser's own affair.
 """
 
-import contextlib
 import importlib.util
 import os
+import pathlib
 import re
 import shutil
+import tempfile
 
 import attack
 import host
@@ -25,22 +26,27 @@ def missing():
     return f"needs the packages {', '.join(packages)}" if packages else None
 
 
-class Browser:
-    """A running Chromium; use as a context manager, by one thread. `address` is what servers see."""
+def desk(world, name, address):
+    """A machine of the outside world whose every connection comes from this address."""
+    client = attack.Client.at(world, name, [f"{address}/32"])
+    for route in (["default", "via", host.GATEWAY_4], ["192.0.2.0/24", "dev", "eth0"]):
+        client.netns.run("ip", "route", "replace", *route, "src", address)
+    # Chromium waits as long as the kernel does: two unanswered packets instead of seven, seconds instead of minutes.
+    client.netns.run("sysctl", "-qw", "net.ipv4.tcp_syn_retries=1")
+    return client
 
-    def __init__(self, world, name, address):
-        self.client = attack.Client.at(world, name, [f"{address}/32"])
-        self.client.netns.run("ip", "route", "replace", "default", "via", host.GATEWAY_4, "src", address)
-        self.client.netns.run("ip", "route", "replace", "192.0.2.0/24", "dev", "eth0", "src", address)
-        # Chromium waits as long as the kernel does: two unanswered packets instead of seven, 3 s instead of minutes.
-        self.client.netns.run("sysctl", "-qw", "net.ipv4.tcp_syn_retries=1")
-        self.home = world.folder / f"home-{name}"
+
+class Browser:
+    """A running Chromium at a `desk`; use as a context manager, by one thread."""
+
+    def __init__(self, client):
+        self.client = client
+        self.home = pathlib.Path(tempfile.mkdtemp(dir=client.world.folder))
         self._driver = None
 
     def __enter__(self):
         from selenium import webdriver                  # only where it is installed; see missing()
         from selenium.webdriver.chrome.service import Service
-        self.home.mkdir(mode=0o700)
         os.chown(self.home, NOBODY, NOBODY)
         driver = self.home / "driver"                   # the service is started by a path, not by a command line
         driver.write_text("#!/bin/sh\nexec setpriv --pdeathsig KILL {2} "
@@ -61,8 +67,9 @@ class Browser:
         return self
 
     def __exit__(self, *_):
-        with self.client.netns, contextlib.suppress(Exception):
+        with self.client.netns:
             self._driver.quit()
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def open(self, url):
         """Go there: "open", or why the browser shows its own page instead (as "ERR_CONNECTION_TIMED_OUT")."""

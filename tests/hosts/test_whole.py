@@ -114,7 +114,13 @@ GONE = (OSError, EOFError, imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTP
 
 
 @pytest.fixture(scope="session")
-def attacked(whole, outside):
+def desks(world):
+    """Where browsers run, by the address they come from."""
+    return {address: browser.desk(world, name, address) for name, address in (("browsing", BROWSING), ("reading", READING))}
+
+
+@pytest.fixture(scope="session")
+def attacked(whole, outside, desks):
     """All of it at once; what each actor saw, by name."""
     machine = whole.host
     arrivals = delay.Arrivals(machine, *OWN_FILES)
@@ -130,8 +136,8 @@ def attacked(whole, outside):
             outside, BADLY_LISTED, machine.address, HELLO, SENDER, "RCPT TO:<bob@mx.test>", QUIT))
         jobs["forger"] = pool.submit(repeat, 2, lambda: say.webmail(outside, FORGER, machine.address, FORGED * 6, "x"))
         if not browser.missing():
-            jobs["browsing"] = pool.submit(guess_in_a_browser, whole)
-            jobs["reading"] = pool.submit(read_in_a_browser, whole)
+            jobs["browsing"] = pool.submit(guess_in_a_browser, whole, desks[BROWSING])
+            jobs["reading"] = pool.submit(read_in_a_browser, whole.host, desks[READING])
         seen = {name: job.result() for name, job in jobs.items()}
     for each in ATTACKS.values():
         whole.watch.wait(each.source, 10)
@@ -228,19 +234,19 @@ def err_once(outside, machine):
         say.sieve(outside, ERRING, machine.address, "alice", word))]
 
 
-def guess_in_a_browser(machine):
+def guess_in_a_browser(machine, desk):
     """Another account each time, until the browser has no way in; what it showed, and what it shows then."""
-    world, url = machine.host.world, f"http://{machine.host.address}/"
-    with browser.Browser(world, f"browsing-{machine.host.release}", BROWSING) as page:
+    url = f"http://{machine.host.address}/"
+    with browser.Browser(desk) as page:
         seen = [page.webmail(url, f"user{number}", "wrong") for number in range(delay.JAILS["roundcube"].limit)]
         machine.watch.wait(BROWSING, 20)
         return [*seen, page.open(url)]
 
 
-def read_in_a_browser(machine):
+def read_in_a_browser(machine, desk):
     """Mistaken once, then right, and once more there; what the browser showed."""
-    world, url = machine.host.world, f"http://{machine.host.address}/"
-    with browser.Browser(world, f"reading-{machine.host.release}", READING) as page:
+    url = f"http://{machine.address}/"
+    with browser.Browser(desk) as page:
         return [*(page.webmail(url, "alice", word) for word in ("wrong", USERS["alice"])), page.open(url)]
 
 
