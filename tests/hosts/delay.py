@@ -11,11 +11,16 @@ import dataclasses
 import datetime
 import json
 import os
+import pathlib
 import re
-import select
 import statistics
-import threading
+import subprocess
+import sys
+import tempfile
 import time
+
+import host
+import namespaces
 
 _libc = ctypes.CDLL(None, use_errno=True)
 IN_MODIFY = 0x2             # linux/inotify.h
@@ -25,8 +30,8 @@ FILE, JOURNAL, OWN = "rsyslog's file", "journal", "its own file"
 
 @dataclasses.dataclass(frozen=True)
 class Lines:
-    """What a jail counts: where it stands, which lines, and how many are too many; group 1, if any, is the number of
-    attempts a line names."""
+    """What a jail counts: where it stands, how many are too many, and which lines. `times` in `failure` is the number
+    of attempts a line names; of several lines with one `session` the first counts."""
 
     log: str
     limit: int
@@ -42,10 +47,11 @@ NGINX, ROUNDCUBE, RSPAMD = "/var/log/nginx/error.log", "/var/log/roundcube/error
 JAILS = {
     "sshd": Lines(AUTH, 3, r"Failed password for "),
     "postfix-sasl": Lines(MAIL, 3, r"SASL \S+ authentication failed"),
-    "dovecot": Lines(MAIL, 4, r"-login: .*auth failed, (\d+) attempts"),
+    "dovecot": Lines(MAIL, 4, r"-login: .*auth failed, (?P<times>\d+) attempts"),
     "postfix": Lines(MAIL, 3, r"smtpd\[\d+\]: .*(?:Relay access denied|Helo command rejected|too many errors after|"
                               r"improper (?:command pipelining|use of SMTP command)|non-SMTP command)"),
-    "postscreen": Lines(MAIL, 3, "PREGREET|COMMAND PIPELINING|BARE NEWLINE|NON-SMTP COMMAND|DNSBL rank"),
+    "postscreen": Lines(MAIL, 3, r"(?:PREGREET|COMMAND PIPELINING|BARE NEWLINE|NON-SMTP COMMAND|DNSBL rank) .*?"
+                                 r"(?:from|for) \[\S+\]:(?P<session>\d+)"),
     "nginx-http-auth": Lines(NGINX, 5, r"password mismatch|was not found in"),
     "apache-auth": Lines("/var/log/apache2/error.log", 5, r"AH0161[78]"),
     "roundcube": Lines(ROUNDCUBE, 5, "IMAP Error: Login failed"),
@@ -57,16 +63,20 @@ SEEN = collections.defaultdict(list)        # (jail, release, way): milliseconds
 
 def note(release, jail, way, lines, source, element):
     """Keep the time from the line among `lines`, each (moment, text), that reached the jail's limit to the event
-    `element` about the address `source`. Only lines before the element count: it is they that made it."""
-    count, reached = 0, None
+    `element` about the address `source`. (What is noted after the element was: the other watcher was faster.)"""
+    counted, sessions, reached = 0, set(), None
     named = re.compile(rf"(?<![\w.:]){re.escape(source)}(?!\d)")
     for moment, text in lines:
         found = re.search(JAILS[jail].failure, text) if named.search(text) else None
-        if found and moment <= element.moment and count < JAILS[jail].limit:
-            count += min(int(found.group(1)), 5) if found.groups() else 1
+        if not found or counted >= JAILS[jail].limit:
+            continue
+        parts = found.groupdict()
+        if parts.get("session") is None or parts["session"] not in sessions:
+            sessions.add(parts.get("session"))
+            counted += min(int(parts.get("times") or 1), 5)
             reached = moment
-    if reached is not None:
-        SEEN[jail, release, way].append((element.moment - reached) * 1000)
+    if counted >= JAILS[jail].limit:
+        SEEN[jail, release, way].append(max((element.moment - reached) * 1000, 0))
 
 
 def told():
@@ -99,40 +109,56 @@ def of_journal(machine):
 
 
 class Arrivals:
-    """Notes when each line comes into files of a host; `lines[path]` grows by (moment, text). Their folders are what is
-    watched, for a file may not be there yet, or the overlay may put another in its place."""
+    """Notes when each line comes into files of a host, in a process of its own, for threads of the attackers' must not
+    hold it up."""
 
     def __init__(self, machine, *paths):
-        self.lines = {path: [] for path in paths}
-        self._machine, self._read = machine, {path: len(contents(machine, path)) for path in paths}
-        self._inotify = _libc.inotify_init1(os.O_CLOEXEC)
-        for folder in {os.path.dirname(path) for path in paths}:
-            if _libc.inotify_add_watch(self._inotify, os.fsencode(machine.path(folder)), IN_MODIFY) < 0:
-                raise OSError(ctypes.get_errno(), f"inotify_add_watch {folder}")
-        self._ending = False
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
-
-    def _follow(self):
-        while not self._ending:
-            if not select.select([self._inotify], [], [], 0.2)[0]:
-                continue
-            os.read(self._inotify, 1 << 16)
-            moment = time.time()
-            for path, lines in self.lines.items():
-                new = contents(self._machine, path)[self._read[path]:]
-                new = new[:new.rfind(b"\n") + 1]
-                self._read[path] += len(new)
-                lines += [(moment, text) for text in new.decode(errors="replace").splitlines()]
+        self._paths, self._machine = paths, machine
+        self._noted = tempfile.TemporaryFile("w+", dir=machine.world.folder)
+        self._follower = subprocess.Popen(
+            ["nice", "-n", "-10", sys.executable, __file__, *(machine.path(path) for path in paths)],
+            stdin=subprocess.DEVNULL, stdout=self._noted, preexec_fn=namespaces.die_with_parent)
+        host.wait_for(lambda: os.fstat(self._noted.fileno()).st_size, what="the follower of the logs")
 
     def close(self):
-        """Stop watching."""
-        self._ending = True
-        self._thread.join()
-        os.close(self._inotify)
+        """Stop watching; the lines of each path, as (moment, text)."""
+        self._follower.terminate()
+        self._follower.wait()
+        self._noted.seek(len("ready\n"))
+        lines = {path: [] for path in self._paths}
+        for line in self._noted:
+            moment, number, text = line.split(" ", 2)
+            lines[self._paths[int(number)]].append((float(moment), text))
+        self._noted.close()
+        return lines
 
 
-def contents(machine, path):
+def follow(*paths):
+    """Print "ready", then each new line of the files: its moment, the file's number, the line. Their folders are what
+    is watched, for a file may not be there yet, or the overlay may put another in its place."""
+    read = [len(contents(path)) for path in paths]
+    inotify = _libc.inotify_init1(os.O_CLOEXEC)
+    for folder in {os.path.dirname(path) for path in paths}:
+        if _libc.inotify_add_watch(inotify, os.fsencode(folder), IN_MODIFY) < 0:
+            raise OSError(ctypes.get_errno(), f"inotify_add_watch {folder}")
+    print("ready", flush=True)
+    while os.read(inotify, 1 << 16):
+        moment = time.time()
+        for number, path in enumerate(paths):
+            new = contents(path)[read[number]:]
+            new = new[:new.rfind(b"\n") + 1]
+            read[number] += len(new)
+            for text in new.decode(errors="backslashreplace").splitlines():
+                print(moment, number, text, flush=True)
+
+
+def contents(path):
     """A file's bytes, none if it is not there."""
-    path = machine.path(path)
-    return path.read_bytes() if path.exists() else b""
+    try:
+        return pathlib.Path(path).read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+if __name__ == "__main__":
+    follow(*sys.argv[1:])

@@ -2,7 +2,7 @@
 
 As in test_ban.py all attacks of a host run side by side, once (`attacked`), each from an address of its own; then the
 tests look at what became of each. 203.0.113.1 to .127 meet postscreen, the other sources smtpd itself. Two of those who
-come to the webmail sit before a browser. What syslog brings is attacked on a second machine, which has the journal only.
+come to the webmail sit before a browser. What syslog brings is attacked on a second machine, too, without a log file.
 """
 
 import concurrent.futures
@@ -116,7 +116,7 @@ GONE = (OSError, EOFError, imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTP
 @pytest.fixture(scope="session")
 def desks(world):
     """Where browsers run, by the address they come from."""
-    return {address: browser.desk(world, name, address) for name, address in (("browsing", BROWSING), ("reading", READING))}
+    return {BROWSING: browser.desk(world, "browsing", BROWSING), READING: browser.desk(world, "reading", READING)}
 
 
 @pytest.fixture(scope="session")
@@ -142,9 +142,9 @@ def attacked(whole, outside, desks):
     for each in ATTACKS.values():
         whole.watch.wait(each.source, 10)
     whole.caught_up()
-    arrivals.close()
+    arrived = arrivals.close()
     note_delays(whole, {each.source: each.jail for each in ATTACKS.values()} | {BROWSING: "roundcube"}, lambda log: (
-        arrivals.lines[log] if log in OWN_FILES else delay.of_file(machine, log)))
+        arrived[log] if log in OWN_FILES else delay.of_file(machine, log)))
     return seen
 
 
