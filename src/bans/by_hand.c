@@ -13,10 +13,11 @@ int decider_ban_by_hand(struct decider *decider, const struct prefix *prefix, in
     bool is_v4 = prefix_is_v4(prefix);
     prefix_format(prefix, text);
     if (decider_is_exempt(decider, JAIL_BY_HAND, prefix))
-        return why_set(reterr_why, -EPERM, NULL, 0,
-                       "%s is or holds an address that is never banned (this machine's own, its "
-                       "gateway, its resolver, or one of `admin` or `ignoreip`); see `hauberk config`",
-                       text);
+        return why_set(
+            reterr_why, -EPERM, NULL, 0,
+            "%s is or holds an address that is never banned (this machine's own, its "
+            "gateway, its resolver, or one of `admin` or `ignoreip`); see `hauberk config`",
+            text);
     if (prefix->length < (is_v4 ? 8 : 19))
         return why_set(reterr_why, -EINVAL, NULL, 0,
                        "%s is too wide: at most a /%d can be banned at once", text,

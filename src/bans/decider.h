@@ -50,7 +50,8 @@ struct decision {
 
 /* A login that its owner should know of: after five failures or more from the same address within
  * a day (a burst is one, those of accounts that log in from there are none), or from a banned one,
- * by an account that had not logged in from there for 30 days. `failures`: every one of that day. */
+ * by an account that had not logged in from there for 30 days. `failures`:
+ * every one of that day. */
 struct suspicion {
     uint16_t jail;
     struct prefix id;

@@ -204,8 +204,9 @@ static void reloaded(struct desk *desk, const struct wire_reloaded *answer) {
 
 /* What an earlier run enforced ends with this, so it is told. */
 static void take_bouncers(struct desk *desk, uint32_t running) {
-    static const char said[] = "another program bans here (see `hauberk status`): observing only, and "
-                               "bans of before are lifted; `observe = no` in hauberk.conf ends that";
+    static const char said[] =
+        "another program bans here (see `hauberk status`): observing only, "
+        "and bans of before are lifted; `observe = no` in hauberk.conf ends that";
     desk->bouncers = running;
     if (!running || desk->config->observe != OBSERVE_AUTO || desk->decider->observes)
         return;

@@ -229,7 +229,8 @@ void desk_sweep_logins(struct desk *desk);
 void desk_begin_telling(struct desk *desk);
 void desk_end_telling(struct desk *desk);
 void desk_tell_suspicion(struct desk *desk, const struct suspicion *suspicion);
-void desk_tell_ban(struct desk *desk, const struct decision *decision); /* of a known-good address */
+/* Of a known-good address. */
+void desk_tell_ban(struct desk *desk, const struct decision *decision);
 void desk_tell_lost(struct desk *desk, const char *log, uint64_t bytes);
 void desk_sweep_telling(struct desk *desk, int64_t now_us); /* what lasts too long; the summary */
 void desk_collect_notices(struct desk *desk, struct store_batch *batch);
@@ -251,8 +252,9 @@ must_use int desk_trust(struct desk *desk, const struct prefix *prefix, int64_t 
                         struct span why, int64_t at_us, uint32_t *ret_lifted,
                         struct why *reterr_why);
 uint32_t desk_untrust(struct desk *desk, const struct prefix *prefix, int64_t at_us);
-/* Lets it in again, trusts it for 30 days, and notes which ban was wrong. */
-uint32_t desk_false_positive(struct desk *desk, const struct prefix *prefix, int64_t at_us);
+/* Lets it in again, trusts it for 30 days, and notes which ban was wrong. Returns how many bans
+ * were lifted; -ENOENT, and nothing is done, when none touched it within 30 days. */
+must_use int desk_false_positive(struct desk *desk, const struct prefix *prefix, int64_t at_us);
 uint32_t desk_unban(struct desk *desk, const struct prefix *prefix, int jail, int64_t at_us);
 void desk_pause(struct desk *desk, int64_t until_us);
 

@@ -80,8 +80,8 @@ void desk_pump_orders(struct desk *desk) {
     static struct wire_order orders[ORDERS_MAX];
     if (!desk_enforces(desk) || !desk->own_is_known)
         return;
-    /* What is loaded may go out while the rest is read: at a start elements are only added. Not if a
-     * person's orders wait to be applied first, nor networks, which are flattened all at once. */
+    /* What is loaded may go out while the rest is read: at a start elements are only added. Not if
+     * a person's orders wait to be applied first, nor networks, which are flattened all at once. */
     if (desk->is_loading &&
         (desk_orders_wait(desk) || projection_has_stale_nets(desk->decider->projection)))
         return;
@@ -187,7 +187,7 @@ static void take_drift(struct desk *desk, const struct wire_drift *drift) {
     desk_note(desk, "note", "", NULL, 0,
               "our table was changed twice within a minute; waiting ten minutes");
     desk->waits_until_us = clock_now_us() + WILL_WAIT_US;
-    desk_lift(desk); /* what is left of it goes too: status says nothing is in force, and so it is */
+    desk_lift(desk); /* what is left goes too: status says nothing is in force, and so it is */
     if (!desk->resume_timer)
         desk->resume_timer = loop_add_timer(desk->loop, WILL_WAIT_US, will_is_over, desk);
     else

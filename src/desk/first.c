@@ -197,13 +197,14 @@ static js *list_users(struct desk *desk, int64_t now_us) {
             was_listed(list, address))
             continue;
         if (did_try_many(&desk->first, &ban->id)) {
-            log_warning("somebody logged in from %s who had tried many accounts; see `hauberk why %s`",
-                        address, address);
+            log_warning(
+                "somebody logged in from %s who had tried many accounts; see `hauberk why %s`",
+                address, address);
             continue;
         }
         if (!was_known_before(desk, &ban->id, now_us)) {
-            log_warning("somebody logged in from %s only after failures that would have banned it; see "
-                        "`hauberk why %s`",
+            log_warning("somebody logged in from %s only after failures that would have banned it; "
+                        "see `hauberk why %s`",
                         address, address);
             continue;
         }

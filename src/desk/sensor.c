@@ -75,7 +75,8 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
     if (batch->last < position->done)
         return; /* lines read again, for their sessions only */
     /* One that ends at `done` itself moves nothing, but where a file lost its tail the identity has
-     * moved: kept, so that the loss is not found again. What was lost is stored together with it. */
+     * moved: kept, so that the loss is not found again.
+     * What was lost is stored together with it. */
     source->lost_kept = source->lost;
     for (uint32_t i = 0; i < count; i++) {
         if (events[i].line_end <= position->done)

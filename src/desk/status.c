@@ -30,9 +30,10 @@ static js *status_roles(const struct desk *desk) {
 bool desk_jail_is_read(const struct desk *desk, uint32_t jail) {
     bool is_read = desk->config->jails[jail].counts == COUNTS_RETURNS;
     for (uint16_t i = 0; i < SOURCES_MAX; i++)
-        is_read = is_read || (desk->sources[i].is_there && desk->sources[i].state == SOURCE_READING &&
-                              desk->sources[i].fault[0] == '\0' &&
-                              desk->decider->jails_of_source[i] >> jail & 1);
+        is_read = is_read ||
+                  (desk->sources[i].is_there && desk->sources[i].state == SOURCE_READING &&
+                   desk->sources[i].fault[0] == '\0' &&
+                   desk->decider->jails_of_source[i] >> jail & 1);
     return is_read;
 }
 

@@ -131,8 +131,9 @@ int main(int argc, char **argv) {
         text_add_format(&notices, "%s%s", i ? "\n" : "",
                         why_format(&config->notices[i], text, sizeof(text)));
     if (!send_globs(config) || !send_exemptions(config)) {
-        wire_set_bytes(checked.text, SPAN("too much at once: at most 128 different logpaths and journalmatches, and 512 "
-                                          "addresses in admin and ignoreip together"));
+        wire_set_bytes(checked.text,
+                       SPAN("too much at once: at most 128 different logpaths and "
+                            "journalmatches, and 512 addresses in admin and ignoreip together"));
         send_frame(SAY_CHECKED, &checked, NULL, 0);
         return 1;
     }

@@ -92,6 +92,7 @@ int sandbox_become(uid_t uid, gid_t gid, struct why *reterr_why) {
 /* Landlock, by system call: no library is packaged. Rights by ABI as in landlock(7); the numbers
  * newer than Debian 12's header are spelled out. */
 enum { ABI_NETWORK = 4, ABI_SCOPES = 6 };
+#define FILE_TRUNCATE (UINT64_C(1) << 14)
 struct ruleset_attributes {
     uint64_t files, network, scopes;
 };
@@ -101,8 +102,8 @@ static const uint64_t file_rights_by_abi[] = {
     (UINT64_C(1) << 15) - 1, (UINT64_C(1) << 16) - 1,
 };
 
-static int allow_folder(int ruleset, const char *folder, uint64_t rights_wanted) {
-    cleanup_close int fd = open(folder, O_PATH | O_CLOEXEC | O_DIRECTORY);
+static int allow_path(int ruleset, const char *path, uint64_t rights_wanted) {
+    cleanup_close int fd = open(path, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     struct landlock_path_beneath_attr beneath = {rights_wanted, fd};
@@ -111,18 +112,36 @@ static int allow_folder(int ruleset, const char *folder, uint64_t rights_wanted)
     return 0;
 }
 
-static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_why) {
+/* The version the kernel has: 0 when it has none, or a container forbids it; the other walls
+ * stand then. */
+static int landlock_version(long *ret_abi, struct why *reterr_why) {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (abi < 0 && (errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM)) {
-        /* A kernel without it, or a container that forbids it; the other two walls stand. */
         log_warning("landlock is not to be had here (%s)", strerror(errno));
-        return 0;
-    }
-    if (abi <= 0)
+        abi = 0;
+    } else if (abi <= 0) {
         return why_set(reterr_why, -errno, NULL, 0, "landlock does not answer");
+    }
+    *ret_abi = abi;
+    return 0;
+}
+
+static uint64_t file_rights(long abi) {
     size_t known = ELEMENTS_OF(file_rights_by_abi) - 1;
-    struct ruleset_attributes attributes = {
-        .files = file_rights_by_abi[(size_t)abi < known ? (size_t)abi : known]};
+    return file_rights_by_abi[(size_t)abi < known ? (size_t)abi : known];
+}
+
+static uint64_t without_devices(uint64_t rights_known) {
+    return rights_known & ~(uint64_t)(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                                      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM);
+}
+
+static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_why) {
+    long abi;
+    int error = landlock_version(&abi, reterr_why);
+    if (error < 0 || abi == 0)
+        return error;
+    struct ruleset_attributes attributes = {.files = file_rights(abi)};
     size_t size = sizeof(attributes.files);
     if (abi >= ABI_NETWORK) {
         attributes.network = 3; /* TCP bind and connect */
@@ -136,25 +155,50 @@ static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_wh
     if (ruleset < 0)
         return why_set(reterr_why, -errno, NULL, 0, "landlock refuses a rule set (ABI %ld)", abi);
     if (wish->writable_folder) {
-        uint64_t without_devices = attributes.files &
-                                   ~(uint64_t)(LANDLOCK_ACCESS_FS_EXECUTE |
-                                               LANDLOCK_ACCESS_FS_MAKE_CHAR |
-                                               LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-                                               LANDLOCK_ACCESS_FS_MAKE_SYM);
-        int error = allow_folder(ruleset, wish->writable_folder, without_devices);
+        error = allow_path(ruleset, wish->writable_folder, without_devices(attributes.files));
         if (error < 0)
             return why_set(reterr_why, error, wish->writable_folder, 0,
-                           "cannot be reached by user %u (%s): every folder above it must let others "
-                           "through (chmod o+x), or give another one",
+                           "cannot be reached by user %u (%s): every folder above it must let "
+                           "others through (chmod o+x), or give another one",
                            wish->uid, strerror(-error));
     }
     if (wish->readable_folder) {
-        int error = allow_folder(ruleset, wish->readable_folder,
-                                 LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
+        error = allow_path(ruleset, wish->readable_folder,
+                           LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
         if (error < 0)
             return why_set(reterr_why, error, wish->readable_folder, 0, "cannot be read: %s",
                            strerror(-error));
     }
+    if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+        return why_set(reterr_why, -errno, NULL, 0, "landlock does not take effect");
+    return 0;
+}
+
+/* What is left of writing without landlock is held by the rights of who started us. */
+int sandbox_read_only(const char *writable_folder, struct why *reterr_why) {
+    long abi;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return why_set(reterr_why, -errno, NULL, 0, "the kernel knows no no_new_privs");
+    int error = landlock_version(&abi, reterr_why);
+    if (error < 0 || abi == 0)
+        return error;
+    struct ruleset_attributes attributes = {.files = file_rights(abi)};
+    cleanup_close int ruleset =
+        (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes.files), 0);
+    if (ruleset < 0)
+        return why_set(reterr_why, -errno, NULL, 0, "landlock refuses a rule set (ABI %ld)", abi);
+    error = allow_path(ruleset, "/",
+                       LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
+                           LANDLOCK_ACCESS_FS_READ_DIR);
+    if (error >= 0)
+        error = allow_path(ruleset, "/dev/null",
+                           attributes.files & (LANDLOCK_ACCESS_FS_READ_FILE |
+                                               LANDLOCK_ACCESS_FS_WRITE_FILE | FILE_TRUNCATE));
+    if (error >= 0 && writable_folder)
+        error = allow_path(ruleset, writable_folder, without_devices(attributes.files));
+    if (error < 0)
+        return why_set(reterr_why, error, writable_folder, 0, "landlock refuses to let it be: %s",
+                       strerror(-error));
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         return why_set(reterr_why, -errno, NULL, 0, "landlock does not take effect");
     return 0;

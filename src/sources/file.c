@@ -203,7 +203,8 @@ static void begin_new_file(struct file_source *file, struct stream *stream, uint
     bool is_last = !file->is_moving_on; /* the path's: no other file comes in between */
     bool holds_done = identity_fits(&file->done_in, stream);
     if (is_last && !holds_done && file->done_in.version && base < file->known_done) {
-        /* The file that held `done` is gone: what was read of it must not be counted in this one. */
+        /* The file that held `done` is gone:
+         * what was read of it must not be counted in this one. */
         uint64_t end = file->done_in.base + file->done_in.seen_size;
         file->lost += end > file->known_done ? end - file->known_done : 0;
         base = file->known_done;
@@ -630,8 +631,8 @@ static bool may_leave_old(struct file_source *file) {
            clock_monotonic_us() - file->rotated_at_us >= WRITER_PATIENCE_US;
 }
 
-/* At the end of what there is. A compressed sibling will not grow, nor one rotated twice; every other
- * file is left only for a newer one. Before it goes on, a look for files in between. */
+/* At the end of what there is. A compressed sibling will not grow, nor one rotated twice; every
+ * other file is left only for a newer one. Before it goes on, a look for files in between. */
 static void at_end(struct file_source *file) {
     if (file->is_final || may_leave_old(file))
         start_search(file, true);

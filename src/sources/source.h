@@ -5,9 +5,9 @@
  * ordinals, and for every ordinal it told an identity (at most 256 bytes, opaque to all others) by
  * which the place is found again after a restart.
  *
- * Descriptors come from hauberkd, which alone may open: source_calls.ask_open and ask_list, answered
- * by source_opened() and source_listed(). Everything else happens here, without a loop and without
- * rights, so that a test can play hauberkd.
+ * Descriptors come from hauberkd, which alone may open: source_calls.ask_open and ask_list,
+ * answered by source_opened() and source_listed(). Everything else happens here, without a loop and
+ * without rights, so that a test can play hauberkd.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

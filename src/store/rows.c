@@ -506,10 +506,15 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
         const char *sql;
         void (*load)(sqlite3_stmt *, const struct store_readers *, void *);
     } tables[] = {
-        {"SELECT * FROM position", load_position}, {"SELECT * FROM known", load_known},
-        {"SELECT * FROM counter", load_counter},   {"SELECT * FROM session", load_session},
-        {"SELECT * FROM fact", load_fact},         {"SELECT * FROM burst", load_burst},       {"SELECT * FROM spared", load_spared},
-        {"SELECT * FROM past", load_past},         {"SELECT * FROM ban", load_ban},
+        {"SELECT * FROM position", load_position},
+        {"SELECT * FROM known", load_known},
+        {"SELECT * FROM counter", load_counter},
+        {"SELECT * FROM session", load_session},
+        {"SELECT * FROM fact", load_fact},
+        {"SELECT * FROM burst", load_burst},
+        {"SELECT * FROM spared", load_spared},
+        {"SELECT * FROM past", load_past},
+        {"SELECT * FROM ban", load_ban},
         {"SELECT * FROM (SELECT at,jail,address,length FROM history WHERE kind='unban'"
          " ORDER BY at DESC LIMIT 256) ORDER BY at", /* the decider's ring drops the oldest */
          load_unban},

@@ -6,6 +6,7 @@
  *   journal.c    the journal's files, and which jails read them
  *   check.c      asking the checker what the configuration says
  *   in_force.c   the copy of the configuration in force, which the roles read
+ *   premises.c   folders, locks, the control socket (premises.h)
  *   mails.c      what the owner is told is handed to sendmail (mails.h)
  *   poison.c     lines at which the sensor died, remembered over restarts
  *
@@ -124,7 +125,8 @@ struct child {
     char last_death[121];
 };
 
-/* What a role inherits besides its channel to us, in the order of ROLE_FD_PEER and so on; -1 none. */
+/* What a role inherits besides its channel to us, in the order of ROLE_FD_PEER and so on;
+ * -1 none. */
 struct child_fds {
     int at[4];
 };

@@ -55,6 +55,8 @@ def test_the_first_page_tells_of_yesterday_and_bans_nobody():
         assert world.bans() == []
         said = world.hauberk("status", "--first").stdout
         assert "would have given 3 bans, 1 of your own users" in said, said
+        assert "recidive        active\n" in said, said
+        assert not [line for line in said.splitlines() if line != line.rstrip()], said
         assert said.splitlines()[0] in world.log_path.read_text()
         trusted = world.hauberk("trusted").stdout
         assert "198.51.100.7" in trusted and "your own user" in trusted, trusted

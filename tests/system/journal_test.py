@@ -265,6 +265,8 @@ def test_journal_kills_change_nothing():
                 name = kill_test.kill_one(world, chooser)
                 killed[name] = killed.get(name, 0) + 1
         replayed = json.loads(world.hauberk("replay", "--journal-folder", str(world.journal), "--json").stdout)
+        page = world.hauberk("replay", "--journal-folder", str(world.journal)).stdout
+        assert re.match(r"\d+ lines of the journal, logins from", page), page
         wanted = sorted((b["jail"], b["address"], b["failures"]) for b in replayed["bans"])
         assert len(wanted) > 15, f"the story makes too few bans: {wanted}"
         got = None

@@ -306,8 +306,9 @@ static void a_success_is_known_for_thirty_days(void **state) {
     static const struct {
         const char *prefix;
         bool is_known;
-    } cases[] = {{"2001:db8:1:2::5", true}, {"2001:db8:1:2::6", false}, {"2001:db8:1:3::/64", false},
-                 {"2001:db8::/48", false},  {"2001:db8::/32", true},    {"2001:db8:1:2::/80", true},
+    } cases[] = {{"2001:db8:1:2::5", true},     {"2001:db8:1:2::6", false},
+                 {"2001:db8:1:3::/64", false},  {"2001:db8::/48", false},
+                 {"2001:db8::/32", true},       {"2001:db8:1:2::/80", true},
                  {"2001:db8:1:2::4/126", true}, {"2001:db8:1:2::8/126", false}};
     for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
         struct prefix prefix = {0};
@@ -329,7 +330,8 @@ static void a_success_is_known_for_thirty_days(void **state) {
     assert_int_equal(entry.successes, 1);
     known_forget_account(known, SPAN("Alice"));
     assert_false(has_account(known, &v4.address, "alice", BEGIN_US));
-    assert_int_equal(known_count_addresses(known), 3); /* the address had its success all the same */
+    /* The address had its success all the same. */
+    assert_int_equal(known_count_addresses(known), 3);
     known_forget_prefix(known, &v6); /* with its /64 */
     assert_int_equal(known_count_addresses(known), 2);
     assert_false(has_account(known, &v6.address, "carol", BEGIN_US));

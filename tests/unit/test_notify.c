@@ -221,7 +221,8 @@ static void five_a_day_and_the_rest_waits(void **state) {
     (void)state;
     struct notices *notices = notices_new(5, 7 * 60);
     int64_t midnight_us = NOON_US - NOON_US % DAY_US;
-    assert_true(notices_summary_since(notices, midnight_us - HOUR_US) == 0); /* the book's first day */
+    /* The book's first day. */
+    assert_true(notices_summary_since(notices, midnight_us - HOUR_US) == 0);
     char address[32];
     unsigned mailed = 0;
     for (int i = 0; i < 12; i++) { /* before seven: room is kept for the summary */

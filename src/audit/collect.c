@@ -1,0 +1,93 @@
+/* One prober process for each probe: hauberk-prober NAME.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "audit/collect.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "probe/probe.h"
+#include "probe/run.h"
+
+enum { OUTPUT_MOST_BYTES = 32 << 20, PROBES_MAX = 64 };
+
+static bool needs(const struct clauses *clauses, const char *probe) {
+    size_t length = strlen(probe);
+    for (size_t i = 0; i < clauses->count; i++)
+        for (size_t j = 0; j < clauses->at[i].count; j++) {
+            const struct condition *condition = &clauses->at[i].at[j];
+            const char *names[] = {condition->reading,
+                                   condition->how == COMPARE_SAME_AS ? condition->operand : ""};
+            for (size_t k = 0; k < ELEMENTS_OF(names); k++)
+                if (strncmp(names[k], probe, length) == 0 && names[k][length] == '.')
+                    return true;
+        }
+    return false;
+}
+
+static bool is_needed(const struct rules *rules, const char *service, const char *probe) {
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct rule *rule = &rules->at[i];
+        if ((!service || strcmp(rule->service, service) == 0) &&
+            (needs(&rule->applies, probe) || needs(&rule->where, probe) ||
+             needs(&rule->wanted, probe)))
+            return true;
+    }
+    return false;
+}
+
+static void take(struct run *run, const char *name, struct readings *into) {
+    struct why why = {0};
+    char all[READING_NAME_MAX];
+    char reason[600];
+    char complaint[400];
+    snprintf(all, sizeof(all), "%s.", name);
+    safe_copy(complaint, sizeof(complaint), span_trim(text_span(&run->complaint)));
+    if (readings_take(into, text_span(&run->output), &why) < 0)
+        readings_fail(into, all, why.text);
+    if (run->status == -ETIMEDOUT)
+        snprintf(reason, sizeof(reason), "it took longer than %d s",
+                 (int)(run->limit_us / SECOND_US));
+    else if (run->status < 0)
+        snprintf(reason, sizeof(reason), "%s: %s", run->path, strerror(-run->status));
+    else
+        snprintf(reason, sizeof(reason), "the probe failed (%d) %s", run->status, complaint);
+    if (run->status != 0)
+        readings_fail(into, all, reason);
+    text_free(&run->output);
+    text_free(&run->complaint);
+}
+
+static size_t processors(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
+}
+
+void collect(const char *libexec, const struct rules *rules, const char *service,
+             struct readings *into) {
+    char path[4200];
+    const char *arguments[PROBES_MAX][3];
+    struct run runs[PROBES_MAX];
+    const char *names[PROBES_MAX];
+    size_t count = 0;
+    must(probe_count <= PROBES_MAX);
+    snprintf(path, sizeof(path), "%s/hauberk-prober", libexec);
+    for (size_t i = 0; i < probe_count; i++) {
+        if (!is_needed(rules, service, probes[i].name))
+            continue;
+        names[count] = probes[i].name;
+        arguments[count][0] = "hauberk-prober";
+        arguments[count][1] = probes[i].name;
+        arguments[count][2] = NULL;
+        runs[count] = (struct run){.path = path,
+                                   .arguments = arguments[count],
+                                   .limit_us = probes[i].seconds * SECOND_US,
+                                   .most_bytes = OUTPUT_MOST_BYTES};
+        count++;
+    }
+    run_all(runs, count, 4 * processors()); /* most of them wait for others most of the time */
+    for (size_t i = 0; i < count; i++)
+        take(&runs[i], names[i], into);
+}

@@ -1,0 +1,44 @@
+/* What probes there are and what they may say: all of them that a program needs which does not run
+ * any itself.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "probe/probe.h"
+
+const struct probe probes[] = {
+#define PROBE(name, seconds, means) {#name, seconds, means},
+#include "probe/probes.def"
+#undef PROBE
+};
+const size_t probe_count = ELEMENTS_OF(probes);
+
+static const struct {
+    const char *name, *sentence;
+} known_readings[] = {
+#define READING(name, sentence) {name, sentence},
+#include "probe/readings.def"
+#undef READING
+};
+
+const struct probe *probe_find(const char *name) {
+    for (size_t i = 0; i < probe_count; i++)
+        if (strcmp(probes[i].name, name) == 0)
+            return &probes[i];
+    return NULL;
+}
+
+bool probe_knows_reading(const char *name) {
+    for (size_t i = 0; i < ELEMENTS_OF(known_readings); i++) {
+        const char *known = known_readings[i].name;
+        size_t length = strlen(known);
+        if (known[length - 1] == '*' ? strncmp(name, known, length - 1) == 0 && name[length - 1]
+                                     : strcmp(name, known) == 0)
+            return true;
+    }
+    return false;
+}
+
+void probe_each_reading(void (*each)(void *context, const char *name, const char *sentence),
+                        void *context) {
+    for (size_t i = 0; i < ELEMENTS_OF(known_readings); i++)
+        each(context, known_readings[i].name, known_readings[i].sentence);
+}

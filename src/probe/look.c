@@ -1,0 +1,115 @@
+/* The tools of the probes, and running one.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "probe/probe.h"
+#include "probe/run.h"
+
+enum { VALUE_MOST_BYTES = 4000, FILE_MOST_BYTES = 4 << 20, OUTPUT_MOST_BYTES = 16 << 20 };
+#define RUN_MOST_US (8 * SECOND_US)
+
+struct look {
+    const struct probe *probe;
+    struct text *into;
+};
+
+/* In the order of probes[]. */
+static void (*const functions[])(struct look *look) = {
+#define PROBE(name, seconds, means) probe_##name,
+#include "probe/probes.def"
+#undef PROBE
+};
+
+void probe_run(const struct probe *probe, struct text *into) {
+    struct look look = {probe, into};
+    functions[probe - probes](&look);
+}
+
+/* ---- saying ---- */
+
+void look_say(struct look *look, const char *key, const char *subject, struct span value) {
+    char safe[VALUE_MOST_BYTES];
+    char name[READING_NAME_MAX];
+    if (snprintf(name, sizeof(name), "%s.%s", look->probe->name, key) >= READING_NAME_MAX)
+        return; /* longer than any rule could ask for */
+    text_add_safe(look->into, span_of(name));
+    text_add_char(look->into, '\t');
+    safe_copy(safe, 1000, span_of(subject));
+    text_add_string(look->into, safe);
+    text_add_char(look->into, '\t');
+    safe_copy(safe, sizeof(safe), span_trim(value));
+    text_add_string(look->into, safe);
+    text_add_char(look->into, '\n');
+}
+
+void look_say_text(struct look *look, const char *key, const char *subject, const char *value) {
+    look_say(look, key, subject, span_of(value));
+}
+
+void look_say_format(struct look *look, const char *key, const char *subject, const char *format,
+                     ...) {
+    char value[VALUE_MOST_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(value, sizeof(value), format, arguments);
+    va_end(arguments);
+    look_say(look, key, subject, span_of(value));
+}
+
+void look_say_not(struct look *look, const char *key, const char *format, ...) {
+    char reason[500];
+    char safe[500];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof(reason), format, arguments);
+    va_end(arguments);
+    safe_copy(safe, sizeof(safe), span_trim(span_of(reason)));
+    text_add_format(look->into, "!\t%s.%s\t%s\n", look->probe->name, key ? key : "", safe);
+}
+
+/* ---- files and programs ---- */
+
+int look_file(const char *path, struct text *text) {
+    return file_read(path, FILE_MOST_BYTES, text);
+}
+
+static bool find_program(const char *name, char into[200]) {
+    static const char *const folders[] = {"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
+    if (name[0] == '/') {
+        snprintf(into, 200, "%s", name);
+        return access(into, X_OK) == 0;
+    }
+    for (size_t i = 0; i < ELEMENTS_OF(folders); i++) {
+        snprintf(into, 200, "%s/%s", folders[i], name);
+        if (access(into, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool look_has_program(const char *name) {
+    char path[200];
+    return find_program(name, path);
+}
+
+int look_run(struct look *look, const char *const arguments[], struct text *output,
+             struct text *ret_complaint) {
+    char path[200];
+    (void)look;
+    if (!find_program(arguments[0], path))
+        return -ENOENT;
+    struct run run = {.path = path, .arguments = arguments, .limit_us = RUN_MOST_US,
+                      .most_bytes = OUTPUT_MOST_BYTES};
+    run_all(&run, 1, 1);
+    text_add(output, text_span(&run.output));
+    if (ret_complaint)
+        text_add(ret_complaint, text_span(&run.complaint));
+    text_free(&run.output);
+    text_free(&run.complaint);
+    return run.status;
+}

@@ -1,0 +1,31 @@
+/* hauberk-prober NAME: one probe of the audit. It looks, prints what it read (probe/readings.h),
+ * and ends. Before it looks it gives up writing: no file can be changed or made by it or by a
+ * program it runs.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "probe/probe.h"
+#include "sandbox/sandbox.h"
+
+int main(int argc, char **argv) {
+    struct why why = {0};
+    char text[900];
+    cleanup_text struct text said = {0};
+    log_open("prober");
+    hash_open();
+    const struct probe *probe = argc == 2 ? probe_find(argv[1]) : NULL;
+    if (!probe) {
+        log_error("which probe? hauberk-prober NAME; hauberk audit --readings runs them all");
+        return 2;
+    }
+    if (sandbox_read_only(NULL, &why) < 0) {
+        log_error("%s", why_format(&why, text, sizeof(text)));
+        return 1;
+    }
+    probe_run(probe, &said);
+    return write_all(STDOUT_FILENO, text_span(&said)) < 0;
+}
