@@ -286,7 +286,8 @@ def test_remove_lifts_and_leaves_configuration_and_state(packaged, outside, refu
     assert left["table"] == left["units"] == set()
     assert {"/etc/hauberk/hauberk.conf", "/var/lib/hauberk/hauberk.db"} <= left["files"]
     assert all(path.startswith(("/etc/hauberk", "/var/lib/hauberk", "/var/lib/dpkg/info/hauberk.", "/etc/systemd/system/",
-                                "/var/lib/systemd/deb-systemd-helper")) for path in left["files"]), left["files"]
+                                "/var/lib/systemd/deb-systemd-helper", "/var/lib/systemd/timers"))
+               for path in left["files"]), left["files"]
 
 
 def test_installed_again_it_remembers(packaged, outside, refused):
