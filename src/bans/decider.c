@@ -49,6 +49,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->bans = bans_new(config->bans_most, (uint16_t)config->jail_count,
                              decider->projection);
     decider->spared = spared_new();
+    decider->pardons = pardons_new();
     decider->exempt_ledger = ledger_new(EXEMPT_COUNTED_MOST);
     decider->origins = origins_new(config->jail_count);
     decider->jail_counts = calloc(config->jail_count + 1, sizeof(*decider->jail_counts));
@@ -66,6 +67,7 @@ struct decider *decider_free(struct decider *decider) {
     known_free(decider->known);
     ledger_free(decider->ledger);
     spared_free(decider->spared);
+    pardons_free(decider->pardons);
     ledger_free(decider->exempt_ledger);
     origins_free(decider->origins);
     free(decider->jail_counts);
@@ -206,7 +208,7 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
         exempt_count(decider, number, &id, &host, measured, at_us, now_us);
         return;
     }
-    if (pardon_covers(decider, number, &id, event->at_us)) {
+    if (pardons_cover(decider->pardons, number, &id, event->at_us)) {
         keep_evidence(decider, source, number, VERDICT_PARDONED, &id, at_us, event);
         return;
     }
