@@ -43,3 +43,7 @@ must_use int sandbox_find_users(uid_t base, struct sandbox_users *ret_users,
  * file system but /dev/null, no program gains rights by being started. Reading, running programs
  * and talking to services stay as they were. */
 must_use int sandbox_read_only(struct why *reterr_why);
+
+/* For a program that looks at other processes, which sandbox_read_only() would not let it: it may
+ * open for reading and nothing else; it starts no program and talks to nobody. */
+must_use int sandbox_only_reading(struct why *reterr_why);
