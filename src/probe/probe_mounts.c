@@ -70,16 +70,25 @@ static void say_mail_store(struct look *look, const struct mount *mounts, size_t
     }
 }
 
+/* A memory file system counts where somebody keeps things in it, not where the system does. */
+static bool keeps_files(const struct mount *mount) {
+    static const char *const of_the_system[] = {"/run", "/dev", "/tmp", "/sys", "/proc"};
+    for (size_t i = 0; i < ELEMENTS_OF(kept_on_disk); i++)
+        if (span_is(mount->type, kept_on_disk[i]))
+            return true;
+    for (size_t i = 0; i < ELEMENTS_OF(of_the_system); i++)
+        if (strncmp(mount->path, of_the_system[i], strlen(of_the_system[i])) == 0)
+            return false;
+    return span_is(mount->type, "tmpfs");
+}
+
 static void say_room(struct look *look, const struct mount *mounts, size_t count) {
     unsigned long seen[MOUNTS_MOST];
     size_t seen_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct statvfs room;
-        bool is_disk = false;
         bool is_seen = false;
-        for (size_t j = 0; j < ELEMENTS_OF(kept_on_disk); j++)
-            is_disk = is_disk || span_is(mounts[i].type, kept_on_disk[j]);
-        if (!is_disk || statvfs(mounts[i].path, &room) < 0 || room.f_blocks == 0 ||
+        if (!keeps_files(&mounts[i]) || statvfs(mounts[i].path, &room) < 0 || room.f_blocks == 0 ||
             (room.f_flag & ST_RDONLY))
             continue;
         for (size_t j = 0; j < seen_count; j++)
