@@ -65,29 +65,53 @@ static size_t processors(void) {
     return sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
 }
 
-void collect(const char *libexec, const struct rules *rules, const char *service,
-             struct readings *into) {
+struct collecting {
     char path[4200];
     const char *arguments[PROBES_MAX][3];
-    struct run runs[PROBES_MAX];
     const char *names[PROBES_MAX];
-    size_t count = 0;
-    must(probe_count <= PROBES_MAX);
-    snprintf(path, sizeof(path), "%s/hauberk-prober", libexec);
-    for (size_t i = 0; i < probe_count; i++) {
-        if (!is_needed(rules, service, probes[i].name))
-            continue;
-        names[count] = probes[i].name;
-        arguments[count][0] = "hauberk-prober";
-        arguments[count][1] = probes[i].name;
-        arguments[count][2] = NULL;
-        runs[count] = (struct run){.path = path,
-                                   .arguments = arguments[count],
-                                   .limit_us = probes[i].seconds * SECOND_US,
-                                   .most_bytes = OUTPUT_MOST_BYTES};
-        count++;
-    }
-    run_all(runs, count, 4 * processors()); /* most of them wait for others most of the time */
-    for (size_t i = 0; i < count; i++)
-        take(&runs[i], names[i], into);
+    struct run runs[PROBES_MAX];
+    size_t early, count; /* those that look at processes come first */
+};
+
+static void add(struct collecting *collecting, const struct probe *probe) {
+    size_t at = collecting->count++;
+    collecting->names[at] = probe->name;
+    collecting->arguments[at][0] = "hauberk-prober";
+    collecting->arguments[at][1] = probe->name;
+    collecting->arguments[at][2] = NULL;
+    collecting->runs[at] = (struct run){.path = collecting->path,
+                                        .arguments = collecting->arguments[at],
+                                        .limit_us = probe->seconds * SECOND_US,
+                                        .most_bytes = OUTPUT_MOST_BYTES};
+}
+
+static void add_needed(struct collecting *collecting, const struct rules *rules,
+                       const char *service, bool sees_processes) {
+    for (size_t i = 0; i < probe_count; i++)
+        if (probes[i].sees_processes == sees_processes &&
+            is_needed(rules, service, probes[i].name))
+            add(collecting, &probes[i]);
+}
+
+struct collecting *collect_begin(const char *libexec, const struct rules *rules,
+                                 const char *service) {
+    struct collecting *collecting = calloc(1, sizeof(*collecting));
+    must(collecting && probe_count <= PROBES_MAX);
+    snprintf(collecting->path, sizeof(collecting->path), "%s/hauberk-prober", libexec);
+    add_needed(collecting, rules, service, true);
+    collecting->early = collecting->count;
+    add_needed(collecting, rules, service, false);
+    run_all(collecting->runs, collecting->early, processors());
+    return collecting;
+}
+
+void collect_finish(struct collecting *collecting, struct readings *into) {
+    struct readings *unread = into ? NULL : readings_new();
+    if (into)
+        run_all(collecting->runs + collecting->early, collecting->count - collecting->early,
+                4 * processors()); /* most of them wait for others most of the time */
+    for (size_t i = 0; i < (into ? collecting->count : collecting->early); i++)
+        take(&collecting->runs[i], collecting->names[i], into ? into : unread);
+    readings_free(unread);
+    free(collecting);
 }

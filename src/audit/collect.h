@@ -5,8 +5,15 @@
 
 #include "audit/rules.h"
 
-/* `libexec`: where hauberk-prober lies. A probe that fails, hangs or says what no probe may say
- * becomes a reason (readings_fail), never an error. service: only what its rules need; NULL: all.
- */
-void collect(const char *libexec, const struct rules *rules, const char *service,
-             struct readings *into);
+struct collecting;
+
+/* Runs the probes that look at other processes: before the caller enters landlock, which would hide
+ * those from it and from all it starts. `libexec`: where hauberk-prober lies. service: only what
+ * its rules need; NULL: all. */
+struct collecting *collect_begin(const char *libexec, const struct rules *rules,
+                                 const char *service);
+
+/* Runs the others, and reads what all of them said; only now, as the texts may be hostile. A probe
+ * that fails, hangs or says what no probe may say becomes a reason (readings_fail), never an error.
+ * Frees *collecting; into == NULL: and does nothing else. */
+void collect_finish(struct collecting *collecting, struct readings *into);

@@ -106,13 +106,17 @@ static void read_descriptors(struct processes *processes, int process, const cha
     DIR *folder = NULL;
     int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || !(folder = fdopendir(fd))) {
-        processes->hidden++;
+        processes->hidden += errno == EACCES || errno == EPERM;
         cleanup_close_fd(&fd);
         return;
     }
     for (const struct dirent *entry; (entry = readdir(folder));) {
         char target[64];
         ssize_t length = readlinkat(dirfd(folder), entry->d_name, target, sizeof(target) - 1);
+        if (length < 0 && (errno == EACCES || errno == EPERM)) {
+            processes->hidden++;
+            break;
+        }
         if (length <= 8 || memcmp(target, "socket:[", 8) != 0)
             continue;
         target[length] = '\0';
@@ -145,8 +149,10 @@ static void read_maps(struct processes *processes, int process, const char *prog
     cleanup_text struct text text = {0};
     cleanup_close int fd = openat(process, "maps", O_RDONLY | O_CLOEXEC);
     struct span path;
-    if (fd < 0 || file_read_fd(fd, MAPS_MOST_BYTES, &text) < 0)
+    if (fd < 0 || file_read_fd(fd, MAPS_MOST_BYTES, &text) < 0) {
+        processes->hidden += errno == EACCES || errno == EPERM;
         return;
+    }
     struct span rest = text_span(&text);
     while (rest.length > 0)
         if (is_replaced_code(span_cut(&rest, '\n'), &path)) {
@@ -198,8 +204,8 @@ static void say_listener(struct look *look, const struct listener *listener) {
     look_say_format(look, "listener", subject, "%s of %s",
                     listener->program[0] ? listener->program : "somebody",
                     user ? user->pw_name : "an unknown user");
-    look_say_text(look, "program", subject,
-                  listener->program[0] ? listener->program : "unknown");
+    if (listener->program[0])
+        look_say_text(look, "program", subject, listener->program);
 }
 
 void probe_processes(struct look *look) {
@@ -214,8 +220,7 @@ void probe_processes(struct look *look) {
     for (size_t i = 0; i < processes.count; i++)
         say_listener(look, &processes.listeners[i]);
     if (processes.hidden > 0) {
-        look_say_not(look, "stale", "%u processes may only be looked into by root",
-                     processes.hidden);
+        look_say_not(look, "stale", "some processes may only be looked into by root");
         look_say_not(look, "program", "only root sees whose sockets these are");
     } else {
         found_end(&processes.stale);

@@ -107,6 +107,10 @@ EOF
 /var/lib/stand-ins/file /proc/swaps 'Filename Type Size Used Priority'
 if ! mountpoint -q /sys/module
 then
+    mkdir -p /sys/module 2>/dev/null || {
+        mount -o remount,rw /sys
+        mkdir -p /sys/module
+    }
     mount -t tmpfs tmpfs /sys/module
     mkdir -p /sys/module/apparmor/parameters
     echo Y >/sys/module/apparmor/parameters/enabled
@@ -192,6 +196,7 @@ mkdir -p /var/log/journal /etc/systemd/system/sysinit.target.wants
 [ -e /etc/systemd/system/sysinit.target.wants/systemd-timesyncd.service ] ||
     ln -s /lib/systemd/system/systemd-timesyncd.service /etc/systemd/system/sysinit.target.wants/
 [ ! -e /etc/rspamd/local.d/worker-controller.inc ] || {
+    sed -i 's/"\*:11334"/"localhost:11334"/' /etc/rspamd/local.d/worker-controller.inc
     chgrp _rspamd /etc/rspamd/local.d/worker-controller.inc
     chmod 640 /etc/rspamd/local.d/worker-controller.inc
 }
@@ -246,4 +251,13 @@ if [ -d /run/systemd/system ]
 then
     systemctl daemon-reload
     systemctl reload ssh 2>/dev/null || true
+    for unit in postfix dovecot rspamd nginx apache2 php8.2-fpm php8.4-fpm
+    do
+        ! systemctl -q is-active "$unit" || systemctl restart "$unit"
+    done
+    if command -v hauberkd >/dev/null
+    then
+        systemctl enable -q hauberk
+        systemctl start hauberk
+    fi
 fi
