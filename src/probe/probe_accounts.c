@@ -111,7 +111,9 @@ static void say_numbers(struct accounts *accounts) {
         const struct account *one = &accounts->at[i];
         if (one->uid == 0 && strcmp(one->name, "root") != 0)
             found_one(&roots, one->name, "has uid 0");
-        if (one->uid != 0 && one->may_log_in && (one->uid < FIRST_PERSON || one->uid == NOBODY))
+        /* Debian's postgres has one, and its tools need it. */
+        if (one->uid != 0 && one->may_log_in && strcmp(one->name, "postgres") != 0 &&
+            (one->uid < FIRST_PERSON || one->uid == NOBODY))
             found_one(&shells, one->name, "uid %u has a shell", one->uid);
         for (size_t j = 0; j < i; j++)
             if (accounts->at[j].uid == one->uid && one->uid != 0)

@@ -52,6 +52,20 @@ static void take_entry(struct walk *walk, const struct stat *status) {
     }
 }
 
+/* Whole systems of others: their files are no business of this machine's packages. */
+static bool is_other_system(const char *path) {
+    static const char *const folders[] = {
+        "/var/lib/docker",   "/var/lib/containers", "/var/lib/containerd", "/var/lib/lxc",
+        "/var/lib/lxd",      "/var/lib/incus",      "/var/lib/machines",   "/var/lib/flatpak",
+        "/var/lib/schroot",  "/var/lib/snapd",      "/var/lib/kubelet",    "/var/lib/libvirt",
+        "/srv/chroot",       "/var/cache/pbuilder",
+    };
+    for (size_t i = 0; i < ELEMENTS_OF(folders); i++)
+        if (strcmp(path, folders[i]) == 0)
+            return true;
+    return false;
+}
+
 /* False when the time is over. Folders are read by descriptor, so a name that is exchanged under
  * our feet leads nowhere else. */
 static bool walk_folder(struct walk *walk, int at, const char *name, unsigned depth) {
@@ -76,7 +90,7 @@ static bool walk_folder(struct walk *walk, int at, const char *name, unsigned de
         if ((++walk->entries & 255) == 0)
             is_done = walk->entries < ENTRIES_MOST && clock_monotonic_us() < walk->until_us;
         if (is_done && S_ISDIR(status.st_mode) && status.st_dev == walk->device &&
-            depth < DEPTH_MOST)
+            depth < DEPTH_MOST && !is_other_system(walk->path))
             is_done = walk_folder(walk, dirfd(folder), entry->d_name, depth + 1);
         walk->length = length;
         walk->path[length] = '\0';
@@ -173,10 +187,12 @@ static void say_walk(struct look *look) {
 
 /* ---- what must stay secret ---- */
 
+enum kept { ANYTHING, A_PASSWORD, A_KEY }; /* what makes a file a secret */
+
 struct secret {
     struct found found;
-    mode_t others;           /* bits that should not be set */
-    bool only_with_password; /* whoever reads it reads a password */
+    mode_t others; /* bits that should not be set */
+    enum kept kept;
 };
 
 static bool holds_password(const char *path) {
@@ -198,6 +214,12 @@ static bool holds_password(const char *path) {
     return false;
 }
 
+static bool holds_key(const char *path) {
+    cleanup_text struct text text = {0};
+    read_quietly(path, &text);
+    return text.length > 0 && memmem(text.at, text.length, "PRIVATE KEY-----", 16);
+}
+
 static void look_at_secret(void *context, const char *path) {
     struct secret *secret = context;
     struct stat status;
@@ -214,30 +236,31 @@ static void look_at_secret(void *context, const char *path) {
             !(status.st_mode & S_IWOTH))
             return;
     }
-    if (!secret->only_with_password || holds_password(path))
+    if (secret->kept == ANYTHING ||
+        (secret->kept == A_PASSWORD ? holds_password(path) : holds_key(path)))
         found_one(&secret->found, path, "%s", mode_words(&status, words));
 }
 
 static const struct {
     const char *key;
     mode_t others;
-    bool only_with_password;
+    enum kept kept;
     const char *const *patterns;
 } secrets[] = {
-    {"shadow", S_IROTH | S_IWOTH | S_IWGRP, false,
+    {"shadow", S_IROTH | S_IWOTH | S_IWGRP, ANYTHING,
      (const char *const[]){"/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-",
                            "/var/backups/*shadow*", NULL}},
-    {"tls_key", S_IROTH | S_IWOTH | S_IWGRP, false,
+    {"tls_key", S_IROTH | S_IWOTH | S_IWGRP, A_KEY,
      (const char *const[]){"/etc/ssl/private/*", "/etc/letsencrypt/archive/*/privkey*.pem",
                            "/etc/dovecot/private/*", "/etc/postfix/*.key", "/etc/nginx/*.key",
                            "/etc/nginx/ssl/*.key", "/etc/ssl/*.key", "/etc/ssl/certs/*.key", NULL}},
-    {"mail_secret", S_IROTH | S_IWOTH, false,
+    {"mail_secret", S_IROTH | S_IWOTH, ANYTHING,
      (const char *const[]){"/etc/postfix/sasl_passwd", "/etc/postfix/sasl_passwd.db",
                            "/etc/postfix/sasl/sasl_passwd*", "/etc/dovecot/users",
                            "/etc/dovecot/passwd", "/etc/dovecot/*.passwd", "/etc/dovecot/passdb",
                            "/var/lib/rspamd/dkim/*.key", "/etc/opendkim/keys/*/*.private",
-                           "/etc/dkimkeys/*", NULL}},
-    {"password_file", S_IROTH | S_IWOTH, true,
+                           "/etc/dkimkeys/*.private", "/etc/dkimkeys/*.key", NULL}},
+    {"password_file", S_IROTH | S_IWOTH, A_PASSWORD,
      (const char *const[]){"/etc/postfix/*.cf", "/etc/dovecot/*.ext", "/etc/dovecot/conf.d/*",
                            "/etc/dovecot/dovecot-sql*.conf*", "/etc/rspamd/local.d/*",
                            "/etc/rspamd/override.d/*", "/etc/fail2ban/action.d/*.local",
@@ -249,7 +272,7 @@ static const struct {
 void probe_files(struct look *look) {
     for (size_t i = 0; i < ELEMENTS_OF(secrets); i++) {
         struct secret secret = {{look, secrets[i].key, 0}, secrets[i].others,
-                                secrets[i].only_with_password};
+                                secrets[i].kept};
         for (size_t j = 0; secrets[i].patterns[j]; j++)
             each_path(secrets[i].patterns[j], look_at_secret, &secret);
         found_end(&secret.found);

@@ -149,7 +149,7 @@ void probe_relics(struct look *look) {
                                           "/srv/*/*/.encfs6.xml"};
     static const char *const authority_keys[] = {
         "/etc/ssl/private/cakey.pem", "/etc/ssl/private/cakey.key", "/etc/ssl/private/ca.key",
-        "/etc/ssl/cakey.pem", "/etc/ssl/private/ca-key.pem", "/etc/ssl/private/*ca*key*",
+        "/etc/ssl/cakey.pem", "/etc/ssl/private/ca-key.pem", "/etc/ssl/private/ca.pem",
         "/root/cakey*", "/root/ca.key", "/root/*/cakey.pem", "/home/*/cakey.pem", "/etc/ssl/CA/private/*"};
     struct relics relics = {
         look, {look, "blind_jail", 0}, {look, "category", 0}, {look, "one_strike", 0},

@@ -81,7 +81,8 @@ static void look_for_lost(struct scripts *scripts, const char *path, struct span
                     span_equals(other, line))
                     continue;
                 struct span words = other;
-                bool is_tar = span_is(span_word(&words), "tar");
+                bool goes_on = has(other, "&&") || has(other, "|") || has(other, ";");
+                bool is_tar = span_is(span_word(&words), "tar") && !goes_on;
                 made += is_tar;
                 used += !is_tar;
             }
@@ -145,32 +146,60 @@ static void take_script(void *context, const char *path) {
     look_at_text(context, path);
 }
 
-/* The programs that root's tables name: "m h d M w [root] /path/to/it …". */
-static void take_table(void *context, const char *path) {
-    cleanup_text struct text text = {0};
-    struct scripts *scripts = context;
-    struct span line;
+/* Is that a program, or a script that an interpreter before it runs? */
+static bool is_run(const char *path) {
+    static const char *const endings[] = {".sh", ".php", ".py", ".pl", ".rb"};
+    const char *dot = strrchr(path, '.');
+    struct stat status;
+    if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
+        return false;
+    for (size_t i = 0; dot && i < ELEMENTS_OF(endings); i++)
+        if (strcmp(dot, endings[i]) == 0)
+            return true;
+    return (status.st_mode & S_IXUSR) != 0;
+}
+
+static void look_at_command(struct scripts *scripts, const char *path, struct span command) {
+    char program[300];
     char why[300];
+    for (struct span word; (word = span_word(&command)).length > 0;) {
+        if (memchr(word.at, '>', word.length))
+            (void)span_word(&command); /* what it writes to, it does not run */
+        snprintf(program, sizeof(program), "%.*s",
+                 (int)(word.length < 299 ? word.length : 299), word.at);
+        if (program[0] == '/' && is_run(program) && writable_by_others(program, 0, why))
+            found_one(&scripts->loose, program, "%s; %s runs it", why, path);
+    }
+}
+
+/* What root's tables run: "m h d M w root COMMAND" or "@daily root COMMAND"; a user's own table has
+ * no name of a user. */
+static void take_lines(struct scripts *scripts, const char *path, bool names_user) {
+    cleanup_text struct text text = {0};
+    struct span line;
     read_quietly(path, &text);
     struct span rest = text_span(&text);
     while (next_line(&rest, &line)) {
-        char program[300];
-        struct span word;
-        while ((word = span_word(&line)).length > 0) {
-            snprintf(program, sizeof(program), "%.*s", SPAN_FORMAT(word));
-            if (program[0] == '/' && access(program, F_OK) == 0 &&
-                writable_by_others(program, 0, why) && strncmp(program, "/dev/", 5) != 0 &&
-                strncmp(program, "/tmp", 4) != 0)
-                found_one(&scripts->loose, program, "%s; %s runs it", why, path);
-        }
+        struct span command = line;
+        struct span first = span_word(&command);
+        if (memchr(first.at, '=', first.length))
+            continue; /* NAME=value */
+        for (int i = first.at[0] == '@' ? 0 : 4; i > 0; i--)
+            (void)span_word(&command);
+        if (!names_user || span_is(span_word(&command), "root"))
+            look_at_command(scripts, path, command);
     }
+}
+
+static void take_table(void *context, const char *path) {
+    take_lines(context, path, true);
 }
 
 static void take_users_table(void *context, const char *path) {
     const char *name = strrchr(path, '/') + 1;
     look_at_text(context, path);
     if (strcmp(name, "root") == 0)
-        take_table(context, path);
+        take_lines(context, path, false);
 }
 
 /* ---- histories ---- */

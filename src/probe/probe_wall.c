@@ -56,10 +56,11 @@ static void look_at_rule(struct wall *wall, struct span line) {
     char subject[210];
     snprintf(subject, sizeof(subject), "%s %s", wall->table, wall->chain);
     struct span rest = line;
-    bool logs = false;
-    for (struct span word; (word = span_word(&rest)).length > 0;)
-        logs = logs || span_is(word, "log") || span_is(word, "LOG");
-    if (logs && !has(line, "limit ") && !has(line, "group ") && !has(line, " meter "))
+    struct span word = span_word(&rest);
+    if (span_is(word, "counter"))
+        for (int i = 0; i < 5; i++)
+            word = span_word(&rest);
+    if (span_is(word, "log") && !has(line, "limit ") && !has(line, "group "))
         found_one(&wall->unbounded_log, subject, "%.*s", SPAN_FORMAT(line));
     bool is_mail = has(line, "dport 25 ") || has(line, "dport 587 ") || has(line, "dport 465 ") ||
                    has(line, "dport smtp ") || has(line, "dport submission ");
@@ -147,6 +148,8 @@ static void say_keepers(struct look *look) {
         {"firewalld", look_has_program("firewalld") && is_enabled("firewalld")},
         {"nftables", look_has_program("nft") && is_enabled("nftables")},
         {"netfilter-persistent", is_enabled("netfilter-persistent")},
+        {"shorewall", is_enabled("shorewall")},
+        {"ferm", is_enabled("ferm")},
     };
     for (size_t i = 0; i < ELEMENTS_OF(all); i++)
         if (all[i].keeps)
