@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/files.h"
 
@@ -30,6 +31,13 @@ void found_end(struct found *found) {
         look_say_text(found->look, found->key, "", "none");
     if (found->count > SAID_MOST)
         look_say_format(found->look, found->key, "", "and %u more", found->count - SAID_MOST);
+}
+
+void found_end_of_root(struct found *found) {
+    if (found->count == 0 && geteuid() != 0)
+        look_say_not(found->look, found->key, "an ordinary user sees none; only root sees all");
+    else
+        found_end(found);
 }
 
 void each_path(const char *pattern, void (*each)(void *context, const char *path), void *context) {

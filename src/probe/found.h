@@ -17,6 +17,8 @@ struct found {
 void found_one(struct found *found, const char *subject, const char *format, ...) prints(3, 4);
 /* Says `none` when nothing was found. */
 void found_end(struct found *found);
+/* The same where an ordinary user does not see all: to him it says that nobody but root knows. */
+void found_end_of_root(struct found *found);
 
 /* Calls `each` with every path that matches the glob(7) pattern, in their order. */
 void each_path(const char *pattern, void (*each)(void *context, const char *path), void *context);

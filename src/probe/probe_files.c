@@ -15,7 +15,7 @@
 #include "probe/found.h"
 
 enum { SET_MOST = 300, DEPTH_MOST = 40, LIST_MOST_BYTES = 8 << 20, ENTRIES_MOST = 3000000 };
-#define WALK_MOST_US (10 * SECOND_US)
+#define WALK_MOST_US (7 * SECOND_US)
 
 struct walk {
     struct look *look;
@@ -52,13 +52,15 @@ static void take_entry(struct walk *walk, const struct stat *status) {
     }
 }
 
-/* Whole systems of others: their files are no business of this machine's packages. */
-static bool is_other_system(const char *path) {
+/* Whole systems of others, whose files are no business of this machine's packages, and stores of
+ * millions of mails, which are the mail server's. */
+static bool is_passed_over(const char *path) {
     static const char *const folders[] = {
         "/var/lib/docker",   "/var/lib/containers", "/var/lib/containerd", "/var/lib/lxc",
         "/var/lib/lxd",      "/var/lib/incus",      "/var/lib/machines",   "/var/lib/flatpak",
         "/var/lib/schroot",  "/var/lib/snapd",      "/var/lib/kubelet",    "/var/lib/libvirt",
-        "/srv/chroot",       "/var/cache/pbuilder",
+        "/srv/chroot",       "/var/cache/pbuilder", "/var/mail",           "/var/vmail",
+        "/srv/mail",         "/srv/vmail",
     };
     for (size_t i = 0; i < ELEMENTS_OF(folders); i++)
         if (strcmp(path, folders[i]) == 0)
@@ -90,7 +92,7 @@ static bool walk_folder(struct walk *walk, int at, const char *name, unsigned de
         if ((++walk->entries & 255) == 0)
             is_done = walk->entries < ENTRIES_MOST && clock_monotonic_us() < walk->until_us;
         if (is_done && S_ISDIR(status.st_mode) && status.st_dev == walk->device &&
-            depth < DEPTH_MOST && !is_other_system(walk->path))
+            depth < DEPTH_MOST && !is_passed_over(walk->path))
             is_done = walk_folder(walk, dirfd(folder), entry->d_name, depth + 1);
         walk->length = length;
         walk->path[length] = '\0';
@@ -153,7 +155,7 @@ static void say_set_ids(struct walk *walk) {
             found_one(&set, one->path, "%04o, of no package", one->mode & 07777);
         free(one->path);
     }
-    found_end(&set);
+    found_end_of_root(&set);
 }
 
 static void say_walk(struct look *look) {
@@ -178,8 +180,8 @@ static void say_walk(struct look *look) {
         look_say_not(look, "world_writable_folder", "only %u files were seen in time",
                      walk->entries);
     } else {
-        found_end(&walk->writable);
-        found_end(&walk->folder);
+        found_end_of_root(&walk->writable);
+        found_end_of_root(&walk->folder);
     }
     say_set_ids(walk);
     free(walk);
@@ -275,7 +277,7 @@ void probe_files(struct look *look) {
                                 secrets[i].kept};
         for (size_t j = 0; secrets[i].patterns[j]; j++)
             each_path(secrets[i].patterns[j], look_at_secret, &secret);
-        found_end(&secret.found);
+        found_end_of_root(&secret.found);
     }
     say_walk(look);
 }

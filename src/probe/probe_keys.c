@@ -183,10 +183,10 @@ void probe_keys(struct look *look) {
         if (may_log_in(keys->user->pw_shell))
             say_user(keys);
     endpwent();
-    found_end(&keys->shared);
-    found_end(&keys->loose);
-    found_end(&keys->triple_des);
-    found_end(&keys->unlocked);
+    found_end_of_root(&keys->shared);
+    found_end_of_root(&keys->loose);
+    found_end_of_root(&keys->triple_des);
+    found_end_of_root(&keys->unlocked);
     for (size_t i = 0; i < keys->seen_count; i++) {
         free(keys->seen[i].blob);
         free(keys->seen[i].user);

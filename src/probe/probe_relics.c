@@ -167,6 +167,6 @@ void probe_relics(struct look *look) {
     found_end(&relics.category);
     found_end(&relics.one_strike);
     found_end(&relics.sync);
-    found_end(&relics.encfs);
-    found_end(&relics.authority_key);
+    found_end_of_root(&relics.encfs);
+    found_end_of_root(&relics.authority_key);
 }

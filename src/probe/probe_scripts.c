@@ -269,11 +269,11 @@ void probe_scripts(struct look *look) {
         if (may_log_in(user->pw_shell) && strlen(user->pw_dir) > 1)
             take_home(&scripts, user->pw_dir);
     endpwent();
-    found_end(&scripts.loose);
-    found_end(&scripts.piped);
-    found_end(&scripts.passphrase);
-    found_end(&scripts.lost_archive);
-    found_end(&scripts.open_backup);
-    found_end(&scripts.erases_account);
-    found_end(&scripts.password);
+    found_end_of_root(&scripts.loose);
+    found_end_of_root(&scripts.piped);
+    found_end_of_root(&scripts.passphrase);
+    found_end_of_root(&scripts.lost_archive);
+    found_end_of_root(&scripts.open_backup);
+    found_end_of_root(&scripts.erases_account);
+    found_end_of_root(&scripts.password);
 }

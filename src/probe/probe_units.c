@@ -36,40 +36,6 @@ static void say_failed(struct look *look) {
     found_end(&failed);
 }
 
-/* systemctl show: NAME=VALUE lines, an empty line between units. */
-static void say_properties(struct look *look) {
-    const char *arguments[6 + ELEMENTS_OF(mail_services)] = {
-        "systemctl", "show", "--no-pager",
-        "--property=Id,ActiveState,NoNewPrivileges,ProtectSystem,ProtectHome,PrivateTmp,"
-        "PrivateDevices,MainPID,ExecMainStartTimestamp"};
-    cleanup_text struct text output = {0};
-    char unit[200] = "";
-    bool is_active = false;
-    for (size_t i = 0; i < ELEMENTS_OF(mail_services); i++)
-        arguments[4 + i] = mail_services[i];
-    int status = look_run(look, arguments, &output, NULL);
-    if (status < 0)
-        return;
-    /* Id and ActiveState may stand behind what they belong to: first those, then the rest. */
-    struct span all = text_span(&output);
-    while (all.length > 0) {
-        const char *gap = memmem(all.at, all.length, "\n\n", 2);
-        struct span block = {all.at, gap ? (size_t)(gap - all.at) : all.length};
-        all = span_skip(all, block.length + 2);
-        is_active = memmem(block.at, block.length, "ActiveState=active", 18) != NULL;
-        if (!is_active || !shell_value(block, "Id", unit, sizeof(unit)))
-            continue;
-        struct span line;
-        while (next_line(&block, &line)) {
-            char key[60];
-            struct span name = span_cut(&line, '=');
-            snprintf(key, sizeof(key), "property.%.*s", (int)(name.length < 40 ? name.length : 40),
-                     name.at);
-            look_say(look, key, unit, line);
-        }
-    }
-}
-
 /* `systemd-analyze security`: UNIT EXPOSURE WORD, a line each, of those that are loaded. */
 static void say_exposure(struct look *look) {
     static const char *const arguments[] = {"systemd-analyze", "security", "--no-pager", NULL};
@@ -104,7 +70,6 @@ void probe_units(struct look *look) {
         return;
     }
     say_failed(look);
-    say_properties(look);
     say_exposure(look);
     bool has_hauberk = look_has_program("hauberkd");
     bool runs = has_hauberk && is_active(look, "hauberk.service");

@@ -111,7 +111,10 @@ static void say_backups(struct look *look) {
     struct span text = text_span(&declared);
     if (shell_value(text, "what", value, sizeof(value)) && value[0])
         note(&upkeep, value, DECLARED);
-    look_say_text(look, "backup", "", upkeep.backups.at ? upkeep.backups.at : "none");
+    if (!upkeep.backups.at && geteuid() != 0)
+        look_say_not(look, "backup", "only root sees all tables of cron");
+    else
+        look_say_text(look, "backup", "", upkeep.backups.at ? upkeep.backups.at : "none");
     if (upkeep.backup_count && shell_value(text, "proven", value, sizeof(value)) &&
         read_date(value, &day))
         look_say_format(look, "backup_proven", "", "%lld days",
