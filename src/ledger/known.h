@@ -2,8 +2,8 @@
  * the last success, each (address, account) pair, each address, and each IPv6 /64; and each host
  * whose mail was accepted and delivered.
  *
- * A phone changes the lower half of its IPv6 address daily, so pairs are kept by /64 there. Accounts
- * are remembered as ledger/account.h has them. Bounded; when full the longest unused goes.
+ * A phone changes the lower half of its IPv6 address daily, so pairs are kept by /64 there.
+ * Accounts are remembered as ledger/account.h has them. Bounded; when full the longest unused goes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -36,6 +36,7 @@ struct known;
 
 struct known *known_new(uint32_t most);
 struct known *known_free(struct known *known);
+void known_store_nothing(struct known *known); /* nobody will take what is dirty */
 uint32_t known_count_addresses(const struct known *known);
 
 /* A login that succeeded. Older ones than the last known are fine. */

@@ -9,7 +9,7 @@
 
 #include "base/span.h"
 
-enum { LITERALS_MAX = 24, LITERAL_LENGTH_MAX = 48, LITERAL_LENGTH_MIN = 3 };
+enum { LITERALS_MAX = 24, LITERAL_LENGTH_MAX = 64, LITERAL_LENGTH_MIN = 3 };
 
 struct literal {
     char at[LITERAL_LENGTH_MAX];
@@ -30,5 +30,6 @@ struct literal_set literals_of(struct span pattern, bool at_text_start);
 /* The better requirement: longer shortest literal, then fewer. */
 bool literal_set_is_better(const struct literal_set *a, const struct literal_set *b);
 
-/* Both needed sets as one ("either of the patterns"); no set if either has none or it is too big. */
+/* Both needed sets as one ("either of the patterns");
+ * no set if either has none or it is too big. */
 struct literal_set literal_set_either(const struct literal_set *a, const struct literal_set *b);
