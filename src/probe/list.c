@@ -5,7 +5,8 @@
 #include "probe/probe.h"
 
 const struct probe probes[] = {
-#define PROBE(name, seconds, means) {#name, seconds, means},
+#define PROBE(name, seconds, means) {#name, seconds, means, false},
+#define PROBE_OF_PROCESSES(name, seconds, means) {#name, seconds, means, true},
 #include "probe/probes.def"
 #undef PROBE
 };

@@ -18,6 +18,7 @@ struct probe {
     const char *name;
     unsigned seconds;  /* it is ended after that */
     const char *means; /* how it looks, for people */
+    bool sees_processes; /* other people's too; it then runs no program */
 };
 
 extern const struct probe probes[];

@@ -1,6 +1,6 @@
 /* hauberk-prober NAME [WORD=VALUE…]: one probe of the audit. It looks, prints what it read
  * (probe/readings.h), and ends. Before it looks it gives up writing: no file can be changed or made
- * by it or by a program it runs.
+ * by it or by a program it runs; one that looks at processes gives up running any, too.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
         log_error("which probe? hauberk-prober NAME; hauberk audit --readings runs them all");
         return 2;
     }
-    if (sandbox_read_only(NULL, &why) < 0) {
+    if ((probe->sees_processes ? sandbox_only_reading(&why) : sandbox_read_only(NULL, &why)) < 0) {
         log_error("%s", why_format(&why, text, sizeof(text)));
         return 1;
     }

@@ -44,3 +44,7 @@ must_use int sandbox_find_users(uid_t base, struct sandbox_users *ret_users,
  * rights by being started. Reading, running programs, talking to services and descriptors that are
  * open stay as they were. */
 must_use int sandbox_read_only(const char *writable_folder, struct why *reterr_why);
+
+/* For a program that looks at other processes, which sandbox_read_only() would not let it: it may
+ * open for reading and nothing else; it starts no program and talks to nobody. */
+must_use int sandbox_only_reading(struct why *reterr_why);
