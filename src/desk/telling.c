@@ -430,7 +430,25 @@ static void test(struct desk *desk, const struct question *question) {
     }
 }
 
+/* Root's weekly audit, which runs by itself and cannot mail. */
+static void take_audit(struct desk *desk, const struct question *question) {
+    cleanup_story struct story story = {0};
+    if (!question->is_root) {
+        control_end(desk->control, question->client, 1, "%s", "only root may send an audit");
+        return;
+    }
+    compose_audit(&story, js_string(question->args, "audit", ""),
+                  js_string(question->args, "body", ""));
+    tell(desk, NOTICE_AUDIT, "", NULL, &story);
+    desk_commit_now(desk);
+    control_end(desk->control, question->client, 0, "%s", "");
+}
+
 void desk_word_notify(struct desk *desk, const struct question *question) {
+    if (js_string(question->args, "audit", NULL)) {
+        take_audit(desk, question);
+        return;
+    }
     if (js_flag(question->args, "test", false)) {
         test(desk, question);
         return;

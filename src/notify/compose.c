@@ -127,6 +127,15 @@ void compose_test(struct story *story) {
     say_command(story, "hauberk notify");
 }
 
+void compose_audit(struct story *story, const char *sentence, const char *body) {
+    snprintf(story->subject, sizeof(story->subject), "the audit has something new");
+    safe_copy(story->sentence, sizeof(story->sentence), span_of(sentence));
+    for (struct span rest = span_of(body); rest.length > 0;) {
+        text_add_safe(&story->body, span_cut(&rest, '\n'));
+        text_add_char(&story->body, '\n');
+    }
+}
+
 /* ---- the summary ---- */
 
 /* Lines are counted: there are at most SUMMARY_LINES_MOST, the first and the last among them. */

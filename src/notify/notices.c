@@ -16,6 +16,7 @@ const char *const notice_kind_names[NOTICE_KINDS] = {
     [NOTICE_SUSPICIOUS] = "suspicious",     [NOTICE_OWN_BANNED] = "own-banned",
     [NOTICE_LOST] = "lost",                 [NOTICE_CONFIGURATION] = "configuration",
     [NOTICE_SUMMARY] = "summary",           [NOTICE_TEST] = "test",
+    [NOTICE_AUDIT] = "audit",
 };
 const char *const notice_state_names[NOTICE_STATES] = {
     [NOTICE_WAITING] = "waiting",

@@ -21,6 +21,7 @@ enum notice_kind {
     NOTICE_CONFIGURATION,
     NOTICE_SUMMARY,
     NOTICE_TEST, /* on a person's order; neither counted nor kept from being told again */
+    NOTICE_AUDIT,
     NOTICE_KINDS
 };
 /* SILENT: a summary that had nothing to say. */

@@ -309,12 +309,13 @@ static void note_database(struct dovecot *dovecot, struct span key, struct span 
 /* kind: "passdb" or "userdb" */
 static void say_database(struct dovecot *dovecot, const char *kind, struct span name) {
     char key[40];
-    char subject[100];
+    char subject[400];
     const char *path = dovecot->database.path;
     if (!dovecot->database.driver[0])
         snprintf(dovecot->database.driver, sizeof(dovecot->database.driver), "%.*s",
                  SPAN_FORMAT(name));
-    snprintf(subject, sizeof(subject), "%.*s %s", SPAN_FORMAT(name), path);
+    snprintf(subject, sizeof(subject), "%.40s%s%.300s", dovecot->database.driver,
+             path[0] ? " " : "", path);
     snprintf(key, sizeof(key), "%s.driver", kind);
     look_say_text(dovecot->look, key, subject, dovecot->database.driver);
     if (strcmp(kind, "passdb") == 0) {

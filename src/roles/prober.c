@@ -1,6 +1,6 @@
-/* hauberk-prober NAME: one probe of the audit. It looks, prints what it read (probe/readings.h), and
- * ends. Before it looks it gives up writing: no file can be changed or made by it or by a program
- * it runs.
+/* hauberk-prober NAME: one probe of the audit. It looks, prints what it read (probe/readings.h),
+ * and ends. Before it looks it gives up writing: no file can be changed or made by it or by a
+ * program it runs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
@@ -22,7 +22,9 @@ int main(int argc, char **argv) {
         log_error("which probe? hauberk-prober NAME; hauberk audit --readings runs them all");
         return 2;
     }
-    if (sandbox_read_only(&why) < 0) {
+    /* Where it cannot be had, the probe itself tells what it could not do without. */
+    bool has_tmp = probe_needs_tmp(probe) && sandbox_own_tmp(&why) >= 0;
+    if (sandbox_read_only(has_tmp ? "/tmp" : NULL, &why) < 0) {
         log_error("%s", why_format(&why, text, sizeof(text)));
         return 1;
     }
