@@ -145,6 +145,12 @@ static int audit(const struct cli *cli, const struct rules *rules, const struct 
     struct readings *readings = readings_new();
     struct report report = {&judgement, book, host, clock_now_us()};
     collect(cli->installed.libexec, rules, wishes->service, readings);
+    /* After it: each probe shuts itself in, and one shut in by us could not do so in its own way
+     * (sandbox_own_tmp). What they read is what may be hostile. */
+    if (sandbox_read_only(book ? book_folder(book) : NULL, &why) < 0) {
+        readings_free(readings);
+        return cli_fail_why(EXIT_FAILED, &why);
+    }
     if (wishes->accepts_state && baseline_accept(book, readings, report.now_us, &why) < 0)
         exit_code = cli_fail_why(EXIT_FAILED, &why);
     if (book && !wishes->service)
@@ -186,8 +192,6 @@ static int prepare_and_audit(const struct cli *cli, const struct rules *rules,
     int exit_code;
     if (page_fd < -1)
         exit_code = cli_fail(EXIT_FAILED, "%s: %s", wishes->html, strerror(-page_fd - 1));
-    else if (sandbox_read_only(book ? book_folder(book) : NULL, &why) < 0)
-        exit_code = cli_fail_why(EXIT_FAILED, &why);
     else
         exit_code = audit(cli, rules, wishes, book, page_fd);
     book_close(book);

@@ -70,7 +70,7 @@ void say_password_schemes(struct look *look, const char *path, const char *other
     }
     for (size_t i = 0; i < known; i++) {
         char subject[400];
-        snprintf(subject, sizeof(subject), "%.300s %s (%u account%s)", path, schemes[i], counts[i],
+        snprintf(subject, sizeof(subject), "%.300s %.40s (%u account%s)", path, schemes[i], counts[i],
                  counts[i] == 1 ? "" : "s");
         look_say_text(look, "password.scheme", subject, schemes[i]);
     }

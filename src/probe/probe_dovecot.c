@@ -44,6 +44,7 @@ struct listener {
 struct dovecot {
     struct look *look;
     bool is_old; /* 2.3 */
+    struct span lines;
     char header[DEEP][HEADER_MOST];
     size_t depth;
     struct listener listeners[LISTENERS_MOST];
@@ -192,6 +193,30 @@ static void say_location(struct look *look, const char *subject, struct span val
     look_say(look, "mail_path", subject, path.length ? text_span(&path) : SPAN(""));
 }
 
+/* Does a block give what the top level has by default? "ssl_server { key_file = … }" is
+ * ssl_server_key_file, "mail_plugins { quota = yes }" is a list. */
+static bool is_given_in_block(struct span lines, struct span key) {
+    struct span line;
+    size_t depth = 0;
+    struct span rest = {0}; /* of the key, behind the block's name */
+    while (next_line(&lines, &line)) {
+        if (line.at[line.length - 1] == '{') {
+            struct span name = span_trim((struct span){line.at, line.length - 1});
+            if (depth == 0 && span_equals(name, key))
+                return true; /* a list */
+            bool is_head = depth++ == 0 && key.length > name.length + 1 &&
+                           span_starts_with(key, name) && key.at[name.length] == '_';
+            rest = is_head ? span_skip(key, name.length + 1) : (struct span){0};
+        } else if (span_is(line, "}")) {
+            depth -= depth > 0;
+            rest = (struct span){0};
+        } else if (depth == 1 && rest.length && span_equals(cut_key(&line), rest)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void say_setting(struct dovecot *dovecot, struct span key, const char *subject,
                         struct span value) {
     static const struct {
@@ -226,6 +251,8 @@ static void say_setting(struct dovecot *dovecot, struct span key, const char *su
         say_location(look, subject, value);
     else {
         write_variables(&written, value);
+        if (strcmp(name, "ssl_server_key_file") == 0 && written.length && written.at[0] == '/')
+            (void)!say_permissions(look, "key", written.at);
         look_say(look, name, subject, written.length ? text_span(&written) : SPAN(""));
     }
 }
@@ -369,9 +396,11 @@ static void note_in_service(struct dovecot *dovecot, struct span service, struct
                             struct span value) {
     char name[60];
     snprintf(name, sizeof(name), "%.*s", SPAN_FORMAT(service));
-    if (dovecot->depth == 1 &&
+    size_t length = strlen(name);
+    bool is_login = length > 6 && strcmp(name + length - 6, "-login") == 0;
+    if (dovecot->depth == 1 && is_login &&
         (span_is(key, "service_count") || span_is(key, "restart_request_count")))
-        look_say(dovecot->look, "service.restart_request_count", name, value);
+        look_say(dovecot->look, "login.restart_request_count", name, value);
     if (dovecot->depth != 2)
         return;
     struct span path = span_of(dovecot->header[1]);
@@ -397,7 +426,8 @@ static void note(struct dovecot *dovecot, struct span key, struct span value) {
     if (dovecot->depth == 0) {
         snprintf(whole, sizeof(whole), "%.*s", SPAN_FORMAT(key));
         note_list(dovecot, whole, value);
-        say_setting(dovecot, key, "", value);
+        if (dovecot->is_old || !is_given_in_block(dovecot->lines, key))
+            say_setting(dovecot, key, "", value);
     } else if (span_is(kind, "service")) {
         note_in_service(dovecot, name, key, value);
     } else if (span_is(kind, "passdb") || span_is(kind, "userdb")) {
@@ -437,21 +467,18 @@ static void read_lines(struct dovecot *dovecot, struct span lines) {
 
 /* ---- what doveconf does not print ---- */
 
-static void say_key_file(struct look *look, bool is_old) {
+/* 2.3 shows the private key's file only when told to, as "<PATH". */
+static void say_key_file(struct look *look) {
+    static const char *const ask[] = {"doveconf", "-P", "-h", "ssl_key", NULL};
     cleanup_text struct text value = {0};
     char path[300];
-    const char *const ask[] = {"doveconf", "-P", "-h", is_old ? "ssl_key" : "ssl_server_key_file",
-                               NULL};
     if (look_run(look, ask, &value, NULL) != 0 || value.length == 0)
         return;
     struct span said = span_trim(text_span(&value));
-    if (span_starts_with(said, SPAN("<")))
-        said = span_trim(span_skip(said, 1));
-    if (said.length == 0 || said.at[0] != '/' || said.length >= sizeof(path))
+    if (!span_starts_with(said, SPAN("</")) || said.length >= sizeof(path))
         return;
-    snprintf(path, sizeof(path), "%.*s", SPAN_FORMAT(said));
-    if (is_old)
-        look_say_text(look, "ssl_server_key_file", "", path);
+    snprintf(path, sizeof(path), "%.*s", SPAN_FORMAT(span_skip(said, 1)));
+    look_say_text(look, "ssl_server_key_file", "", path);
     (void)!say_permissions(look, "key", path);
 }
 
@@ -528,9 +555,11 @@ void probe_dovecot(struct look *look) {
     look_say_text(look, "configuration", "", "read");
     say_version(&dovecot, text_span(&lines));
     say_warnings(look, text_span(&complaint));
-    read_lines(&dovecot, text_span(&lines));
+    dovecot.lines = text_span(&lines);
+    read_lines(&dovecot, dovecot.lines);
     say_listeners(&dovecot);
-    say_key_file(look, dovecot.is_old);
+    if (dovecot.is_old)
+        say_key_file(look);
     say_greeting(look);
     say_written(look);
 }
