@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "base/address.h"
 #include "probe/dovecot_passwords.h"
+#include "probe/hosts.h"
 #include "probe/permissions.h"
 #include "probe/probe.h"
 #include "probe/words.h"
@@ -93,23 +93,13 @@ static bool list_has(const char *list, const char *word) {
     return false;
 }
 
-static bool is_loopback(struct span host) {
-    struct address address;
-    if (span_is(host, "localhost"))
-        return true;
-    if (address_parse(host, &address) < 0)
-        return false;
-    return address_is_v4(&address) ? address.at[12] == 127
-                                   : memcmp(address.at, (uint8_t[16]){[15] = 1}, 16) == 0;
-}
-
 static const char *reach_of(const char *addresses) {
     struct span rest = span_of(addresses);
     struct span one;
     bool is_only_loopback = true;
     size_t count = 0;
     for (; next_in_list(&rest, &one); count++)
-        is_only_loopback &= is_loopback(one);
+        is_only_loopback &= host_is_loopback(one);
     return count > 0 && is_only_loopback ? "loopback" : "net";
 }
 

@@ -10,7 +10,7 @@
 #include <netdb.h>
 #include <stdio.h>
 
-#include "base/address.h"
+#include "probe/hosts.h"
 #include "probe/postconf.h"
 #include "probe/words.h"
 
@@ -51,16 +51,6 @@ static struct span value_of(const struct postfix *postfix, const char *service, 
 
 /* ---- where a service listens ---- */
 
-static bool is_loopback(struct span host) {
-    struct address address;
-    if (span_is(host, "localhost") || span_is(host, "loopback-only"))
-        return true;
-    if (address_parse(host, &address) < 0)
-        return false;
-    return address_is_v4(&address) ? address.at[12] == 127
-                                   : memcmp(address.at, (uint8_t[16]){[15] = 1}, 16) == 0;
-}
-
 /* "net" or "loopback"; a service without a host is on all of inet_interfaces. */
 static const char *reach_of(const struct postfix *postfix, const char *service, struct span host) {
     struct span list =
@@ -68,7 +58,7 @@ static const char *reach_of(const struct postfix *postfix, const char *service, 
     struct span word;
     bool is_only_loopback = list.length > 0;
     while (postconf_next_word(&list, &word))
-        is_only_loopback &= is_loopback(word);
+        is_only_loopback &= span_is(word, "loopback-only") || host_is_loopback(word);
     return is_only_loopback ? "loopback" : "net";
 }
 
@@ -242,22 +232,6 @@ static void say_services(struct look *look, struct postfix *postfix) {
 
 /* ---- neighbours ---- */
 
-static const char *kind_of(const struct prefix *prefix) {
-    static const struct {
-        const char *prefix, *kind;
-    } kinds[] = {{"127.0.0.0/8", "loopback"},   {"::1/128", "loopback"},
-                 {"10.0.0.0/8", "private"},     {"172.16.0.0/12", "private"},
-                 {"192.168.0.0/16", "private"}, {"169.254.0.0/16", "private"},
-                 {"100.64.0.0/10", "private"},  {"fc00::/7", "private"},
-                 {"fe80::/10", "private"}};
-    for (size_t i = 0; i < ELEMENTS_OF(kinds); i++) {
-        struct prefix outer;
-        if (prefix_parse(span_of(kinds[i].prefix), &outer) == 0 && prefix_contains(&outer, prefix))
-            return kinds[i].kind;
-    }
-    return "public";
-}
-
 /* "[::ffff:127.0.0.0]/104" is IPv4 in the clothes of IPv6; "!" takes away. */
 static void say_network(struct look *look, struct span word) {
     struct text plain = {0};
@@ -281,7 +255,7 @@ static void say_network(struct look *look, struct span word) {
     }
     snprintf(subject, sizeof(subject), "%.*s", SPAN_FORMAT(word));
     if (host.length && prefix_parse(host, &prefix) == 0) {
-        look_say_text(look, "network.kind", subject, kind_of(&prefix));
+        look_say_text(look, "network.kind", subject, network_kind(&prefix));
         look_say_format(look, prefix_is_v4(&prefix) ? "network.bits4" : "network.bits6", subject,
                         "%u", prefix.length);
     }
