@@ -109,6 +109,10 @@ void probe_unbound(struct look *look) {
         look_say_not(look, "configuration", "unbound-checkconf: %s", strerror(-status));
     else
         look_say(look, "configuration", "", status == 0 ? SPAN("read") : text_span(&complaint));
+    if (status != 0) {
+        look_say_not(look, NULL, "unbound-checkconf refuses its configuration");
+        return;
+    }
     say_interfaces(look);
     say_access(look);
     say_options(look);
