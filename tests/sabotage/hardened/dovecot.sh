@@ -1,3 +1,4 @@
+#!/bin/sh
 # The hardened state of Dovecot, on what tests/hosts/whole/setup makes: sh -eu, idempotent, both releases. Webmail keeps
 # IMAP on the loopback.
 . /etc/os-release

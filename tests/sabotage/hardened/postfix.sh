@@ -1,3 +1,4 @@
+#!/bin/sh
 # The hardened state of Postfix, on what tests/hosts/whole/setup makes: sh -eu, idempotent, both releases.
 . /etc/os-release
 implicit=submissions

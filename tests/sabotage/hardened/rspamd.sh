@@ -1,3 +1,4 @@
+#!/bin/sh
 # The hardened state of Rspamd, on what tests/hosts/whole/setup makes: sh -eu, idempotent, both releases.
 hash=$(rspamadm pw -e -p controller-4 2>/dev/null)
 {

@@ -1,3 +1,4 @@
+#!/bin/sh
 # The hardened state of Redis and MariaDB: sh -eu, idempotent, both releases.
 file=/etc/redis/redis.conf
 sed -i '/^port /d; /^unixsocket /d; /^unixsocketperm /d' "$file"

@@ -1,3 +1,4 @@
+#!/bin/sh
 # The hardened state of the resolver: unbound on the loopback, and nobody else asked. sh -eu, idempotent, both releases.
 /usr/libexec/unbound-helper root_trust_anchor_update
 unbound-checkconf >/dev/null
