@@ -35,8 +35,8 @@ void text_add_json(struct text *text, struct span bytes);
  * reader would not see, as in text_add_safe(). */
 void text_add_html(struct text *text, struct span bytes);
 
-/* text_add_safe() into a fixed array of `room` bytes, cut at a whole escape; returns the length. Always
- * NUL-terminated; room >= 1. */
+/* text_add_safe() into a fixed array of `room` bytes, cut at a whole escape; returns the length.
+ * Always NUL-terminated; room >= 1. */
 size_t safe_copy(char *into, size_t room, struct span bytes);
 
 /* The text as a span; .at == NULL after an error (see text->error). */

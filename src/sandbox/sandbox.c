@@ -159,8 +159,8 @@ static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_wh
         error = allow_path(ruleset, wish->writable_folder, without_devices(attributes.files));
         if (error < 0)
             return why_set(reterr_why, error, wish->writable_folder, 0,
-                           "cannot be reached by user %u (%s): every folder above it must let others "
-                           "through (chmod o+x), or give another one",
+                           "cannot be reached by user %u (%s): every folder above it must let "
+                           "others through (chmod o+x), or give another one",
                            wish->uid, strerror(-error));
     }
     if (wish->readable_folder) {
