@@ -12,10 +12,10 @@ enum { SCHEMES_MOST = 30 };
 
 static const struct {
     const char *prefix, *scheme;
-} crypts[] = {{"$1$", "MD5-CRYPT"},       {"$2", "BLF-CRYPT"},     {"$5$", "SHA256-CRYPT"},
-              {"$6$", "SHA512-CRYPT"},    {"$y$", "YESCRYPT"},     {"$gy$", "YESCRYPT"},
-              {"$7$", "SCRYPT"},          {"$argon2id$", "ARGON2ID"}, {"$argon2i$", "ARGON2I"},
-              {"$apr1$", "MD5-CRYPT"},    {"$sha1$", "SHA1-CRYPT"}};
+} crypts[] = {{"$1$", "MD5-CRYPT"},    {"$2", "BLF-CRYPT"},        {"$5$", "SHA256-CRYPT"},
+              {"$6$", "SHA512-CRYPT"}, {"$y$", "YESCRYPT"},        {"$gy$", "YESCRYPT"},
+              {"$7$", "SCRYPT"},       {"$argon2id$", "ARGON2ID"}, {"$argon2i$", "ARGON2I"},
+              {"$apr1$", "MD5-CRYPT"}, {"$sha1$", "SHA1-CRYPT"}};
 
 void password_scheme(struct span field, const char *otherwise, char into[SCHEME_MAX]) {
     struct span rest = field;
@@ -70,8 +70,8 @@ void say_password_schemes(struct look *look, const char *path, const char *other
     }
     for (size_t i = 0; i < known; i++) {
         char subject[400];
-        snprintf(subject, sizeof(subject), "%.300s %.40s (%u account%s)", path, schemes[i], counts[i],
-                 counts[i] == 1 ? "" : "s");
+        snprintf(subject, sizeof(subject), "%.300s %.40s (%u account%s)", path, schemes[i],
+                 counts[i], counts[i] == 1 ? "" : "s");
         look_say_text(look, "password.scheme", subject, schemes[i]);
     }
 }

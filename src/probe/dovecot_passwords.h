@@ -6,7 +6,8 @@
 #include "probe/probe.h"
 
 /* The scheme of one password field: "{SCHEME}…", "$6$…", or what the file's default makes of it
- * (NULL or "": CRYPT). In capitals, without an encoding; "CRYPT" where the field tells no better. */
+ * (NULL or "": CRYPT). In capitals, without an encoding; "CRYPT" where the field tells no better.
+ */
 #define SCHEME_MAX 40
 void password_scheme(struct span field, const char *otherwise, char into[SCHEME_MAX]);
 

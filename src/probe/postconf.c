@@ -5,8 +5,7 @@
 
 #include "probe/words.h"
 
-int postconf_ask(struct look *look, const char *what, struct text *output,
-                 struct text *complaint) {
+int postconf_ask(struct look *look, const char *what, struct text *output, struct text *complaint) {
     cleanup_text struct text own = {0};
     struct text *said = complaint ? complaint : &own;
     const char *const arguments[] = {"postconf", what, NULL};

@@ -122,10 +122,10 @@ static void say_listeners(struct dovecot *dovecot) {
         const struct listener *listener = &dovecot->listeners[i];
         const struct builtin *builtin = builtin_of(listener->service, listener->name);
         bool is_login = protocol_of(listener->service) && strcmp(listener->service, "lmtp") != 0;
-        const char *tls = listener->has_tls                     ? "yes"
-                          : builtin && !listener->is_told_tls   ? builtin->tls
-                          : is_login                            ? "starttls"
-                                                                : "no";
+        const char *tls = listener->has_tls                   ? "yes"
+                          : builtin && !listener->is_told_tls ? builtin->tls
+                          : is_login                          ? "starttls"
+                                                              : "no";
         int port = listener->port >= 0 ? listener->port : builtin ? builtin->port : 0;
         say_listener(dovecot, listener->service, listener->name, port, tls, listener->address);
     }
@@ -153,9 +153,8 @@ static void write_variables(struct text *text, struct span value) {
                            : letter == 'd' ? "%{user|domain}"
                            : letter == 'u' ? "%{user}"
                                            : NULL;
-        bool is_padding = value.at[i] == ' ' &&
-                          ((i + 1 < value.length && value.at[i + 1] == '|') ||
-                           (i > 0 && value.at[i - 1] == '|'));
+        bool is_padding = value.at[i] == ' ' && ((i + 1 < value.length && value.at[i + 1] == '|') ||
+                                                 (i > 0 && value.at[i - 1] == '|'));
         if (name) {
             text_add_string(text, name);
             i = next;
@@ -213,8 +212,10 @@ static void say_setting(struct dovecot *dovecot, struct span key, const char *su
         const char *old, *name;
         bool is_file;
     } renamed[] = {
-        {"ssl_cert", "ssl_server_cert_file", true},  {"ssl_key", "ssl_server_key_file", true},
-        {"ssl_dh", "ssl_server_dh_file", true},      {"ssl_ca", "ssl_server_ca_file", true},
+        {"ssl_cert", "ssl_server_cert_file", true},
+        {"ssl_key", "ssl_server_key_file", true},
+        {"ssl_dh", "ssl_server_dh_file", true},
+        {"ssl_ca", "ssl_server_ca_file", true},
         {"auth_default_realm", "auth_default_domain", false},
         {"ssl_verify_client_cert", "ssl_server_request_client_cert", false},
     };
@@ -250,9 +251,14 @@ static void say_setting(struct dovecot *dovecot, struct span key, const char *su
 /* ---- blocks ---- */
 
 static bool is_list(const char *name) {
-    static const char *const lists[] = {"protocols", "listen", "auth_mechanisms", "mail_plugins",
-                                        "login_trusted_networks", "sieve_extensions",
-                                        "sieve_global_extensions", "sieve_plugins"};
+    static const char *const lists[] = {"protocols",
+                                        "listen",
+                                        "auth_mechanisms",
+                                        "mail_plugins",
+                                        "login_trusted_networks",
+                                        "sieve_extensions",
+                                        "sieve_global_extensions",
+                                        "sieve_plugins"};
     for (size_t i = 0; i < ELEMENTS_OF(lists); i++)
         if (strcmp(name, lists[i]) == 0)
             return true;
@@ -535,9 +541,9 @@ void probe_dovecot(struct look *look) {
     int status = look_run(look, all, &lines, &complaint);
     if (status != 0) {
         look_say_not(look, NULL, "doveconf -a: %.300s",
-                     status < 0           ? strerror(-status)
-                     : complaint.length   ? complaint.at
-                                          : "it failed without a word");
+                     status < 0         ? strerror(-status)
+                     : complaint.length ? complaint.at
+                                        : "it failed without a word");
         if (status > 0 && geteuid() == 0)
             look_say(look, "configuration", "", text_span(&complaint));
         return;

@@ -2,8 +2,8 @@
  * master.cf's -o gives it, else main.cf's.
  *
  * Beside the parameters it says what no single one tells: on which port a service is and whether
- * others than this machine reach it, what in its restrictions stops a stranger's mail to others, who
- * counts as a neighbour, and which lists of bad senders are asked.
+ * others than this machine reach it, what in its restrictions stops a stranger's mail to others,
+ * who counts as a neighbour, and which lists of bad senders are asked.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -18,8 +18,8 @@ enum { NAME_MAX_BYTES = 100, CLASSES_DEEP = 6 };
 
 struct postfix {
     struct text main_cf, services, overrides;
-    char ports[200];           /* of the services that take mail from the net */
-    char postscreen_port[12];  /* what it gets goes on to the smtpd of type pass */
+    char ports[200];          /* of the services that take mail from the net */
+    char postscreen_port[12]; /* what it gets goes on to the smtpd of type pass */
     const char *postscreen_reach;
 };
 
@@ -30,8 +30,9 @@ static void say_parameter(struct look *look, const char *family, struct span nam
         look_say(look, key, subject, value);
 }
 
-/* The value master.cf gives a service ("smtp/inet/NAME = VALUE" in `overrides`); at == NULL: none. */
-static struct span override_of(const struct postfix *postfix, const char *service, struct span name) {
+/* The value master.cf gives a service ("smtp/inet/NAME = VALUE"), or nothing. */
+static struct span override_of(const struct postfix *postfix, const char *service,
+                               struct span name) {
     struct span overrides = text_span(&postfix->overrides);
     size_t length = strlen(service);
     struct span line;
@@ -53,8 +54,7 @@ static struct span value_of(const struct postfix *postfix, const char *service, 
 
 /* "net" or "loopback"; a service without a host is on all of inet_interfaces. */
 static const char *reach_of(const struct postfix *postfix, const char *service, struct span host) {
-    struct span list =
-        host.length ? host : value_of(postfix, service, SPAN("inet_interfaces"));
+    struct span list = host.length ? host : value_of(postfix, service, SPAN("inet_interfaces"));
     struct span word;
     bool is_only_loopback = list.length > 0;
     while (postconf_next_word(&list, &word))
@@ -79,9 +79,9 @@ static void write_port(struct span name, char into[12]) {
     if (span_to_integer(name, 1, 65535, &number) < 0) {
         /* What master.cf's commented entries are called, known to /etc/services or not. */
         known = getservbyname(copy, "tcp");
-        number = known                                                    ? ntohs((uint16_t)known->s_port)
-                 : span_is(name, "smtp")                                  ? 25
-                 : span_is(name, "submission")                            ? 587
+        number = known                         ? ntohs((uint16_t)known->s_port)
+                 : span_is(name, "smtp")       ? 25
+                 : span_is(name, "submission") ? 587
                  : span_is(name, "smtps") || span_is(name, "submissions") ? 465
                                                                           : 0;
     }
@@ -111,8 +111,12 @@ static bool is_class(const struct postfix *postfix, struct span word) {
  * "permit" when it is let through before; empty when neither. Tables, and what permits only some,
  * are passed over. */
 static struct span decides(const struct postfix *postfix, struct span list, int depth) {
-    static const char *const refuses[] = {"reject_unauth_destination", "defer_unauth_destination",
-                                          "reject", "defer", "defer_if_permit", NULL};
+    static const char *const refuses[] = {"reject_unauth_destination",
+                                          "defer_unauth_destination",
+                                          "reject",
+                                          "defer",
+                                          "defer_if_permit",
+                                          NULL};
     struct span word;
     bool is_only_warned = false;
     while (postconf_next_word(&list, &word)) {
@@ -121,8 +125,8 @@ static struct span decides(const struct postfix *postfix, struct span list, int 
         if (span_is(word, "permit") || (is_one_of(word, refuses) && !was_warned))
             return word;
         if (depth < CLASSES_DEEP && is_class(postfix, word)) {
-            struct span inner = decides(
-                postfix, postconf_value(text_span(&postfix->main_cf), word), depth + 1);
+            struct span inner = decides(postfix, postconf_value(text_span(&postfix->main_cf), word),
+                                        depth + 1);
             if (inner.length)
                 return inner;
         }
@@ -130,19 +134,20 @@ static struct span decides(const struct postfix *postfix, struct span list, int 
     return (struct span){0};
 }
 
-/* Either list may stop it: both must let it through. */
+/* Each list may stop it: all must let it through. */
 static void say_what_stops(struct look *look, const struct postfix *postfix, const char *service) {
-    struct span relay =
-        decides(postfix, value_of(postfix, service, SPAN("smtpd_relay_restrictions")), 0);
-    struct span recipient =
-        decides(postfix, value_of(postfix, service, SPAN("smtpd_recipient_restrictions")), 0);
-    bool relay_stops = relay.length && !span_is(relay, "permit");
-    bool recipient_stops = recipient.length && !span_is(recipient, "permit");
-    struct span said = relay_stops       ? relay
-                       : recipient_stops ? recipient
-                       : relay.length    ? relay
-                                         : recipient;
-    look_say(look, "smtpd.stops_strangers", service, said.length ? said : SPAN("nothing"));
+    static const char *const lists[] = {"smtpd_relay_restrictions", "smtpd_recipient_restrictions",
+                                        "smtpd_client_restrictions", "smtpd_sender_restrictions",
+                                        "smtpd_helo_restrictions"};
+    struct span said = SPAN("nothing");
+    bool is_stopped = false;
+    for (size_t i = 0; i < ELEMENTS_OF(lists) && !is_stopped; i++) {
+        struct span word = decides(postfix, value_of(postfix, service, span_of(lists[i])), 0);
+        is_stopped = word.length && !span_is(word, "permit");
+        if (is_stopped || (word.length && span_is(said, "nothing")))
+            said = word;
+    }
+    look_say(look, "smtpd.stops_strangers", service, said);
 }
 
 /* ---- services ---- */
@@ -305,13 +310,15 @@ static void say_list(struct look *look, struct span word) {
 }
 
 static void say_lists(struct look *look, const struct postfix *postfix) {
-    static const char *const asks[] = {"reject_rbl_client", "reject_rhsbl_client",
-                                       "reject_rhsbl_sender", "reject_rhsbl_helo",
-                                       "reject_rhsbl_recipient", "reject_rhsbl_reverse_client",
+    static const char *const asks[] = {"reject_rbl_client",
+                                       "reject_rhsbl_client",
+                                       "reject_rhsbl_sender",
+                                       "reject_rhsbl_helo",
+                                       "reject_rhsbl_recipient",
+                                       "reject_rhsbl_reverse_client",
                                        NULL};
     static const char *const places[] = {"smtpd_client_restrictions", "smtpd_helo_restrictions",
-                                         "smtpd_sender_restrictions",
-                                         "smtpd_relay_restrictions",
+                                         "smtpd_sender_restrictions", "smtpd_relay_restrictions",
                                          "smtpd_recipient_restrictions"};
     struct span main_cf = text_span(&postfix->main_cf);
     struct span word;

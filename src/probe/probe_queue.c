@@ -35,8 +35,8 @@ static void count(struct queue *queue, struct span line) {
         queue->messages[i] += span_is(name, names[i]);
     if (!span_is(name, "deferred"))
         return;
-    queue->bounces += sender.length > 0 && (sender.at[0] == '"' ||
-                                            span_starts_with(sender, SPAN("MAILER-DAEMON\"")));
+    queue->bounces += sender.length > 0 &&
+                      (sender.at[0] == '"' || span_starts_with(sender, SPAN("MAILER-DAEMON\"")));
     if (span_to_integer(number, 1, INT64_MAX, &at_sec) == 0 &&
         (queue->oldest_sec == 0 || at_sec < queue->oldest_sec))
         queue->oldest_sec = at_sec;

@@ -38,8 +38,8 @@ static void say_bind(struct rspamd *rspamd, const char *worker, struct span valu
             colons++;
             end = i;
         }
-    snprintf(subject, sizeof(subject), "%s %.*s", worker, host.length < 100 ? (int)host.length : 100,
-             host.at);
+    snprintf(subject, sizeof(subject), "%s %.*s", worker,
+             host.length < 100 ? (int)host.length : 100, host.at);
     const char *reach = "net";
     bool is_bracketed = host.length > 0 && host.at[0] == '[';
     if (host.length > 0 && host.at[0] == '/')
@@ -54,7 +54,8 @@ static void say_bind(struct rspamd *rspamd, const char *worker, struct span valu
 static void say_network(struct rspamd *rspamd, const char *key, struct span value) {
     char subject[80];
     struct prefix prefix;
-    snprintf(subject, sizeof(subject), "%.*s", value.length < 70 ? (int)value.length : 70, value.at);
+    snprintf(subject, sizeof(subject), "%.*s", value.length < 70 ? (int)value.length : 70,
+             value.at);
     if (prefix_parse(value, &prefix) == 0)
         look_say_text(rspamd->look, key, subject, network_kind(&prefix));
     else
@@ -94,7 +95,8 @@ static void note(struct rspamd *rspamd, const char *key, struct span value) {
         struct span host = span_cut(&value, ':');
         if (value.at && memchr(value.at, ':', value.length)) /* IPv6, not a port */
             host.length += 1 + value.length;
-        snprintf(subject, sizeof(subject), "%.*s", host.length < 70 ? (int)host.length : 70, host.at);
+        snprintf(subject, sizeof(subject), "%.*s", host.length < 70 ? (int)host.length : 70,
+                 host.at);
         look_say_text(rspamd->look, "resolver", subject, resolver_kind(host));
     } else if ((strcmp(rspamd->section, "actions") == 0 ||
                 strcmp(rspamd->section, "dkim_signing") == 0) &&
@@ -120,8 +122,7 @@ static void open_block(struct rspamd *rspamd, struct span name) {
     if (rspamd->depth < DEEP)
         snprintf(rspamd->name[rspamd->depth], NAME_MOST, "%.*s",
                  name.length < 50 ? (int)name.length : 50, name.at);
-    if (rspamd->depth == 0 && strcmp(rspamd->section, "worker") == 0 &&
-        span_is(name, "controller"))
+    if (rspamd->depth == 0 && strcmp(rspamd->section, "worker") == 0 && span_is(name, "controller"))
         rspamd->has_controller = true;
     rspamd->depth++;
 }
@@ -177,8 +178,8 @@ static void say_keys(struct look *look) {
 }
 
 void probe_rspamd(struct look *look) {
-    static const char *const ask[] = {"rspamadm", "configdump", "worker", "options", "actions",
-                                      "dkim_signing", "redis", NULL};
+    static const char *const ask[] = {"rspamadm", "configdump",   "worker", "options",
+                                      "actions",  "dkim_signing", "redis",  NULL};
     cleanup_text struct text dump = {0};
     cleanup_text struct text complaint = {0};
     struct rspamd rspamd = {.look = look};

@@ -26,8 +26,8 @@ static const char *reach_of(struct span addresses) {
 
 /* "--bind-address=127.0.0.1", with - or _ in names; the last one holds. */
 static void say_mysql(struct look *look) {
-    static const char *const ask[] = {"my_print_defaults", "mysqld", "server", "mariadb",
-                                      "mariadbd", "mariadb-server", NULL};
+    static const char *const ask[] = {"my_print_defaults", "mysqld",         "server", "mariadb",
+                                      "mariadbd",          "mariadb-server", NULL};
     cleanup_text struct text options = {0};
     const char *reach = "net"; /* without bind-address it listens everywhere */
     bool takes_files = true;

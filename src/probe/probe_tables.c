@@ -17,8 +17,8 @@ enum { PATH_MOST = 300, TABLES_MOST = 300 };
 static const char *compiled_ending(struct span type) {
     static const struct {
         const char *type, *ending;
-    } known[] = {{"hash", ".db"}, {"btree", ".db"}, {"lmdb", ".lmdb"}, {"cdb", ".cdb"},
-                 {"dbm", ".dir"}, {"sdbm", ".dir"}};
+    } known[] = {{"hash", ".db"}, {"btree", ".db"}, {"lmdb", ".lmdb"},
+                 {"cdb", ".cdb"}, {"dbm", ".dir"},  {"sdbm", ".dir"}};
     for (size_t i = 0; i < ELEMENTS_OF(known); i++)
         if (span_is(type, known[i].type))
             return known[i].ending;
@@ -69,8 +69,15 @@ static void say_compiled(struct look *look, const char *path, const char *compil
                                                                   : "current");
 }
 
+/* What other programs keep for Postfix is theirs to write. */
+static void say_place(struct look *look, const char *path) {
+    look_say_text(look, "file.place", path,
+                  strncmp(path, "/etc/", 5) == 0 ? "configuration" : "elsewhere");
+}
+
 static void say_file(struct look *look, const char *path, bool is_secret) {
     int error = say_permissions(look, "file", path);
+    say_place(look, path);
     look_say_text(look, "file.is_there", path, error == -ENOENT ? "no" : "yes");
     if (error == 0)
         look_say_text(look, "file.secret", path, is_secret ? "yes" : "no");
@@ -114,11 +121,10 @@ static bool is_new(struct seen *seen, struct span path) {
     return true;
 }
 
-static void say_tables(struct look *look, struct span set, struct span parameter,
-                       struct span value, struct seen *seen) {
+static void say_tables(struct look *look, struct span set, struct span parameter, struct span value,
+                       struct seen *seen) {
     struct span word;
-    if (is_list_of_others(parameter) ||
-        (is_cache(parameter) && !postconf_value(set, parameter).at))
+    if (is_list_of_others(parameter) || (is_cache(parameter) && !postconf_value(set, parameter).at))
         return;
     while (postconf_next_word(&value, &word)) {
         while (span_starts_with(word, SPAN("proxy:")))
@@ -131,7 +137,7 @@ static void say_tables(struct look *look, struct span set, struct span parameter
 }
 
 static void say_keys(struct look *look, struct span main_cf) {
-    static const char *const names[] = {"smtpd_tls_key_file",  "smtpd_tls_eckey_file",
+    static const char *const names[] = {"smtpd_tls_key_file", "smtpd_tls_eckey_file",
                                         "smtpd_tls_chain_files", "smtp_tls_key_file",
                                         "smtp_tls_chain_files"};
     for (size_t i = 0; i < ELEMENTS_OF(names); i++) {
@@ -170,6 +176,6 @@ void probe_tables(struct look *look) {
     }
     say_keys(look, text_span(&main_cf));
     for (size_t i = 0; i < ELEMENTS_OF(own); i++)
-        if (say_permissions(look, "file", own[i]) == -ENOENT)
-            continue; /* no aliases are no fault of its rights */
+        if (say_permissions(look, "file", own[i]) != -ENOENT) /* no aliases are no fault */
+            say_place(look, own[i]);
 }

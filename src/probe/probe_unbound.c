@@ -48,10 +48,9 @@ static void say_access(struct look *look) {
 }
 
 static void say_options(struct look *look) {
-    static const char *const options[] = {"module-config",     "val-permissive-mode",
-                                          "hide-version",      "hide-identity",
-                                          "harden-glue",       "harden-dnssec-stripped",
-                                          "qname-minimisation"};
+    static const char *const options[] = {
+        "module-config", "val-permissive-mode",    "hide-version",      "hide-identity",
+        "harden-glue",   "harden-dnssec-stripped", "qname-minimisation"};
     static const char *const anchors[] = {"auto-trust-anchor-file", "trust-anchor-file",
                                           "trust-anchor"};
     bool has_anchor = false;

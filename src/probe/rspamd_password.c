@@ -15,8 +15,8 @@ static bool is_word(struct span text, size_t least) {
 }
 
 const char *rspamd_password_kind(struct span value) {
-    static const char *const known[] = {"q1",      "q2",     "password", "rspamd", "admin",
-                                        "changeme", "secret", "d1"};
+    static const char *const known[] = {"q1",    "q2",       "password", "rspamd",
+                                        "admin", "changeme", "secret",   "d1"};
     struct span rest = value;
     if (value.length == 0)
         return "none";

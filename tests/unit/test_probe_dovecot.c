@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "probe/look.c" /* NOLINT: what a probe says through it */
+#include "probe/look.c"          /* NOLINT: what a probe says through it */
 #include "probe/probe_dovecot.c" /* NOLINT: its parser */
 #include "probe/rspamd_password.h"
 
@@ -83,9 +83,14 @@ static void blocks_of_the_new_version(void **state) {
 /* Nothing of it may be read past, however it is broken. */
 static void broken_blocks_do_no_harm(void **state) {
     static const char *const broken[] = {
-        "}\n}\n{\n", "{ {\n{\n{\n{\n{\n{\n{\na = b\n}\n", "service {\ninet_listener {\nport = x\n",
+        "}\n}\n{\n",
+        "{ {\n{\n{\n{\n{\n{\n{\na = b\n}\n",
+        "service {\ninet_listener {\nport = x\n",
         "service imap-login {\n  inet_listener {\n    port = 99999999999999999999\n",
-        "= x\n", "passdb {\n  args = scheme=\n}\n", "mail_location =\n", "mail_home = %\n"};
+        "= x\n",
+        "passdb {\n  args = scheme=\n}\n",
+        "mail_location =\n",
+        "mail_home = %\n"};
     (void)state;
     for (size_t i = 0; i < ELEMENTS_OF(broken); i++)
         for (int is_old = 0; is_old < 2; is_old++)
@@ -95,11 +100,16 @@ static void broken_blocks_do_no_harm(void **state) {
 static void schemes_of_passwords(void **state) {
     static const struct {
         const char *field, *otherwise, *scheme;
-    } cases[] = {{"{SHA512-CRYPT}$6$x$y", NULL, "SHA512-CRYPT"}, {"$6$x$y", NULL, "SHA512-CRYPT"},
-                 {"$2y$05$x", "", "BLF-CRYPT"},                  {"{CRYPT}$y$j9T$x", NULL, "YESCRYPT"},
-                 {"{ssha.b64}x", NULL, "SSHA"},                  {"secret", "PLAIN", "PLAIN"},
-                 {"abcdefghijklm", NULL, "DES-CRYPT"},           {"{argon2id}$argon2id$x", NULL, "ARGON2ID"},
-                 {"{", NULL, ""},                                {"x", NULL, "CRYPT"}};
+    } cases[] = {{"{SHA512-CRYPT}$6$x$y", NULL, "SHA512-CRYPT"},
+                 {"$6$x$y", NULL, "SHA512-CRYPT"},
+                 {"$2y$05$x", "", "BLF-CRYPT"},
+                 {"{CRYPT}$y$j9T$x", NULL, "YESCRYPT"},
+                 {"{ssha.b64}x", NULL, "SSHA"},
+                 {"secret", "PLAIN", "PLAIN"},
+                 {"abcdefghijklm", NULL, "DES-CRYPT"},
+                 {"{argon2id}$argon2id$x", NULL, "ARGON2ID"},
+                 {"{", NULL, ""},
+                 {"x", NULL, "CRYPT"}};
     (void)state;
     for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
         char scheme[SCHEME_MAX];
@@ -130,10 +140,8 @@ static void kinds_of_rspamd_passwords(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(old_names_become_new_ones),
-        cmocka_unit_test(blocks_of_the_new_version),
-        cmocka_unit_test(broken_blocks_do_no_harm),
-        cmocka_unit_test(schemes_of_passwords),
+        cmocka_unit_test(old_names_become_new_ones), cmocka_unit_test(blocks_of_the_new_version),
+        cmocka_unit_test(broken_blocks_do_no_harm),  cmocka_unit_test(schemes_of_passwords),
         cmocka_unit_test(kinds_of_rspamd_passwords),
     };
     hash_open();

@@ -8,11 +8,12 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "probe/look.c" /* NOLINT: what a probe says through it */
+#include "probe/look.c"          /* NOLINT: what a probe says through it */
 #include "probe/probe_postfix.c" /* NOLINT: its parsers */
 
 static void a_word_of_a_list_may_be_in_braces(void **state) {
-    struct span list = SPAN(" permit_mynetworks,check_helo_access inline:{a b=REJECT, c=OK}  reject");
+    struct span list = SPAN(
+        " permit_mynetworks,check_helo_access inline:{a b=REJECT, c=OK}  reject");
     static const char *const words[] = {"permit_mynetworks", "check_helo_access",
                                         "inline:{a b=REJECT, c=OK}", "reject"};
     struct span word;
@@ -112,9 +113,12 @@ static void lists_with_filters_and_weights(void **state) {
 static void ports_by_name_and_number(void **state) {
     static const struct {
         const char *name, *host, *port;
-    } cases[] = {{"smtp", "", "25"},           {"submissions", "", "465"},
-                 {"smtps", "", "465"},         {"127.0.0.1:10025", "127.0.0.1", "10025"},
-                 {"[::1]:smtp", "[::1]", "25"}, {"no-such-service", "", "0"}};
+    } cases[] = {{"smtp", "", "25"},
+                 {"submissions", "", "465"},
+                 {"smtps", "", "465"},
+                 {"127.0.0.1:10025", "127.0.0.1", "10025"},
+                 {"[::1]:smtp", "[::1]", "25"},
+                 {"no-such-service", "", "0"}};
     (void)state;
     for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
         struct span host;
