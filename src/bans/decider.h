@@ -120,6 +120,9 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
                             void *context);
 struct decider *decider_free(struct decider *decider);
 
+/* Nobody will ask what changed: replay, a preview. */
+void decider_store_nothing(struct decider *decider);
+
 /* Which jails read a source: bit j for jail j. */
 void decider_name_source(struct decider *decider, uint16_t source, uint64_t jails);
 

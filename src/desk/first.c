@@ -32,6 +32,7 @@ void first_begin(struct desk *desk) {
     first->is_reading = true;
     first->preview = decider_new(desk->config, &calls, desk);
     first->preview->observes = true;
+    decider_store_nothing(first->preview);
     first->bans = calloc(FIRST_BANS_MAX, sizeof(*first->bans));
     must(first->bans);
     first->before = UINT64_MAX;

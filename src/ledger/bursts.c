@@ -16,6 +16,7 @@ enum { ROOM_WITHOUT_NAME = 2 };
 
 struct bursts {
     struct table *table;
+    uint64_t folds, firsts; /* what for, in keys */
     int64_t memory_us;
     int64_t full_us; /* log time when it was full and was swept last */
     uint64_t evicted;
@@ -26,9 +27,15 @@ struct bursts *bursts_new(uint32_t most, int64_t memory_us) {
     struct bursts *bursts = calloc(1, sizeof(*bursts));
     must(bursts);
     bursts->table = table_new(sizeof(struct burst), sizeof(struct burst_key), most);
+    bursts->folds = hash_named(SPAN("fold"));
+    bursts->firsts = hash_named(SPAN("first"));
     bursts->memory_us = memory_us > BURST_MEMORY_US ? memory_us : BURST_MEMORY_US;
     bursts->dirty.key_size = sizeof(struct burst_key);
     return bursts;
+}
+
+void bursts_store_nothing(struct bursts *bursts) {
+    bursts->dirty.is_unread = true;
 }
 
 struct bursts *bursts_free(struct bursts *bursts) {
@@ -67,9 +74,9 @@ void bursts_sweep(struct bursts *bursts, int64_t log_time_us) {
             drop(bursts, one);
 }
 
-static struct burst_key key_of(struct span asker, struct span what, const struct address *address,
+static struct burst_key key_of(uint64_t what_for, struct span asker, const struct address *address,
                                uint64_t account) {
-    return (struct burst_key){*address, account, hash_named(asker) ^ hash_named(what)};
+    return (struct burst_key){*address, account, what_for ^ hash_named(asker)};
 }
 
 /* The oldest of some: what was not asked for lately matters least, and a mistake is over in seconds. */
@@ -86,10 +93,10 @@ static void evict_one(struct bursts *bursts) {
 }
 
 /* NULL: out of memory; it is counted in full. */
-static struct burst *find_or_add(struct bursts *bursts, struct span asker, struct span what,
+static struct burst *find_or_add(struct bursts *bursts, uint64_t what_for, struct span asker,
                                  const struct address *address, uint64_t account, int64_t at_us,
                                  int64_t life_us, bool *ret_is_new) {
-    struct burst_key key = key_of(asker, what, address, account);
+    struct burst_key key = key_of(what_for, asker, address, account);
     struct burst *burst = table_add(bursts->table, &key, ret_is_new);
     if (!burst && clock_is_apart(&bursts->full_us, at_us, FULL_SWEEP_US)) {
         bursts_sweep(bursts, at_us);
@@ -120,7 +127,7 @@ bool bursts_fold(struct bursts *bursts, struct span service, const struct addres
                  uint64_t account, int64_t at_us) {
     bool is_new = false;
     struct burst *burst =
-        find_or_add(bursts, SPAN("fold"), service, address, account, at_us, BURST_MEMORY_US,
+        find_or_add(bursts, bursts->folds, service, address, account, at_us, BURST_MEMORY_US,
                     &is_new);
     if (!burst)
         return false;
@@ -138,7 +145,7 @@ bool bursts_fold(struct bursts *bursts, struct span service, const struct addres
 
 bool bursts_did_fold(const struct bursts *bursts, struct span service,
                      const struct address *address, uint64_t account) {
-    struct burst_key key = key_of(SPAN("fold"), service, address, account);
+    struct burst_key key = key_of(bursts->folds, service, address, account);
     const struct burst *burst = table_find(bursts->table, &key);
     return burst && burst->failures > 1 && burst->failures <= room_of(burst, account);
 }
@@ -147,7 +154,7 @@ bool bursts_is_first(struct bursts *bursts, struct span what, const struct addre
                      uint64_t account, int64_t at_us, int64_t life_us) {
     bool is_new = false;
     struct burst *burst =
-        find_or_add(bursts, SPAN("first"), what, address, account, at_us, life_us, &is_new);
+        find_or_add(bursts, bursts->firsts, what, address, account, at_us, life_us, &is_new);
     if (burst && at_us > burst->last_us)
         burst->last_us = at_us;
     return !burst || is_new;
