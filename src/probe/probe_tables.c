@@ -176,6 +176,7 @@ void probe_tables(struct look *look) {
     }
     say_keys(look, text_span(&main_cf));
     for (size_t i = 0; i < ELEMENTS_OF(own); i++)
-        if (say_permissions(look, "file", own[i]) != -ENOENT) /* no aliases are no fault */
+        if (is_new(&seen, span_of(own[i])) &&
+            say_permissions(look, "file", own[i]) != -ENOENT) /* no aliases are no fault */
             say_place(look, own[i]);
 }
