@@ -478,6 +478,7 @@ static void say_key_file(struct look *look) {
     (void)!say_permissions(look, "key", path);
 }
 
+/* 2.4 leaves it out of what it prints of all. */
 static void say_greeting(struct look *look) {
     static const char *const ask[] = {"doveconf", "-h", "login_greeting", NULL};
     cleanup_text struct text value = {0};
@@ -556,6 +557,7 @@ void probe_dovecot(struct look *look) {
     say_listeners(&dovecot);
     if (dovecot.is_old)
         say_key_file(look);
-    say_greeting(look);
+    else
+        say_greeting(look);
     say_written(look);
 }
