@@ -27,6 +27,11 @@ const struct probe *probe_find(const char *name) {
     return NULL;
 }
 
+/* Dovecot 2.4's doveconf compiles the configuration into a file of /tmp and reads that. */
+bool probe_needs_tmp(const struct probe *probe) {
+    return strcmp(probe->name, "dovecot") == 0;
+}
+
 bool probe_knows_reading(const char *name) {
     for (size_t i = 0; i < ELEMENTS_OF(known_readings); i++) {
         const char *known = known_readings[i].name;

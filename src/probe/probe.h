@@ -25,6 +25,9 @@ extern const struct probe probes[];
 extern const size_t probe_count;
 const struct probe *probe_find(const char *name); /* NULL: there is none */
 
+/* Does it run programs that write to /tmp before they tell anything? It then gets one of its own. */
+bool probe_needs_tmp(const struct probe *probe);
+
 /* Is `name` what some probe may say? Families (postfix.*) take any key. */
 bool probe_knows_reading(const char *name);
 /* Calls `each` with every name of readings.def and its sentence. */

@@ -22,7 +22,11 @@ int main(int argc, char **argv) {
         log_error("which probe? hauberk-prober NAME; hauberk audit --readings runs them all");
         return 2;
     }
-    if ((probe->sees_processes ? sandbox_only_reading(&why) : sandbox_read_only(NULL, &why)) < 0) {
+    /* Where it cannot be had, the probe itself tells what it could not do without. */
+    bool has_tmp = probe_needs_tmp(probe) && sandbox_own_tmp(&why) >= 0;
+    int error = probe->sees_processes ? sandbox_only_reading(&why)
+                                      : sandbox_read_only(has_tmp ? "/tmp" : NULL, &why);
+    if (error < 0) {
         log_error("%s", why_format(&why, text, sizeof(text)));
         return 1;
     }

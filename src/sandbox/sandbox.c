@@ -20,6 +20,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -171,6 +172,14 @@ static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_wh
     }
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         return why_set(reterr_why, -errno, NULL, 0, "landlock does not take effect");
+    return 0;
+}
+
+int sandbox_own_tmp(struct why *reterr_why) {
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=16m,mode=0700") < 0)
+        return why_set(reterr_why, -errno, "/tmp", 0, "none of our own is to be had: %s",
+                       strerror(errno));
     return 0;
 }
 
