@@ -15,6 +15,7 @@ enum { VALUE_MOST_BYTES = 4000, FILE_MOST_BYTES = 4 << 20, OUTPUT_MOST_BYTES = 1
 
 struct look {
     const struct probe *probe;
+    const char *argument;
     struct text *into;
 };
 
@@ -25,9 +26,13 @@ static void (*const functions[])(struct look *look) = {
 #undef PROBE
 };
 
-void probe_run(const struct probe *probe, struct text *into) {
-    struct look look = {probe, into};
+void probe_run(const struct probe *probe, const char *argument, struct text *into) {
+    struct look look = {probe, argument, into};
     functions[probe - probes](&look);
+}
+
+const char *look_argument(const struct look *look) {
+    return look->argument;
 }
 
 /* ---- saying ---- */
@@ -70,6 +75,10 @@ void look_say_not(struct look *look, const char *key, const char *format, ...) {
     va_end(arguments);
     safe_copy(safe, sizeof(safe), span_trim(span_of(reason)));
     text_add_format(look->into, "!\t%s.%s\t%s\n", look->probe->name, key ? key : "", safe);
+}
+
+void look_pass_on(struct look *look, struct span lines) {
+    text_add(look->into, lines);
 }
 
 /* ---- files and programs ---- */

@@ -30,8 +30,9 @@ bool probe_knows_reading(const char *name);
 void probe_each_reading(void (*each)(void *context, const char *name, const char *sentence),
                         void *context);
 
-/* Runs it; what it says goes to `into` as text (readings.h). */
-void probe_run(const struct probe *probe, struct text *into);
+/* Runs it; what it says goes to `into` as text (readings.h). An argument (NULL: none) narrows what a
+ * probe looks at; which one it takes is the probe's affair. */
+void probe_run(const struct probe *probe, const char *argument, struct text *into);
 
 /* ---- for the probes ---- */
 
@@ -42,6 +43,10 @@ void look_say_format(struct look *look, const char *key, const char *subject, co
                      ...) prints(4, 5);
 /* `key` cannot be looked at; NULL: nothing of this probe can. */
 void look_say_not(struct look *look, const char *key, const char *format, ...) prints(3, 4);
+
+const char *look_argument(const struct look *look); /* NULL: none */
+/* Says what the same probe said in another process. */
+void look_pass_on(struct look *look, struct span lines);
 
 /* Runs a program of Debian's (absolute path or found in /usr/sbin, /usr/bin, /sbin, /bin), without
  * a shell, stdin closed, LC_ALL=C, for at most some seconds; appends what it prints (at most

@@ -1,4 +1,4 @@
-/* hauberk-prober NAME: one probe of the audit. It looks, prints what it read (probe/readings.h), and
+/* hauberk-prober NAME [ARGUMENT]: one probe of the audit. It looks, prints what it read (probe/readings.h), and
  * ends. Before it looks it gives up writing: no file can be changed or made by it or by a program
  * it runs.
  *
@@ -17,15 +17,15 @@ int main(int argc, char **argv) {
     cleanup_text struct text said = {0};
     log_open("prober");
     hash_open();
-    const struct probe *probe = argc == 2 ? probe_find(argv[1]) : NULL;
+    const struct probe *probe = argc == 2 || argc == 3 ? probe_find(argv[1]) : NULL;
     if (!probe) {
-        log_error("which probe? hauberk-prober NAME; hauberk audit --readings runs them all");
+        log_error("which probe? hauberk-prober NAME [ARGUMENT]; hauberk audit --readings runs them all");
         return 2;
     }
     if (sandbox_read_only(&why) < 0) {
         log_error("%s", why_format(&why, text, sizeof(text)));
         return 1;
     }
-    probe_run(probe, &said);
+    probe_run(probe, argv[2], &said);
     return write_all(STDOUT_FILENO, text_span(&said)) < 0;
 }

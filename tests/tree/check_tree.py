@@ -26,7 +26,8 @@ PROGRAMS = ["roles", "cli"]
 # Headers of libraries, as they begin; each may be included in one folder only.
 LIBRARIES = ["systemd/sd-event.h", "systemd/sd-daemon.h", "systemd/sd-journal.h", "sqlite3.h",
              "pcre2.h", "hs.h", "hs/", "libmnl/", "libnftnl/", "libnetfilter_conntrack/",
-             "jansson.h", "sodium.h", "sodium/", "archive.h", "archive_entry.h", "seccomp.h", "cap-ng.h", "pthread.h"]
+             "jansson.h", "sodium.h", "sodium/", "archive.h", "archive_entry.h", "seccomp.h", "cap-ng.h", "pthread.h",
+             "openssl/"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
 
