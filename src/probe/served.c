@@ -1,12 +1,14 @@
-/* Postfix and Dovecot are asked with their own programs.
+/* Postfix and Dovecot are asked with their own programs, of the web servers the files are read.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/served.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 
 #include "probe/certificate.h"
+#include "probe/nginx.h"
 #include "probe/words.h"
 
 bool served_host_name(struct look *look, char *into, size_t room) {
@@ -70,6 +72,30 @@ static void add_dovecot(struct look *look, struct text *paths) {
     }
 }
 
+static void add_statement(void *paths, const struct nginx_statement *statement) {
+    if (span_is(statement->name, "ssl_certificate"))
+        add_path(paths, statement->value);
+}
+
+/* Apache's and nginx's together: only one of them has the port, and what is not served does not
+ * matter as long as one of all is. */
+static void add_web(struct text *paths) {
+    glob_t found;
+    (void)nginx_read(add_statement, paths);
+    if (glob("/etc/apache2/sites-enabled/*", 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        cleanup_text struct text text = {0};
+        struct span line;
+        if (look_file(found.gl_pathv[i], &text) < 0)
+            continue;
+        for (struct span rest = text_span(&text); next_line(&rest, &line);)
+            if (span_is(cut_key(&line), "SSLCertificateFile"))
+                add_path(paths, line);
+    }
+    globfree(&found);
+}
+
 void served_say_on_disk(struct look *look, const char *subject, uint16_t port,
                         const char *served_fingerprint) {
     cleanup_text struct text paths = {0};
@@ -78,6 +104,7 @@ void served_say_on_disk(struct look *look, const char *subject, uint16_t port,
     switch (port) {
     case 25: case 465: case 587: add_postfix(look, &paths); break;
     case 110: case 143: case 993: case 995: case 4190: add_dovecot(look, &paths); break;
+    case 443: add_web(&paths); break;
     default: break;
     }
     for (struct span rest = text_span(&paths); next_line(&rest, &path);) {

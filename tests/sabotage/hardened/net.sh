@@ -73,6 +73,9 @@ ssl_curve_list = $groups
 ssl_prefer_server_ciphers = yes
 disable_plaintext_auth = yes
 login_greeting = Ready.
+protocol sieve {
+  managesieve_implementation_string = Ready.
+}
 END
 else
     cat >/etc/dovecot/conf.d/99-zz-net.conf <<END
@@ -85,11 +88,90 @@ ssl_curve_list = $groups
 ssl_server_prefer_ciphers = server
 auth_allow_cleartext = no
 login_greeting = Ready.
+protocol sieve {
+  managesieve_implementation_string = Ready.
+}
 END
 fi
 # The tests' own settings are read last: what they say of the certificate goes.
 sed -i '/^ssl_/d' /etc/dovecot/local.conf
 
-systemctl() { if [ -d /run/systemd/system ]; then command systemctl "$@"; fi; }
+# --- web: nginx alone, on 80 and 443, Roundcube behind it
+sed -i 's/^\([[:blank:]]*\)#* *server_tokens .*/\1server_tokens off;/' /etc/nginx/nginx.conf
+cat >/etc/nginx/sites-available/default <<END
+server {
+    listen 80 default_server;
+    listen [::]:80 default_server;
+    location /.well-known/acme-challenge/ { root $web; }
+    location / { return 301 https://\$host\$request_uri; }
+}
+server {
+    listen 443 ssl default_server;
+    listen [::]:443 ssl default_server;
+    ssl_certificate $ca/host.pem;
+    ssl_certificate_key $ca/host.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_tickets off;
+    return 444;
+}
+server {
+    listen 443 ssl;
+    listen [::]:443 ssl;
+    server_name $name;
+    ssl_certificate $ca/host.pem;
+    ssl_certificate_key $ca/host.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_ciphers $suites;
+    ssl_ecdh_curve $groups;
+    ssl_prefer_server_ciphers on;
+    ssl_session_cache shared:SSL:10m;
+    ssl_session_tickets off;
+    add_header Strict-Transport-Security "max-age=63072000; includeSubDomains" always;
+    add_header X-Content-Type-Options nosniff always;
+    add_header Referrer-Policy no-referrer always;
+    add_header X-Frame-Options SAMEORIGIN always;
+    add_header Content-Security-Policy "frame-ancestors 'self'" always;
+    root /var/lib/roundcube/public_html;
+    index index.php;
+    location = /.well-known/security.txt { root $web; }
+    location ~ /\\.(?!well-known) { deny all; }
+    location / { try_files \$uri \$uri/ =404; }
+    location ~ \\.php\$ {
+        include snippets/fastcgi-php.conf;
+        fastcgi_pass unix:/run/php/php-fpm.sock;
+    }
+}
+END
+mkdir -p $web/.well-known
+printf 'Contact: mailto:postmaster@%s\nExpires: 2027-06-01T00:00:00Z\n' "$name" >$web/.well-known/security.txt
+for pool in /etc/php/*/fpm/pool.d/www.conf; do
+    sed -i '/^; net$/,$d' "$pool"
+    cat >>"$pool" <<'END'
+; net
+listen.mode = 0660
+php_admin_flag[expose_php] = off
+php_admin_flag[allow_url_fopen] = off
+php_admin_flag[display_errors] = off
+php_admin_value[disable_functions] = exec,passthru,shell_exec,system,popen,proc_open
+php_admin_value[open_basedir] = /usr/share/roundcube:/var/lib/roundcube:/etc/roundcube:/var/log/roundcube:/usr/share/php:/usr/share/javascript:/usr/share/tinymce:/var/lib/dbconfig-common:/tmp
+END
+done
+sed -i '/^\/\/ net$/,$d' /etc/roundcube/config.inc.php
+cat >>/etc/roundcube/config.inc.php <<'END'
+// net
+$config['enable_installer'] = false;
+$config['use_https'] = true;
+$config['log_logins'] = true;
+$config['login_rate_limit'] = 3;
+$config['session_lifetime'] = 15;
+$config['ip_check'] = true;
+$config['useragent'] = '';
+$config['cipher_method'] = 'AES-256-CBC';
+END
+
 if [ -e /var/spool/postfix/pid/master.pid ]; then postfix reload; fi
 if [ -e /run/dovecot/master.pid ]; then doveadm reload; fi
+if [ -d /run/systemd/system ]; then
+    systemctl disable --now apache2
+    systemctl restart nginx 'php*-fpm'
+fi
