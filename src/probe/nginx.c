@@ -1,6 +1,6 @@
 /* A statement ends with ';', a block opens with '{'; both may be hidden in quotes, and '#' begins a
- * comment where a word may begin. Debian's nginx.conf includes what is read here; what it includes
- * besides (snippets, modules) is not followed.
+ * comment where a word may begin. Debian's nginx.conf includes what is read here, and its sites
+ * what they like of the snippets; what lies elsewhere is not followed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/nginx.h"
@@ -84,7 +84,8 @@ void nginx_read_text(const char *file, struct span text,
 bool nginx_read(void (*each)(void *context, const struct nginx_statement *statement),
                 void *context) {
     static const char *const patterns[] = {"/etc/nginx/nginx.conf", "/etc/nginx/conf.d/*.conf",
-                                           "/etc/nginx/sites-enabled/*"};
+                                           "/etc/nginx/sites-enabled/*",
+                                           "/etc/nginx/snippets/*.conf"};
     bool is_read = false;
     for (size_t i = 0; i < ELEMENTS_OF(patterns); i++) {
         glob_t found;

@@ -62,10 +62,12 @@ static void add_extensions(struct text *text, const struct tls_offer *offer) {
         text_add_string(text, offer->name);
         end_part(text, 2, part);
     }
-    add_number(text, 2, SUPPORTED_GROUPS);
-    part = begin_part(text, 2);
-    add_list(text, offer->groups, offer->group_count);
-    end_part(text, 2, part);
+    if (offer->group_count > 0) {
+        add_number(text, 2, SUPPORTED_GROUPS);
+        part = begin_part(text, 2);
+        add_list(text, offer->groups, offer->group_count);
+        end_part(text, 2, part);
+    }
     if (offer->version >= TLS_1_2) {
         add_number(text, 2, SIGNATURES);
         part = begin_part(text, 2);

@@ -17,6 +17,8 @@
 #include "probe/served.h"
 #include "probe/tls_hello.h"
 
+/* A server that says nothing for so long will not say anything. */
+#define ANSWER_US (4 * SECOND_US)
 enum { NUMBERS_ROOM = 192, TICKETS_WAIT_US = 100000 };
 
 struct numbers {
@@ -41,11 +43,16 @@ static const uint16_t signatures[] = {0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x
 
 /* ---- asking ---- */
 
+static int64_t answer_until(const struct tls_port *port) {
+    int64_t until_us = clock_monotonic_us() + ANSWER_US;
+    return until_us < port->until_us ? until_us : port->until_us;
+}
+
 /* Brings a connection to where TLS begins. */
 static int reach(const struct tls_port *port, struct talk *talk) {
     cleanup_text struct text banner = {0};
     cleanup_text struct text able = {0};
-    int error = talk_begin(talk, NULL, &port->address, port->number, port->until_us);
+    int error = talk_begin(talk, NULL, &port->address, port->number, answer_until(port));
     if (error < 0 || port->dialect == DIALECT_TLS)
         return error;
     error = dialect_greeted(talk, port->dialect, &banner, &able);
@@ -270,6 +277,8 @@ static void look_at_versions(struct work *work) {
             old = answer;
         }
     }
+    if (work->error < 0)
+        return; /* half a list would say that a version is missing */
     say_list(work, "versions", &names);
     if (!work->highest)
         return;
@@ -420,9 +429,12 @@ static void look_at_certificates(struct work *work) {
     struct talk_wish wish = {.name = work->port->name};
     int error = secure(work, &talk, &wish);
     if (error < 0) {
+        const char *reason = ERR_reason_error_string(ERR_peek_last_error());
         look_say_not(work->look, "certificate", "%s: no handshake succeeds: %s",
-                     work->port->subject, ERR_reason_error_string(ERR_peek_last_error()));
+                     work->port->subject, reason ? reason : strerror(-error));
         ERR_clear_error();
+        if (error == -ETIMEDOUT)
+            work->error = error;
         return;
     }
     say_certificate(work, talk.tls, work->port->subject);
@@ -452,7 +464,7 @@ static bool offers_tls(struct work *work) {
     cleanup_talk struct talk talk = {.fd = -1};
     cleanup_text struct text banner = {0};
     cleanup_text struct text able = {0};
-    work->error = talk_begin(&talk, NULL, &port->address, port->number, port->until_us);
+    work->error = talk_begin(&talk, NULL, &port->address, port->number, answer_until(port));
     if (port->dialect == DIALECT_TLS)
         return true;
     if (work->error >= 0)

@@ -98,6 +98,16 @@ sed -i '/^ssl_/d' /etc/dovecot/local.conf
 
 # --- web: nginx alone, on 80 and 443, Roundcube behind it
 sed -i 's/^\([[:blank:]]*\)#* *server_tokens .*/\1server_tokens off;/' /etc/nginx/nginx.conf
+cat >/etc/nginx/snippets/net-tls.conf <<END
+ssl_certificate $ca/host.pem;
+ssl_certificate_key $ca/host.key;
+ssl_protocols TLSv1.2 TLSv1.3;
+ssl_ciphers $suites;
+ssl_ecdh_curve $groups;
+ssl_prefer_server_ciphers on;
+ssl_session_cache shared:SSL:10m;
+ssl_session_tickets off;
+END
 cat >/etc/nginx/sites-available/default <<END
 server {
     listen 80 default_server;
@@ -108,24 +118,14 @@ server {
 server {
     listen 443 ssl default_server;
     listen [::]:443 ssl default_server;
-    ssl_certificate $ca/host.pem;
-    ssl_certificate_key $ca/host.key;
-    ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_session_tickets off;
+    include snippets/net-tls.conf;
     return 444;
 }
 server {
     listen 443 ssl;
     listen [::]:443 ssl;
     server_name $name;
-    ssl_certificate $ca/host.pem;
-    ssl_certificate_key $ca/host.key;
-    ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_ciphers $suites;
-    ssl_ecdh_curve $groups;
-    ssl_prefer_server_ciphers on;
-    ssl_session_cache shared:SSL:10m;
-    ssl_session_tickets off;
+    include snippets/net-tls.conf;
     add_header Strict-Transport-Security "max-age=63072000; includeSubDomains" always;
     add_header X-Content-Type-Options nosniff always;
     add_header Referrer-Policy no-referrer always;
