@@ -68,7 +68,7 @@ check: build build-check
 # What takes too long for every change: the Debian package's life and every service of a whole mail
 # server attacked, on both releases, and a thousand kills.
 soak: build build-check
-	@HAUBERK_KILLS=1000 tests/run $(CHECK) $(RELEASE) package whole system
+	@HAUBERK_KILLS=1000 tests/run $(CHECK) $(RELEASE) package whole tls-long system
 
 # The same tree with the other compiler; warnings are errors. Used by .ci/run.
 build-clang: packages-check

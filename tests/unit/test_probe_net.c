@@ -35,7 +35,7 @@ static void first_flights_are_read(void **state) {
     } cases[] = {
         {"nothing yet", "", 0, {0}},
         {"half a record", "16 0303 0030 02", 0, {0}},
-        {"not TLS", "220 0", -EPROTO, {0}},
+        {"not TLS", "32 32 30 20 6d", -EPROTO, {0}},
         {"a refusal", "15 0303 0002 02 28", 1, {.alert = 40}},
         {"a warning, then a refusal", "15 0303 0002 01 70 15 0303 0002 02 28", 1, {.alert = 40}},
         {"a warning only", "15 0303 0002 01 70", 0, {0}},
