@@ -1,5 +1,5 @@
-/* Which jails read a log, for tests that play hauberkd: those with a logpath that names it (globs as
- * fnmatch(3)); bit j for jail j.
+/* Which jails read a log, for tests that play hauberkd: those with a logpath that names it (globs
+ * as fnmatch(3)); bit j for jail j.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

@@ -4,8 +4,8 @@
 #include "audit/collect.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sched.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "probe/probe.h"
@@ -81,7 +81,8 @@ void collect(const char *libexec, const struct rules *rules, const char *service
         arguments[count][0] = "hauberk-prober";
         arguments[count][1] = probes[i].name;
         arguments[count][2] = NULL;
-        runs[count] = (struct run){.path = path, .arguments = arguments[count],
+        runs[count] = (struct run){.path = path,
+                                   .arguments = arguments[count],
                                    .limit_us = probes[i].seconds * SECOND_US,
                                    .most_bytes = OUTPUT_MOST_BYTES};
         count++;

@@ -6,6 +6,7 @@
 #include "audit/rules.h"
 
 /* `libexec`: where hauberk-prober lies. A probe that fails, hangs or says what no probe may say
- * becomes a reason (readings_fail), never an error. service: only what its rules need; NULL: all. */
+ * becomes a reason (readings_fail), never an error. service: only what its rules need; NULL: all.
+ */
 void collect(const char *libexec, const struct rules *rules, const char *service,
              struct readings *into);

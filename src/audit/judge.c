@@ -77,9 +77,11 @@ static void add_evidence(struct text *evidence, const char *name, const char *su
         text_add_string(evidence, "\n…");
     if (number >= EVIDENCE_LINES_MOST)
         return;
-    text_add_format(evidence, "%s%s%s%s = %s", number ? "\n" : "", subject,
-                    subject[0] ? ": " : "", strchr(name, '.') + 1,
-                    value == NULL ? "not there" : value[0] ? value : "(empty)");
+    text_add_format(evidence, "%s%s%s%s = %s", number ? "\n" : "", subject, subject[0] ? ": " : "",
+                    strchr(name, '.') + 1,
+                    value == NULL ? "not there"
+                    : value[0]    ? value
+                                  : "(empty)");
 }
 
 static void ask(struct judged *judged, struct readings *readings) {

@@ -25,14 +25,20 @@ struct judged {
     enum outcome outcome;
     char *evidence; /* found: a line for each failing subject, "postfix.main.x = y (…)"; owned */
     char *reason;   /* not looked at: why; owned */
+
+    /* What the book knows of it (audit/book.h). */
+    int64_t since_us;         /* found since */
+    bool is_new;              /* found now and not the last time */
+    const char *accepted_why; /* NULL: nobody accepted it */
+    int64_t accepted_us;
 };
 
 struct judgement {
     struct judged *at; /* one for each rule, in the order of the rules */
     size_t count;
     unsigned passed, found, not_looked;
-    unsigned score;    /* 0 to 100 */
-    char grade;        /* A B C D F; '-' when nothing was asked */
+    unsigned score; /* 0 to 100 */
+    char grade;     /* A B C D F; '-' when nothing was asked */
 };
 
 /* service: only its rules (NULL: all). */

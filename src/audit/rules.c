@@ -37,15 +37,15 @@ struct rules_reading {
     struct why *why;
 };
 
-static int fail_at(struct rules_reading *reading, const struct ini_value *value,
-                   const char *format, const char *what) {
+static int fail_at(struct rules_reading *reading, const struct ini_value *value, const char *format,
+                   const char *what) {
     return why_set(reading->why, -EINVAL, value ? value->file : reading->section->file,
                    value ? value->line : reading->section->line, format, what);
 }
 
 /* A rule's id: small letters, digits and dashes. */
-static int name_section(void *context, const struct ini *ini, unsigned folder,
-                        struct span written, char into[INI_NAME_MAX], struct why *reterr_why) {
+static int name_section(void *context, const struct ini *ini, unsigned folder, struct span written,
+                        char into[INI_NAME_MAX], struct why *reterr_why) {
     char what[SHOWN_MAX];
     (void)context, (void)ini, (void)folder, (void)into;
     bool is_good = written.length > 0 && written.length < RULE_ID_MAX;
@@ -105,8 +105,7 @@ static int read_text(struct rules_reading *reading, enum field field, const char
     return 0;
 }
 
-static int read_clauses(struct rules_reading *reading, enum field field,
-                        struct clauses *clauses) {
+static int read_clauses(struct rules_reading *reading, enum field field, struct clauses *clauses) {
     const struct ini_value *value = NULL;
     struct ini_lines lines;
     int error = read_lines(reading, field, &value, &lines);
@@ -116,11 +115,10 @@ static int read_clauses(struct rules_reading *reading, enum field field,
         if (clauses->count == CLAUSES_MOST)
             return fail_at(reading, value, "'%s' has more than 8 lines", fields[field].name);
         struct why why = {0};
-        error = clause_read(&reading->rules->keep, lines.at[i].text,
-                            &clauses->at[clauses->count], &why);
+        error = clause_read(&reading->rules->keep, lines.at[i].text, &clauses->at[clauses->count],
+                            &why);
         if (error < 0)
-            return why_set(reading->why, error, lines.at[i].file, lines.at[i].line, "%s",
-                           why.text);
+            return why_set(reading->why, error, lines.at[i].file, lines.at[i].line, "%s", why.text);
         clauses->count++;
     }
     if (error >= 0 && value && clauses->count == 0)
@@ -137,8 +135,7 @@ static int read_severity(struct rules_reading *reading, enum severity *ret_sever
             return 0;
         }
     return error < 0 ? error
-                     : fail_at(reading,
-                               ini_value(reading->ini, reading->section->name, "severity"),
+                     : fail_at(reading, ini_value(reading->ini, reading->section->name, "severity"),
                                "severity is critical, high, medium, low or note, not '%s'", text);
 }
 
@@ -225,9 +222,9 @@ struct rules *rules_read(const char *folder, struct why *reterr_why) {
     struct rules *rules = calloc(1, sizeof(*rules));
     must(rules);
     int count = scandir(folder, &entries, is_rules_file, alphasort);
-    int error = count < 0 ? why_set(reterr_why, -errno, folder, 0, "cannot be read: %s",
-                                    strerror(errno))
-                          : 0;
+    int error = count < 0
+                    ? why_set(reterr_why, -errno, folder, 0, "cannot be read: %s", strerror(errno))
+                    : 0;
     for (int i = 0; i < count; i++) {
         if (error >= 0)
             error = read_file(rules, folder, entries[i]->d_name, reterr_why);

@@ -164,6 +164,15 @@ const struct past *bans_past(const struct bans *bans, uint16_t jail, const struc
     return table_find(bans->past, &key);
 }
 
+const struct past *bans_last_past(const struct bans *bans, const struct prefix *prefix) {
+    const struct past *last = NULL;
+    uint32_t place = 0;
+    for (const struct past *past; (past = table_next(bans->past, &place));)
+        if (prefix_overlaps(&past->key.id, prefix) && (!last || past->ended_us > last->ended_us))
+            last = past;
+    return last;
+}
+
 bool bans_restore_past(struct bans *bans, const struct past *past) {
     bool is_new;
     struct past *place = table_add(bans->past, &past->key, &is_new);

@@ -41,7 +41,8 @@ struct bans *bans_free(struct bans *bans);
 struct ban *bans_find(const struct bans *bans, uint16_t jail, const struct prefix *id,
                       int64_t now_us);
 
-/* The record of that key, for the store: also of a ban that is over and not yet moved to the past. */
+/* The record of that key, for the store:
+ * also of a ban that is over and not yet moved to the past. */
 const struct ban *bans_record(const struct bans *bans, const struct ledger_key *key);
 
 /* Moves a ban of that key whose time is over to the past, if no sweep has done so yet. */
@@ -62,6 +63,9 @@ struct bans_losses bans_losses(const struct bans *bans);
 
 /* How the last ban of that jail and id ended: how many returns it had, when. NULL: none known. */
 const struct past *bans_past(const struct bans *bans, uint16_t jail, const struct prefix *id);
+/* The one that ended last of those that touch the prefix, in whatever jail.
+ * A look at all of them. */
+const struct past *bans_last_past(const struct bans *bans, const struct prefix *prefix);
 void bans_forget_past(struct bans *bans, const struct prefix *prefix); /* of all jails */
 bool bans_restore_past(struct bans *bans, const struct past *past);
 

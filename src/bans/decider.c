@@ -49,6 +49,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->bans = bans_new(config->bans_most, (uint16_t)config->jail_count,
                              decider->projection);
     decider->spared = spared_new();
+    decider->pardons = pardons_new();
     decider->exempt_ledger = ledger_new(EXEMPT_COUNTED_MOST);
     decider->origins = origins_new(config->jail_count);
     decider->jail_counts = calloc(config->jail_count + 1, sizeof(*decider->jail_counts));
@@ -66,6 +67,7 @@ struct decider *decider_free(struct decider *decider) {
     known_free(decider->known);
     ledger_free(decider->ledger);
     spared_free(decider->spared);
+    pardons_free(decider->pardons);
     ledger_free(decider->exempt_ledger);
     origins_free(decider->origins);
     free(decider->jail_counts);
@@ -144,8 +146,8 @@ static void keep_counted(struct decider *decider, uint16_t source, uint16_t numb
 }
 
 /* Where somebody has logged in from a /64, each of its addresses is counted alone, so that his
- * neighbours' failures are not his. All of them together have the limit of an office behind one IPv4
- * address: else one login would let the whole network guess from an address each. */
+ * neighbours' failures are not his. All of them together have the limit of an office behind one
+ * IPv4 address: else one login would let the whole network guess from an address each. */
 static void count_network(struct decider *decider, uint16_t number, const struct prefix *id,
                           const struct wire_event *event, struct failure failure, int64_t at_us,
                           int64_t now_us) {
@@ -206,7 +208,7 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
         exempt_count(decider, number, &id, &host, measured, at_us, now_us);
         return;
     }
-    if (pardon_covers(decider, number, &id, event->at_us)) {
+    if (pardons_cover(decider->pardons, number, &id, event->at_us)) {
         keep_evidence(decider, source, number, VERDICT_PARDONED, &id, at_us, event);
         return;
     }
@@ -215,7 +217,7 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
         failure_while_banned(decider, source, number, ban, at_us, event);
         return;
     }
-    if (measured->attempts == 0) { /* counted before; but the end of a connection names the protocol */
+    if (measured->attempts == 0) { /* counted before; but a connection's end names the protocol */
         struct ledger_key key = ledger_key_of(number, &id);
         struct counter *told = ledger_find(decider->ledger, &key);
         if (told)
@@ -254,8 +256,9 @@ static void suspect(struct decider *decider, uint16_t source, const struct wire_
         suspicion.id = decider_id(decider, jail, &event->address, now_us);
         struct ledger_key key = ledger_key_of((uint16_t)j, &suspicion.id);
         key.window = WINDOW_LONG;
-        const struct counter *counter =
-            jail_reads(decider, j, source, event->filter) ? ledger_find(decider->ledger, &key) : NULL;
+        const struct counter *counter = jail_reads(decider, j, source, event->filter)
+                                            ? ledger_find(decider->ledger, &key)
+                                            : NULL;
         suspicion.failures = counter ? counter->noted : 0;
         suspicion.is_banned = bans_find(decider->bans, (uint16_t)j, &suspicion.id, now_us) != NULL;
         /* Mistakes, not lines: five connections with one mistyped password are nothing to tell, nor
@@ -317,7 +320,8 @@ static bool is_selftests(const struct decider *decider, const struct wire_event 
 void decider_event(struct decider *decider, uint16_t source, const struct wire_event *event,
                    bool is_memory, int64_t now_us) {
     decider->now_us = now_us;
-    if (!event->has_address || event->kind == EVENT_SKIPPED || event->filter >= decider->config->filter_count)
+    if (!event->has_address || event->kind == EVENT_SKIPPED ||
+        event->filter >= decider->config->filter_count)
         return;
     if (event->kind == EVENT_SUCCESS) {
         success(decider, source, event, is_memory, now_us);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bans/origins.h"
+#include "bans/pardons.h"
 #include "bans/spared.h"
 #include "config/admins.h"
 #include "config/config.h"
@@ -50,7 +51,8 @@ struct decision {
 
 /* A login that its owner should know of: after five failures or more from the same address within
  * a day (a burst is one, those of accounts that log in from there are none), or from a banned one,
- * by an account that had not logged in from there for 30 days. `failures`: every one of that day. */
+ * by an account that had not logged in from there for 30 days. `failures`:
+ * every one of that day. */
 struct suspicion {
     uint16_t jail;
     struct prefix id;
@@ -108,12 +110,7 @@ struct decider {
     } *jail_counts;
     uint64_t evidence_shed;
     int64_t log_time_us; /* the newest failure seen */
-    struct pardon {
-        struct prefix prefix;
-        int jail; /* -1: all */
-        int64_t at_us;
-    } pardons[256]; /* the newest ones, as a ring */
-    uint32_t pardon_count, pardon_next;
+    struct pardons *pardons;
 };
 
 enum { DECIDER_JAILS_MAX = 64 };

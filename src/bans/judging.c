@@ -1,5 +1,5 @@
-/* From a count to a ban: which limit was reached, how long the ban is, which ports it closes, and what
- * it is a return of. See private.h.
+/* From a count to a ban: which limit was reached, how long the ban is, which ports it closes, and
+ * what it is a return of. See private.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bans/private.h"
@@ -113,7 +113,8 @@ void judge_slow(struct decider *decider, uint16_t number, const struct counter *
         make_ban(decider, number, counter, CAUSE_SLOW, now_us);
 }
 
-/* A ban that follows an earlier one of the same jail within 30 days is itself an event: recidive. */
+/* A ban that follows an earlier one of the same jail within 30 days is itself an event:
+ * recidive. */
 static void count_return_elsewhere(struct decider *decider, const struct prefix *id,
                                    int64_t now_us) {
     for (uint32_t j = 0; j < decider->config->jail_count; j++) {

@@ -57,7 +57,8 @@ static struct place *find_place(struct jail_origins *jail, const struct address 
     struct place *least = &jail->places[0];
     for (unsigned i = 0; i < FOLLOWED; i++) {
         struct place *place = &jail->places[i];
-        if (place->origin.failures && memcmp(&place->origin.address, address, sizeof(*address)) == 0)
+        if (place->origin.failures &&
+            memcmp(&place->origin.address, address, sizeof(*address)) == 0)
             return place;
         if (place->origin.failures < least->origin.failures)
             least = place;

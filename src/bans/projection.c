@@ -236,8 +236,8 @@ static void flatten(struct flattening *flattening, struct prefix prefix, int64_t
     flatten(flattening, upper, until_us, cut, nets + low, count - low);
 }
 
-/* Of what waits, the networks to be dropped go to the end, from where they are taken first: a net and
- * its parts must not meet in the set, not even for the time between two batches. */
+/* Of what waits, the networks to be dropped go to the end, from where they are taken first: a net
+ * and its parts must not meet in the set, not even for the time between two batches. */
 static void put_dropped_nets_last(struct projection *projection) {
     struct key_list *dirty = &projection->dirty;
     size_t end = dirty->count;
@@ -273,7 +273,8 @@ static void flatten_scope(struct projection *projection, uint16_t scope) {
     }
     place = 0;
     for (struct element *part; (part = table_next(projection->parts, &place));) {
-        if (part->key.scope != scope || (part->coming_us == part->wanted_us && !part->is_cut_coming))
+        if (part->key.scope != scope ||
+            (part->coming_us == part->wanted_us && !part->is_cut_coming))
             continue;
         part->wanted_us = part->coming_us;
         part->cut = part->wanted_us != 0 && (part->cut || part->is_cut_coming);

@@ -44,8 +44,8 @@ struct projection *projection_free(struct projection *projection);
 
 /* The latest end of all bans on exactly that prefix in that scope is now until_us (0: no ban).
  * False: there is no room for one more element, or network. */
-must_use bool projection_want(struct projection *projection, uint16_t scope, const struct prefix *prefix,
-                     int64_t until_us, bool cut);
+must_use bool projection_want(struct projection *projection, uint16_t scope,
+                              const struct prefix *prefix, int64_t until_us, bool cut);
 
 /* There is a ban until then, maybe besides others. For loading: costs less, cuts nothing. */
 must_use bool projection_restore(struct projection *projection, uint16_t scope,

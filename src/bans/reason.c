@@ -1,5 +1,5 @@
-/* Reasons: see reason.h. What was tried is named after the protocol where the lines told of one, and
- * after the filter's service where they did not.
+/* Reasons: see reason.h. What was tried is named after the protocol where the lines told of one,
+ * and after the filter's service where they did not.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bans/reason.h"
@@ -69,9 +69,9 @@ void reason_describe(const struct config *config, const struct config_jail *jail
                      char into[BAN_REASON_MAX]) {
     char span[DURATION_TEXT_MAX];
     cleanup_text struct text text = {0};
-    const char *password =
-        jail->counts == COUNTS_FAILURES ? password_of(span_of(config->filters[jail->filter].service))
-                                        : NULL;
+    const char *password = jail->counts == COUNTS_FAILURES
+                               ? password_of(span_of(config->filters[jail->filter].service))
+                               : NULL;
     text_add_format(&text, "%u ", counter->attempts);
     if (jail->counts == COUNTS_RETURNS)
         text_add_string(&text, counter->attempts == 1 ? "ban again" : "bans again");

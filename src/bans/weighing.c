@@ -30,8 +30,8 @@ struct measured weigh_event(struct decider *decider, const struct wire_event *ev
         .is_own = known_has_account(decider->known, &event->address, &account, at_us)};
     if (measured.attempts > 1 && measured.is_own)
         measured.attempts = 1;
-    /* Without auth_verbose a connection is told at its end: Thunderbird's five are five lines of one
-     * attempt each. A line that sums up several has nothing to fold. */
+    /* Without auth_verbose a connection is told at its end: Thunderbird's five are five lines of
+     * one attempt each. A line that sums up several has nothing to fold. */
     if (measured.attempts > 0 && event->attempts <= 1)
         measured.is_folded = bursts_fold(decider->bursts, line.service, &event->address,
                                          measured.account, at_us);

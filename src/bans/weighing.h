@@ -2,7 +2,8 @@
  *
  * An event is measured once, whatever jails count it: how many attempts it stands for that its
  * session has not told yet, whether it belongs to a mistake that was counted, and whose account it
- * was. What that weighs is each jail's to say: one that is not humane takes the attempts as they are.
+ * was. What that weighs is each jail's to say: one that is not humane takes the attempts as they
+ * are.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

@@ -1,8 +1,8 @@
 /* A growing list of fixed-size keys: which records changed since the store was last told.
  *
- * A record that goes and comes again is named twice. Where their order says nothing (`is_unordered`),
- * keys named twice are dropped before the list takes more memory, so that it is at most twice as
- * long as there are different keys, however long the disk is stuck.
+ * A record that goes and comes again is named twice. Where their order says nothing
+ * (`is_unordered`), keys named twice are dropped before the list takes more memory, so that it is
+ * at most twice as long as there are different keys, however long the disk is stuck.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

@@ -1,7 +1,8 @@
 /* The hash table: see table.h. Records live in slabs and carry a hidden word in front: the number
  * of the place in use (place + 1) or 0 for a free record. The index is open addressing with linear
- * probing and backward-shift deletion, at most three quarters full. It holds the hashes too, so that
- * what is probed in vain costs no look at a record: with a million of them, each is a cache miss.
+ * probing and backward-shift deletion, at most three quarters full. It holds the hashes too, so
+ * that what is probed in vain costs no look at a record: with a million of them, each is a cache
+ * miss.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/table.h"

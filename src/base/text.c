@@ -156,6 +156,24 @@ void text_add_json(struct text *text, struct span bytes) {
     text_add_char(text, '"');
 }
 
+void text_add_html(struct text *text, struct span bytes) {
+    cleanup_text struct text safe = {0};
+    text_add_safe(&safe, bytes);
+    for (size_t i = 0; i < safe.length; i++) {
+        const char *entity = safe.at[i] == '&'   ? "&amp;"
+                             : safe.at[i] == '<' ? "&lt;"
+                             : safe.at[i] == '>' ? "&gt;"
+                             : safe.at[i] == '"' ? "&quot;"
+                                                 : NULL;
+        if (entity)
+            text_add_string(text, entity);
+        else
+            text_add_char(text, safe.at[i]);
+    }
+    if (safe.error && !text->error)
+        text->error = safe.error;
+}
+
 size_t safe_copy(char *into, size_t room, struct span bytes) {
     char piece[5];
     size_t length = 0;

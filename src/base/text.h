@@ -31,8 +31,12 @@ void text_add_safe(struct text *text, struct span bytes);
  * each byte. */
 void text_add_json(struct text *text, struct span bytes);
 
-/* text_add_safe() into a fixed array of `room` bytes, cut at a whole escape; returns the length. Always
- * NUL-terminated; room >= 1. */
+/* For between tags and in a quoted attribute of HTML; what is not well-formed UTF-8, and what a
+ * reader would not see, as in text_add_safe(). */
+void text_add_html(struct text *text, struct span bytes);
+
+/* text_add_safe() into a fixed array of `room` bytes, cut at a whole escape; returns the length.
+ * Always NUL-terminated; room >= 1. */
 size_t safe_copy(char *into, size_t room, struct span bytes);
 
 /* The text as a span; .at == NULL after an error (see text->error). */

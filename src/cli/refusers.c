@@ -1,5 +1,5 @@
-/* Who else refuses: see refusers.h. Of text that strangers wrote nothing is shown, only how often it
- * says so.
+/* Who else refuses: see refusers.h. Of text that strangers wrote nothing is shown, only how often
+ * it says so.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/refusers.h"
@@ -114,7 +114,8 @@ js *refusers_of(const struct address *address) {
     enforce_free(enforce);
     if (file_read("/etc/hosts.deny", HOSTS_DENY_MOST, &denied) >= 0 &&
         hosts_deny_holds(text_span(&denied), address, &line)) {
-        snprintf(text, sizeof(text), "/etc/hosts.deny, line %u (services built with libwrap)", line);
+        snprintf(text, sizeof(text), "/etc/hosts.deny, line %u (services built with libwrap)",
+                 line);
         js_append_string(found, text);
     }
     if (read_tail("/var/log/auth.log", &log) < 0)

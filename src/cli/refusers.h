@@ -1,5 +1,5 @@
-/* Who besides hauberk refuses an address, as far as it can be known on this machine: other tables of
- * nftables, /etc/hosts.deny, and sshd's own penalties, which only its log tells. Needs root.
+/* Who besides hauberk refuses an address, as far as it can be known on this machine: other tables
+ * of nftables, /etc/hosts.deny, and sshd's own penalties, which only its log tells. Needs root.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

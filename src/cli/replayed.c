@@ -179,7 +179,8 @@ static void print_suspicions(const struct replayed *found) {
         count += !found->suspicions[i].is_banned;
     if (count == 0)
         return;
-    printf("\n! Suspicious, and not banned: first login of an account after failures (%zu):\n", count);
+    printf("\n! Suspicious, and not banned: first login of an account after failures (%zu):\n",
+           count);
     size_t shown = 0;
     for (size_t i = 0; i < found->suspicion_count && shown < SHOWN_OF_A_KIND; i++) {
         const struct replayed_suspicion *one = &found->suspicions[i];
@@ -257,9 +258,12 @@ void replayed_print_page(const struct replayed *found, bool wants_bans) {
     char last[CLOCK_TEXT_MAX];
     for (size_t i = 0; wants_bans && i < found->ban_count; i++)
         print_ban(&found->bans[i], "");
-    printf("%s%llu line%s of %u file%s", wants_bans && found->ban_count ? "\n" : "",
-           (unsigned long long)found->lines, plural(found->lines), found->logs,
-           plural(found->logs));
+    printf("%s%llu line%s of ", wants_bans && found->ban_count ? "\n" : "",
+           (unsigned long long)found->lines, plural(found->lines));
+    if (found->logs)
+        printf("%u file%s", found->logs, plural(found->logs));
+    else
+        printf("the journal");
     if (found->first_us)
         printf(", logins from %s to %s", clock_format_minute(found->first_us, 0, first),
                clock_format_minute(found->last_us, 0, last));

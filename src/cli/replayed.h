@@ -27,7 +27,7 @@ struct replayed_suspicion {
 
 struct replayed {
     const struct decider *decider;
-    uint32_t logs;
+    uint32_t logs; /* files; 0: the journal */
     uint64_t lines, bytes, failures, successes;
     int64_t first_us, last_us; /* of the events; 0 when there was none */
     double seconds;

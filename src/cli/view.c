@@ -1,6 +1,6 @@
-/* The view: see view.h. Rates are what happened in the last minute, as far as the view was there to see
- * it: each `status` leaves a sample of every jail's counts, and the newest is compared with the oldest
- * that is no older than a minute.
+/* The view: see view.h. Rates are what happened in the last minute, as far as the view was there to
+ * see it: each `status` leaves a sample of every jail's counts, and the newest is compared with the
+ * oldest that is no older than a minute.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/view.h"

@@ -1,17 +1,31 @@
-/* hauberk audit: what is weak on this machine, why, and how to mend it. Needs no hauberkd.
+/* hauberk audit: what is weak on this machine, why, and how to mend it. It looks by itself and
+ * needs no hauberkd but for --mail. From before it looks it can write nothing but its own book and
+ * the page it was asked for.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "audit/collect.h"
 #include "audit/report.h"
+#include "base/clock.h"
+#include "base/files.h"
 #include "cli/cli.h"
+#include "sandbox/sandbox.h"
+
+struct wishes {
+    const char *service, *html, *explain, *accept, *accept_why, *withdraw;
+    bool shows_rules, shows_all, shows_readings, shows_changes, is_mailed, accepts_state;
+};
 
 static int print(struct text *text) {
     if (text->length)
         fputs(text->at, stdout);
     return EXIT_FINE;
 }
+
+/* ---- about rules ---- */
 
 static int list_rules(const struct rules *rules) {
     for (size_t i = 0; i < rules->count; i++)
@@ -20,15 +34,164 @@ static int list_rules(const struct rules *rules) {
     return EXIT_FINE;
 }
 
-static int explain(const struct rules *rules, const char *id) {
-    cleanup_text struct text text = {0};
+static const struct rule *find_rule(const struct rules *rules, const char *id) {
     const struct rule *rule = rules_find(rules, id);
     const char *nearest = rules_nearest(rules, id);
     if (!rule)
-        return cli_fail(EXIT_USAGE, "there is no rule '%s'%s%s; hauberk audit --rules lists them",
-                        id, nearest ? "; did you mean " : "", nearest ? nearest : "");
+        cli_fail(EXIT_USAGE, "there is no rule '%s'%s%s; hauberk audit --rules lists them", id,
+                 nearest ? "; did you mean " : "", nearest ? nearest : "");
+    return rule;
+}
+
+static int explain(const struct rules *rules, const char *id) {
+    cleanup_text struct text text = {0};
+    const struct rule *rule = find_rule(rules, id);
+    if (!rule)
+        return EXIT_USAGE;
     report_rule(rule, &text);
     return print(&text);
+}
+
+static int change_acceptance(const struct cli *cli, const struct rules *rules,
+                             const struct wishes *wishes) {
+    struct why why = {0};
+    struct book *book = NULL;
+    const char *id = wishes->accept ? wishes->accept : wishes->withdraw;
+    if (wishes->accept && !wishes->accept_why)
+        return cli_fail(EXIT_USAGE, "--except needs --why TEXT: whoever reads the next audit wants "
+                                    "to know");
+    /* What was accepted may be of a rule that is gone since. */
+    if (wishes->accept && !find_rule(rules, id))
+        return EXIT_USAGE;
+    if (book_open(cli->state_folder, &book, &why) < 0)
+        return cli_fail_why(EXIT_FAILED, &why);
+    bool was_there = true;
+    if (wishes->accept)
+        book_accept(book, id, wishes->accept_why, clock_now_us());
+    else
+        was_there = book_withdraw(book, id);
+    int error = book_save(book, &why);
+    book_close(book);
+    if (error < 0)
+        return cli_fail_why(EXIT_FAILED, &why);
+    if (!was_there)
+        return cli_fail(EXIT_FAILED, "'%s' was not accepted", id);
+    printf(wishes->accept
+               ? "%s is an accepted risk from now on; it stays in sight and in the score.\n"
+               : "%s is a finding again.\n",
+           id);
+    return EXIT_FINE;
+}
+
+/* ---- the audit ---- */
+
+static int open_page(const struct wishes *wishes) {
+    if (!wishes->html)
+        return -1;
+    int fd = open(wishes->html, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno - 1 : fd;
+}
+
+static int write_page(const struct report *report, int fd, const char *path) {
+    cleanup_text struct text page = {0};
+    report_html(report, &page);
+    int error = write_all(fd, text_span(&page));
+    if (error < 0)
+        return cli_fail(EXIT_FAILED, "%s: %s", path, strerror(-error));
+    return EXIT_FINE;
+}
+
+/* Tells the owner through hauberkd what he was not told yet. */
+static int mail_news(const struct cli *cli, const struct report *report, struct book *book) {
+    struct audit_news news;
+    struct why why = {0};
+    if (!book_has_news(book, report->judgement))
+        return EXIT_FINE;
+    report_news(report, &news);
+    js *args = js_object();
+    js_set_string(args, "audit", news.sentence);
+    js_set_text(args, "body", text_span(&news.body));
+    text_free(&news.body);
+    int exit_code = cli_ask(cli, "notify", args, NULL, NULL);
+    if (exit_code == -ENOENT)
+        return cli_no_daemon(cli);
+    if (exit_code != EXIT_FINE)
+        return exit_code;
+    book_tell(book, report->judgement);
+    return book_save(book, &why) < 0 ? cli_fail_why(EXIT_FAILED, &why) : EXIT_FINE;
+}
+
+static int show(const struct cli *cli, const struct wishes *wishes, const struct report *report) {
+    cleanup_text struct text text = {0};
+    if (cli->wants_json) {
+        cleanup_js js *all = report_json(report);
+        cli_print_json(all);
+    } else if (wishes->shows_changes) {
+        report_changes(report, &text);
+    } else {
+        report_text(report, wishes->shows_all, &text);
+    }
+    return print(&text);
+}
+
+/* With the book, which is NULL when there can be none. */
+static int audit(const struct cli *cli, const struct rules *rules, const struct wishes *wishes,
+                 struct book *book, int page_fd) {
+    char host[256] = "this host";
+    struct why why = {0};
+    struct judgement judgement;
+    int exit_code = EXIT_FINE;
+    (void)gethostname(host, sizeof(host) - 1);
+    struct readings *readings = readings_new();
+    struct report report = {&judgement, book, host, clock_now_us()};
+    collect(cli->installed.libexec, rules, wishes->service, readings);
+    if (wishes->accepts_state && baseline_accept(book, readings, report.now_us, &why) < 0)
+        exit_code = cli_fail_why(EXIT_FAILED, &why);
+    if (book && !wishes->service)
+        baseline_compare(book, readings);
+    audit_judge(rules, readings, wishes->service, &judgement);
+    book_mark(book, &judgement, report.now_us);
+    if (wishes->shows_readings) {
+        cleanup_text struct text text = {0};
+        readings_write(readings, &text);
+        print(&text);
+    } else {
+        show(cli, wishes, &report);
+        for (int i = SEVERITY_LOW; i < SEVERITIES; i++)
+            if (exit_code == EXIT_FINE && report_count(&report, (enum severity)i))
+                exit_code = EXIT_LOOK;
+    }
+    if (page_fd >= 0 && write_page(&report, page_fd, wishes->html) != EXIT_FINE)
+        exit_code = EXIT_FAILED;
+    if (wishes->is_mailed && mail_news(cli, &report, book) != EXIT_FINE)
+        exit_code = EXIT_FAILED;
+    if (book && !wishes->service) {
+        book_take(book, &judgement, report.now_us);
+        if (book_save(book, &why) < 0)
+            exit_code = cli_fail_why(EXIT_FAILED, &why);
+    }
+    judgement_free(&judgement);
+    readings_free(readings);
+    return exit_code;
+}
+
+static int prepare_and_audit(const struct cli *cli, const struct rules *rules,
+                             const struct wishes *wishes) {
+    struct why why = {0};
+    struct book *book = NULL;
+    bool needs_book = wishes->shows_changes || wishes->is_mailed || wishes->accepts_state;
+    if (book_open(cli->state_folder, &book, &why) < 0 && needs_book)
+        return cli_fail_why(EXIT_FAILED, &why);
+    cleanup_close int page_fd = open_page(wishes);
+    int exit_code;
+    if (page_fd < -1)
+        exit_code = cli_fail(EXIT_FAILED, "%s: %s", wishes->html, strerror(-page_fd - 1));
+    else if (sandbox_read_only(book ? book_folder(book) : NULL, &why) < 0)
+        exit_code = cli_fail_why(EXIT_FAILED, &why);
+    else
+        exit_code = audit(cli, rules, wishes, book, page_fd);
+    book_close(book);
+    return exit_code;
 }
 
 static bool has_service(const struct rules *rules, const char *service) {
@@ -38,45 +201,42 @@ static bool has_service(const struct rules *rules, const char *service) {
     return false;
 }
 
-static int audit(const struct cli *cli, const struct rules *rules, const char *service,
-                 bool shows_all, bool shows_readings) {
-    cleanup_text struct text text = {0};
-    struct judgement judgement;
-    struct readings *readings = readings_new();
-    collect(cli->installed.libexec, rules, service, readings);
-    audit_judge(rules, readings, service, &judgement);
-    if (shows_readings) {
-        readings_write(readings, &text);
-    } else if (cli->wants_json) {
-        cleanup_js js *report = report_json(&judgement);
-        cli_print_json(report);
-    } else {
-        report_text(&judgement, shows_all, &text);
-    }
-    print(&text);
-    int exit_code = judgement.found && !shows_readings ? EXIT_LOOK : EXIT_FINE;
-    judgement_free(&judgement);
-    readings_free(readings);
-    return exit_code;
-}
-
-static int run(struct cli *cli, const struct rules *rules) {
-    const char *service = NULL;
-    const char *id = NULL;
-    (void)cli_take_option(cli, "--service", &service);
-    bool shows_rules = cli_take_flag(cli, "--rules");
-    bool explains = cli_take_option(cli, "--explain", &id);
-    bool shows_all = cli_take_flag(cli, "--all");
-    bool shows_readings = cli_take_flag(cli, "--readings");
+static int check(const struct cli *cli, const struct rules *rules, const struct wishes *wishes) {
     if (cli->argument_count != 0)
         return cli_fail(EXIT_USAGE, "audit does not take '%s'; see hauberk audit --help",
                         cli->arguments[0]);
-    if (service && !has_service(rules, service))
+    if (wishes->service && !has_service(rules, wishes->service))
         return cli_fail(EXIT_USAGE, "no rule is about a service '%s'; hauberk audit --rules",
-                        service);
-    return shows_rules ? list_rules(rules)
-           : explains  ? explain(rules, id)
-                       : audit(cli, rules, service, shows_all, shows_readings);
+                        wishes->service);
+    if (wishes->service && (wishes->shows_changes || wishes->is_mailed || wishes->accepts_state))
+        return cli_fail(EXIT_USAGE, "--since-last, --mail and --accept are about all services");
+    return EXIT_FINE;
+}
+
+static int run(struct cli *cli, const struct rules *rules) {
+    struct wishes wishes = {0};
+    (void)cli_take_option(cli, "--service", &wishes.service);
+    (void)cli_take_option(cli, "--html", &wishes.html);
+    (void)cli_take_option(cli, "--explain", &wishes.explain);
+    (void)cli_take_option(cli, "--except", &wishes.accept);
+    (void)cli_take_option(cli, "--why", &wishes.accept_why);
+    (void)cli_take_option(cli, "--withdraw", &wishes.withdraw);
+    wishes.shows_rules = cli_take_flag(cli, "--rules");
+    wishes.shows_all = cli_take_flag(cli, "--all");
+    wishes.shows_readings = cli_take_flag(cli, "--readings");
+    wishes.shows_changes = cli_take_flag(cli, "--since-last");
+    wishes.is_mailed = cli_take_flag(cli, "--mail");
+    wishes.accepts_state = cli_take_flag(cli, "--accept");
+    int exit_code = check(cli, rules, &wishes);
+    if (exit_code != EXIT_FINE)
+        return exit_code;
+    if (wishes.shows_rules)
+        return list_rules(rules);
+    if (wishes.explain)
+        return explain(rules, wishes.explain);
+    if (wishes.accept || wishes.withdraw)
+        return change_acceptance(cli, rules, &wishes);
+    return prepare_and_audit(cli, rules, &wishes);
 }
 
 int word_audit(struct cli *cli) {

@@ -75,8 +75,9 @@ static int unban_alone(const struct cli *cli, const char *who, void *context) {
     if (jail)
         printf("%s: what jail %s wants is lifted when it starts.\n", who, jail);
     else
-        printf("%s: %s taken out of the kernel; the next one will know.\n", who,
-               prefix ? prefix_format(prefix, text) : "every ban was");
+        printf("%s: %s %s the kernel; the next one will know.\n", who,
+               prefix ? prefix_format(prefix, text) : "every ban",
+               prefix && dropped == 0 ? "was not in" : "was taken out of");
     return EXIT_FINE;
 }
 
@@ -170,7 +171,8 @@ static int check_exempt(const struct config *config, const struct prefix *prefix
     enum config_exemption exemption = config_exemption_of(config, EXEMPT_BY_HAND, prefix);
     if (exemption == CONFIG_NOT_EXEMPT)
         return EXIT_FINE;
-    return cli_fail(EXIT_FAILED, "%s is never banned: it is, holds or lies in an address that is %s",
+    return cli_fail(EXIT_FAILED,
+                    "%s is never banned: it is, holds or lies in an address that is %s",
                     prefix_format(prefix, text), config_exemption_text(exemption));
 }
 

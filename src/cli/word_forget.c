@@ -1,5 +1,5 @@
-/* hauberk forget: deletes what hauberkd keeps about an address or an account. Only hauberkd opens the
- * database, so one has to run.
+/* hauberk forget: deletes what hauberkd keeps about an address or an account. Only hauberkd opens
+ * the database, so one has to run.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* hauberk live: what happens, as it happens. On a terminal a view of it, drawn again when something
  * changed, at most four times a second; elsewhere a line for each event and ban.
  *
- * The view asks `watch` once and `status` every two seconds over one connection. When hauberkd goes,
- * which every reload looks like, it tries again every second. Signals come through the loop, so the
- * terminal is given back whatever ends the view.
+ * The view asks `watch` once and `status` every two seconds over one connection. When hauberkd
+ * goes, which every reload looks like, it tries again every second. Signals come through the loop,
+ * so the terminal is given back whatever ends the view.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* hauberk replay: the same match and the same decider on old logs, on the log's own clock.
  *
  * The journal is a family per match that jails name, read by these jails only; every other family
- * is read by all jails. Files of one rotation family (mail.log.2.gz, mail.log.1, mail.log) are read one after the other,
- * oldest first; families are merged by the time of their events. `now` is the largest event time so
- * far. Nothing is enforced and nothing written. Memory does not grow with the log: each family
- * holds the events of one block, and the decider is bounded.
+ * is read by all jails. Files of one rotation family (mail.log.2.gz, mail.log.1, mail.log) are read
+ * one after the other, oldest first; families are merged by the time of their events. `now` is the
+ * largest event time so far. Nothing is enforced and nothing written. Memory does not grow with the
+ * log: each family holds the events of one block, and the decider is bounded.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <ctype.h>
@@ -458,7 +458,8 @@ int word_replay(struct cli *cli) {
     wants_journal = cli_take_option(cli, "--journal-folder", &folder) || wants_journal;
     if (cli_take_option(cli, "--since", &since) &&
         (duration_parse(span_of(since), &since_seconds) < 0 || since_seconds < 0))
-        return cli_fail(EXIT_USAGE, "--since wants how long ago, such as 2d or 12h, not '%s'", since);
+        return cli_fail(EXIT_USAGE, "--since wants how long ago, such as 2d or 12h, not '%s'",
+                        since);
     if (since && !wants_journal)
         return cli_fail(EXIT_USAGE, "--since goes with --journal; files are read whole");
     if (wants_journal ? cli->argument_count > 0

@@ -95,13 +95,13 @@ static void print_origins(const js *origins) {
         if (js_flag(one, "hides_others", false))
             printf("! All %lld failures of %s, on different accounts, come from %s: a proxy or a "
                    "container's bridge\n"
-                   "! hides the true addresses, and attackers cannot be told from users. Mend it with "
-                   "\"userland-proxy\": false\n"
+                   "! hides the true addresses, and attackers cannot be told from users. Mend it "
+                   "with \"userland-proxy\": false\n"
                    "! (Docker), the PROXY protocol, or host networking; see docs/containers.md.\n",
                    failures, jail, address);
         if (exempt)
-            printf("! Most failures of %s (%lld of %lld) come from %s, which is never banned because "
-                   "it is\n! %s\n",
+            printf("! Most failures of %s (%lld of %lld) come from %s, which is never banned "
+                   "because it is\n! %s\n",
                    jail, failures, (long long)js_number(one, "of", 0), address, exempt);
     }
 }
@@ -147,10 +147,15 @@ static void print_status(const js *status) {
     if (evicted)
         printf("! %lld counts were forgotten for lack of room; raise ledger-addresses\n",
                (long long)evicted);
+    int64_t mistakes = js_number(status, "mistakes_evicted", 0);
+    if (mistakes)
+        printf("! So many accounts are tried that %lld of them were forgotten within the time in which "
+               "one mistake counts once\n", (long long)mistakes);
     const js *configuration = js_get(status, "configuration");
     long long past = (long long)js_number(status, "past_read", 100);
     if (past < 100)
-        printf("! First start: %lld %% of the logs' past is read; nothing is enforced before\n", past);
+        printf("! First start: %lld %% of the logs' past is read; nothing is enforced before\n",
+               past);
     const char *disk_error = js_string(configuration, "disk_error", NULL);
     if (disk_error)
         printf("! The configuration on disk is wrong: %s\n"
@@ -159,8 +164,8 @@ static void print_status(const js *status) {
     long long lost_bans = (long long)js_number(status, "bans_pushed_out", 0) +
                           (long long)js_number(status, "bans_not_made", 0);
     if (lost_bans)
-        printf("! The book of bans is full: %lld bans were ended early or not made since the start. "
-               "Raise bans-most.\n",
+        printf("! The book of bans is full: %lld bans were ended early or not made since the "
+               "start. Raise bans-most.\n",
                lost_bans);
     if (!js_flag(status, "jit", true))
         printf("! The regex compiler is off (no executable memory allowed): matching is slower.\n");

@@ -52,8 +52,9 @@ static int test_line(const struct filter_rules *rules, struct span line) {
         return EXIT_FAILED;
     }
     if (trial.matched_pattern < 0) {
-        printf("No match: prefregex yes, but none of %u failregex and %u successregex matches:\n",
-               rules->fail_count, rules->success_count);
+        printf("No match: %snone of %u failregex and %u successregex matches:\n",
+               rules->prefix ? "prefregex yes, but " : "", rules->fail_count,
+               rules->success_count);
         print_safe("text", trial.text);
         return EXIT_FAILED;
     }

@@ -1,6 +1,6 @@
-/* hauberk trust, untrust, trusted: whom a person never wants banned. A name is looked up here, once,
- * by the person's own resolver: what it means tomorrow is not followed. Without hauberkd the kernel
- * exempts the address at once, if our table is there, and the next hauberkd knows.
+/* hauberk trust, untrust, trusted: whom a person never wants banned. A name is looked up here,
+ * once, by the person's own resolver: what it means tomorrow is not followed. Without hauberkd the
+ * kernel exempts the address at once, if our table is there, and the next hauberkd knows.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -20,24 +20,30 @@ struct trust_wish {
     const char *why;
 };
 
-/* Into the exempt sets that are there; without a table nothing is enforced that could harm it. */
-static int spare_alone(const struct trust_wish *wish, int64_t until_us) {
+/* Into the exempt sets, if they are there;
+ * without a table nothing is enforced that could harm it. */
+static int spare_alone(const struct trust_wish *wish, int64_t until_us, bool *ret_is_in_kernel) {
     struct why why = {0};
     struct enforce *enforce = alone_open_kernel();
     if (!enforce)
         return EXIT_FAILED;
     int error = enforce_keep_exempt(enforce, &why);
+    bool has_table = error > 0;
     if (error >= 0)
         error = enforce_spare(enforce, &wish->prefix, until_us, &why);
     if (error >= 0)
         error = enforce_drop_everywhere(enforce, &wish->prefix, true, &why);
     enforce_free(enforce);
-    return error < 0 ? cli_fail_why(EXIT_FAILED, &why) : EXIT_FINE;
+    if (error < 0)
+        return cli_fail_why(EXIT_FAILED, &why);
+    *ret_is_in_kernel = has_table;
+    return EXIT_FINE;
 }
 
 static int trust_alone(const struct cli *cli, const char *who, void *context) {
     const struct trust_wish *wish = context;
     char text[PREFIX_TEXT_MAX], why[WHY_ROOM], line[400];
+    bool is_in_kernel = false;
     int64_t now_us = clock_now_us();
     int64_t until_us =
         wish->seconds < 0 ? UNTIL_PERMANENT : now_us + wish->seconds * SECOND_US;
@@ -47,9 +53,13 @@ static int trust_alone(const struct cli *cli, const char *who, void *context) {
                         prefix_format(&wish->prefix, text), prefix_is_v4(&wish->prefix) ? 8 : 19);
     snprintf(line, sizeof(line), "trust %lld %s %lld %s\n", (long long)now_us,
              prefix_format(&wish->prefix, text), (long long)until_us, why);
-    if (spare_alone(wish, until_us) != EXIT_FINE || alone_leave_order(cli, line) != EXIT_FINE)
+    if (spare_alone(wish, until_us, &is_in_kernel) != EXIT_FINE ||
+        alone_leave_order(cli, line) != EXIT_FINE)
         return EXIT_FAILED;
-    printf("%s: %s is exempt in the kernel; the next one will know.\n", who, text);
+    printf(is_in_kernel ? "%s: %s is exempt in the kernel; the next one will know.\n"
+                        : "%s: the next one will trust %s. The kernel has no table of ours now, so "
+                          "there is nothing to exempt it from.\n",
+           who, text);
     return EXIT_FINE;
 }
 

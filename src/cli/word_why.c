@@ -124,7 +124,8 @@ static void print_known(const js *facts, const js *bans, int64_t now_us) {
     else if (returns == 0)
         printf("   Returns: first ban.\n");
     else
-        printf("   Returns: it came back %s; each ban is twice as long.\n", times_of(returns, times));
+        printf("   Returns: it came back %s; each ban is twice as long.\n",
+               times_of(returns, times));
 }
 
 /* What was noted of it beside its bans, oldest first. */

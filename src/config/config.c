@@ -434,7 +434,8 @@ static void take_filters_match(struct config_reading *reading, uint32_t number) 
     struct config_jail *jail = &reading->config->jails[number];
     const struct config_filter *filter = &reading->config->filters[jail->filter];
     const struct setting *setting = setting_find(jail_settings, jail_setting_count, "journalmatch");
-    struct config_shown *shown = &reading->config->inside->jail_shown[number][setting - jail_settings];
+    struct config_shown *shown =
+        &reading->config->inside->jail_shown[number][setting - jail_settings];
     if (jail->journal || !filter->journal)
         return;
     jail->journal = filter->journal;

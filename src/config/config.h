@@ -52,7 +52,8 @@ struct config_filter {
     uint32_t max_lines;
 };
 
-/* What a jail counts: failures; bans again of any jail (recidive); different accounts that failed. */
+/* What a jail counts: failures; bans again of any jail (recidive);
+ * different accounts that failed. */
 enum config_counts { COUNTS_FAILURES, COUNTS_RETURNS, COUNTS_ACCOUNTS };
 
 /* Decide and tell, but ban nobody? By itself: while another program that bans is running. */

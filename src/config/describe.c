@@ -129,7 +129,8 @@ static void describe_as_json(const struct config *config, struct text *text) {
     char digest[DIGEST_TEXT_MAX];
     text_add_format(text, "{\"digest\":\"%s\",\"hauberk\":",
                     digest_format(&config->digest, digest));
-    add_settings(text, NULL, hauberk_settings, hauberk_setting_count, config->inside->hauberk, config);
+    add_settings(text, NULL, hauberk_settings, hauberk_setting_count, config->inside->hauberk,
+                 config);
     text_add_string(text, ",\"jails\":[");
     for (uint32_t i = 0; i < config->jail_count; i++) {
         const struct config_jail *jail = &config->jails[i];

@@ -100,31 +100,51 @@ static int read_single(struct filter_reading *reading, const char *key,
     return 0;
 }
 
-/* Any of these in an expression means that a match names somebody. */
-static const char *const id_tags[] = {
-    "<HOST>",   "<ADDR>",    "<IP4>",       "<IP6>",     "<SUBNET>",  "<F-ID>",     "<F-ID/>",
-    "<F-IP4>",  "<F-IP4/>",  "<F-IP6>",     "<F-IP6/>",  "<F-ADDR>",  "<F-MLFID>",  "<F-MLFID/>",
-    "(?P<fid>", "(?P<ip4>",  "(?P<ip6>",    "(?P<mlfid>", "(?P<host>", "(?<fid>",   "(?<ip4>",
-    "(?<ip6>",  "(?<mlfid>", "(?<host>",
+/* An expression with one of the first names somebody itself;
+ * with one of the others its session may. */
+static const char *const address_tags[] = {
+    "<HOST>",   "<ADDR>",   "<IP4>",    "<IP6>",    "<SUBNET>", "<F-ID>",     "<F-ID/>",
+    "<F-IP4>",  "<F-IP4/>", "<F-IP6>",  "<F-IP6/>", "<F-ADDR>", "(?P<fid>",   "(?P<ip4>",
+    "(?P<ip6>", "(?<fid>",  "(?<ip4>",  "(?<ip6>",  "(?<host>", "(?P<host>",  NULL,
 };
+static const char *const session_tags[] = {"<F-MLFID>", "<F-MLFID/>", "(?P<mlfid>", "(?<mlfid>",
+                                           NULL};
 
-static bool has_id(const char *text) {
-    for (size_t i = 0; text && i < ELEMENTS_OF(id_tags); i++)
-        if (strstr(text, id_tags[i]))
+/* Whether the pattern has one of these, or the prefix of all of them. */
+static bool has_tag(const struct config_filter *filter, const struct config_pattern *pattern,
+                    const char *const *tags) {
+    for (; *tags; tags++)
+        if (strstr(pattern->text, *tags) ||
+            (filter->prefix.text && strstr(filter->prefix.text, *tags)))
+            return true;
+    return false;
+}
+
+/* Whether an address can come into a session: only lines of failregex are folded into one. */
+static bool sessions_have_addresses(const struct config_filter *filter) {
+    for (uint32_t i = 0; i < filter->fail.count; i++)
+        if (has_tag(filter, &filter->fail.at[i], address_tags) &&
+            has_tag(filter, &filter->fail.at[i], session_tags))
             return true;
     return false;
 }
 
 static int check_ids(struct filter_reading *reading, const char *key,
                      const struct config_patterns *patterns) {
-    if (has_id(reading->filter->prefix.text))
-        return 0;
+    const struct config_filter *filter = reading->filter;
     for (uint32_t i = 0; i < patterns->count; i++) {
         const struct config_pattern *pattern = &patterns->at[i];
-        if (!has_id(pattern->text))
+        if (has_tag(filter, pattern, address_tags))
+            continue;
+        if (!has_tag(filter, pattern, session_tags))
             return why_set(reading->why, -EINVAL, pattern->origin.file, pattern->origin.line,
                            "this %s can never name an address: neither it nor prefregex has "
                            "<HOST>, <ADDR>, <IP4>, <IP6>, <F-ID> or <F-MLFID>",
+                           key);
+        if (!sessions_have_addresses(filter))
+            return why_set(reading->why, -EINVAL, pattern->origin.file, pattern->origin.line,
+                           "this %s can never name an address: it leaves that to its session, and "
+                           "no failregex has both an address and <F-MLFID>",
                            key);
     }
     return 0;

@@ -25,7 +25,8 @@ int journal_name_read(struct span written, struct keep *keep, const char **ret_n
     for (struct span word; (word = span_word(&written)).length > 0;) {
         bool ends_group = span_is(word, "+");
         if (ends_group ? !has_term : !is_term(word)) {
-            *reterr_what = "is made of terms such as _SYSTEMD_UNIT=ssh.service, with '+' between groups";
+            *reterr_what =
+                "is made of terms such as _SYSTEMD_UNIT=ssh.service, with '+' between groups";
             return -EINVAL;
         }
         if (ends_group && !has_trusted)

@@ -11,7 +11,7 @@
 enum { JOURNAL_NAME_MAX = 256 };
 
 /* "journal: _SYSTEMD_UNIT=ssh.service + _UID=0 SYSLOG_IDENTIFIER=sshd"; NULL for nothing written.
- * -EINVAL with what is wrong, a whole sentence's end. Every group needs a field that journald itself
- * fills in (its name begins with `_`): the others are what any program says of itself. */
+ * -EINVAL with what is wrong, a whole sentence's end. Every group needs a field that journald
+ * itself fills in (its name begins with `_`): the others are what any program says of itself. */
 must_use int journal_name_read(struct span written, struct keep *keep, const char **ret_name,
                                const char **reterr_what);

@@ -1,6 +1,6 @@
 /* The jail of `hauberk selftest`: built in, so that nothing anybody configures makes the test pass
- * or fail. It reads a log of its own and bans at one failure, for seconds, in a scope whose sets are
- * in the kernel and whose rules are not: the whole way of a line, and nobody is refused.
+ * or fail. It reads a log of its own and bans at one failure, for seconds, in a scope whose sets
+ * are in the kernel and whose rules are not: the whole way of a line, and nobody is refused.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

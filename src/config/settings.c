@@ -170,8 +170,9 @@ static int read_duration(struct reading *reading) {
 }
 
 static int read_counts(struct reading *reading) {
-    static const char *const words[] = {
-        [COUNTS_FAILURES] = "failures", [COUNTS_RETURNS] = "returns", [COUNTS_ACCOUNTS] = "accounts"};
+    static const char *const words[] = {[COUNTS_FAILURES] = "failures",
+                                        [COUNTS_RETURNS] = "returns",
+                                        [COUNTS_ACCOUNTS] = "accounts"};
     char what[SHOWN_MAX];
     for (size_t i = 0; i < ELEMENTS_OF(words); i++)
         if (span_is(reading->whole, words[i])) {
@@ -476,8 +477,9 @@ static bool is_recipient(struct span text) {
         return false;
     for (size_t i = 0; i < text.length; i++) {
         char c = text.at[i];
-        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                        c == '.' || c == '_' || c == '-' || c == '+' || c == '=';
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-' || c == '+' ||
+                        c == '=';
         if (!is_plain && (c != '@' || has_at))
             return false;
         has_at = has_at || c == '@';
@@ -503,8 +505,8 @@ static int read_command(struct reading *reading) {
         (path.at[0] != '/' || has_upward_part(path) || path.length >= CONFIG_PATH_MAX ||
          memchr(path.at, ' ', path.length)))
         return value_error(reading, 0,
-                           "is the path of a program from the root on, without arguments, or empty, "
-                           "not '%s'; what needs arguments goes into a script",
+                           "is the path of a program from the root on, without arguments, or "
+                           "empty, not '%s'; what needs arguments goes into a script",
                            shown(path, what));
     reading->value->text = keep_text(reading->keep, path);
     return 0;

@@ -20,13 +20,13 @@ static void write_spared(struct text *text, const js *page) {
         write_list(text, you);
         text_add_char(text, '\n');
     } else {
-        text_add_string(text, "               you? No administrator is logged in from elsewhere. Name your "
-                              "address:\n               [hauberk] admin = ADDRESS in "
+        text_add_string(text, "               you? No administrator is logged in from elsewhere. "
+                              "Name your address:\n               [hauberk] admin = ADDRESS in "
                               "/etc/hauberk/hauberk.conf, or `hauberk trust ADDRESS`\n");
     }
     long long known = (long long)js_number(page, "known_addresses", 0);
-    text_add_format(text, "Known good     %lld address%s from which somebody has logged in\n", known,
-                    known == 1 ? "" : "es");
+    text_add_format(text, "Known good     %lld address%s from which somebody has logged in\n",
+                    known, known == 1 ? "" : "es");
 }
 
 static void write_jails(struct text *text, const js *jails) {
@@ -34,24 +34,26 @@ static void write_jails(struct text *text, const js *jails) {
         const js *jail = js_at(jails, i);
         const char *state = js_string(jail, "state", "");
         const char *why = js_string(jail, "why", NULL);
+        bool has_logs = js_count(js_get(jail, "logs")) > 0;
         if (strcmp(state, "off") == 0)
             continue;
-        text_add_format(text, "%-15s %-8s ", js_string(jail, "jail", ""), state);
+        text_add_format(text, "%-15s %-*s", js_string(jail, "jail", ""), has_logs || why ? 9 : 0,
+                        state);
         write_list(text, js_get(jail, "logs"));
-        text_add_format(text, "%s%s\n", why && js_count(js_get(jail, "logs")) ? " - " : "",
-                        why ? why : "");
+        text_add_format(text, "%s%s\n", why && has_logs ? " - " : "", why ? why : "");
     }
 }
 
 static void write_yesterday(struct text *text, const js *page) {
     const js *users = js_get(page, "own_users");
     long long bans = (long long)js_number(page, "would_have_banned", 0);
-    text_add_format(text, "Yesterday      would have given %lld ban%s, %zu of your own users\n", bans,
-                    bans == 1 ? "" : "s", js_count(users));
+    text_add_format(text, "Yesterday      would have given %lld ban%s, %zu of your own users\n",
+                    bans, bans == 1 ? "" : "s", js_count(users));
     for (size_t i = 0; i < js_count(users) && i < USERS_SHOWN; i++) {
         const js *user = js_at(users, i);
-        text_add_format(text, "               %s (jail %s), who logs in from there: trusted for 30 days\n",
-                        js_string(user, "address", ""), js_string(user, "jail", ""));
+        text_add_format(
+            text, "               %s (jail %s), who logs in from there: trusted for 30 days\n",
+            js_string(user, "address", ""), js_string(user, "jail", ""));
     }
     if (js_count(users) > USERS_SHOWN)
         text_add_format(text, "               and %zu more: hauberk trusted\n",
@@ -75,10 +77,10 @@ void page_write(const js *page, struct text *text) {
     if (js_flag(page, "observing", false))
         text_add_format(text, "From now on    observing: bans nobody%s\n",
                         js_count(bouncers) ? ", because of the other one.\n"
-                                             "               Stop it, or write observe = no under "
-                                             "[hauberk]"
+                                             "               It stays so until observe = no is written "
+                                             "under [hauberk]"
                                            : ", as configured");
     else
-        text_add_string(text, "From now on    bans are enforced. Something wrong? hauberk why ADDRESS, "
-                              "hauberk unban\n");
+        text_add_string(text, "From now on    bans are enforced. Something wrong? hauberk why "
+                              "ADDRESS, hauberk unban\n");
 }

@@ -1,8 +1,8 @@
 /* The control socket's serving side: RUNTIME/control, SOCK_SEQPACKET, one JSON object a packet.
  *
  * A question is {"word": …, "args": {…}}; the answer is any number of {"row": {…}} and one
- * {"end": {"exit": 0-3, "text": …}}. Unknown keys are ignored on both sides, so a command line and a
- * daemon of different builds understand each other. Reading is for whoever may open the socket
+ * {"end": {"exit": 0-3, "text": …}}. Unknown keys are ignored on both sides, so a command line and
+ * a daemon of different builds understand each other. Reading is for whoever may open the socket
  * (group hauberk), changing for uid 0, which SO_PEERCRED tells. Packets of at most 60 KiB; at most
  * 32 clients, each with at most 64 MiB unread.
  *

@@ -1,5 +1,5 @@
-/* Inside the desk: what the answering files share. Each word takes a question and answers it with rows
- * and one end, now or when the store or the kernel has answered.
+/* Inside the desk: what the answering files share. Each word takes a question and answers it with
+ * rows and one end, now or when the store or the kernel has answered.
  *
  *   words.c    bans, watch, and the table of words
  *   status.c   status

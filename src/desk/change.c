@@ -93,10 +93,17 @@ void desk_word_unban(struct desk *desk, const struct question *question) {
     char text[PREFIX_TEXT_MAX];
     cleanup_text struct text holding = {0};
     if (js_flag(question->args, "false_positive", false)) {
-        uint32_t count = desk_false_positive(desk, &prefix, now_us);
-        desk_answer_when_kept(desk, question->client, 0,
-                              "%s may come in again (%u lifted) and is trusted for 30 d",
-                              prefix_format(&prefix, text), count);
+        int lifted = desk_false_positive(desk, &prefix, now_us);
+        prefix_format(&prefix, text);
+        if (lifted < 0)
+            control_end(desk->control, question->client, 1,
+                        "%s is not banned, nor was it within 30 days: there is no ban to call "
+                        "wrong, and nothing was changed (never to be banned: hauberk trust %s)",
+                        text, text);
+        else
+            desk_answer_when_kept(desk, question->client, 0,
+                                  "%s may come in again (%d lifted) and is trusted for 30 d",
+                                  text, lifted);
         return;
     }
     uint32_t lifted = desk_unban(desk, &prefix, jail, now_us);

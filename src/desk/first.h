@@ -1,10 +1,10 @@
 /* The first start on a host: what its logs say of the last day, before anybody is banned.
  *
- * Lines from before hauberk first saw a log are memory: they ban nobody. On the first start a second
- * decider, which orders nothing, judges them all the same, and what it would have done is shown on
- * one page, with who is never banned and what is being read. Until the page is there nothing is
- * enforced: an own user whose login stands in the log must be known before he can be mistaken for
- * an attacker. Own users it would have banned are trusted for 30 days, but not who
+ * Lines from before hauberk first saw a log are memory: they ban nobody. On the first start a
+ * second decider, which orders nothing, judges them all the same, and what it would have done is
+ * shown on one page, with who is never banned and what is being read. Until the page is there
+ * nothing is enforced: an own user whose login stands in the log must be known before he can be
+ * mistaken for an attacker. Own users it would have banned are trusted for 30 days, but not who
  * tried many accounts: that he got into one is no reason to let him try the others.
  *
  * A start that ends before the page is made has begun all the same: the next one goes on with what
@@ -21,7 +21,10 @@
 struct desk;
 
 enum { FIRST_BANS_MAX = 2000 };
-#define FIRST_PATIENCE_US (120 * SECOND_US) /* without a line read: the page is made of what there is */
+/* Without a line read: the page is made of what there is. */
+#define FIRST_PATIENCE_US (120 * SECOND_US)
+/* A guard that reads for longer than that is none. */
+#define FIRST_MOST_US (10 * MINUTE_US)
 
 struct first {
     bool was_begun; /* by an earlier start, which stored that */
@@ -36,7 +39,9 @@ struct first {
     uint32_t ban_count, bans_beyond;
     uint64_t before; /* bytes before all marks that were still to be read when last looked */
     uint64_t most;   /* that ever were: a journal's marks do not begin at 0 */
+    int64_t began_us; /* monotonic */
     int64_t moved_us; /* monotonic: when that last changed */
+    int64_t told_us;  /* … and when it was last told how far it is */
     js *page;         /* NULL: none yet */
 };
 

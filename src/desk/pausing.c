@@ -96,6 +96,14 @@ static bool apply_trust(struct desk *desk, int64_t at_us, const struct prefix *p
     return true;
 }
 
+static void apply_false_positive(struct desk *desk, int64_t at_us, const struct prefix *prefix) {
+    char text[PREFIX_TEXT_MAX];
+    if (desk_false_positive(desk, prefix, at_us) < 0)
+        log_notice("%s was called a false positive while hauberkd was down, but it was not banned "
+                   "within 30 days; nothing is changed",
+                   prefix_format(prefix, text));
+}
+
 static bool apply_line(struct desk *desk, struct span line) {
     struct span word = span_word(&line);
     struct span when = span_word(&line);
@@ -113,7 +121,7 @@ static bool apply_line(struct desk *desk, struct span line) {
     if (span_is(word, "untrust"))
         return desk_untrust(desk, &prefix, at_us), true;
     if (span_is(word, "false-positive"))
-        return desk_false_positive(desk, &prefix, at_us), true;
+        return apply_false_positive(desk, at_us, &prefix), true;
     return false;
 }
 

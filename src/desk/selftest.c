@@ -74,8 +74,8 @@ static int patience_is_over(void *context) {
                !test->matched_us   ? "the line was not read and matched within 5 s: see the log's "
                                      "state in `hauberk status --json`, and the sensor's"
                : !test->decided_us ? "the line was read, but no ban was decided within 5 s"
-                                   : "the ban was decided, but the kernel did not confirm it within "
-                                     "5 s");
+                                   : "the ban was decided, but the kernel did not confirm it "
+                                     "within 5 s");
     return 0;
 }
 
@@ -140,8 +140,8 @@ static bool choose_address(struct desk *desk, struct prefix *ret_prefix) {
 static const char *why_impossible(const struct desk *desk) {
     const struct desk_source *source = find_source(desk);
     if (desk->config->selftest_jail < 0)
-        return "there are as many jails, or as many sets of ports, as there can be: no room is left "
-               "for the selftest's own";
+        return "there are as many jails, or as many sets of ports, as there can be: no room is "
+               "left for the selftest's own";
     if (desk->selftest.client)
         return "another selftest is under way";
     if (!source)
@@ -170,8 +170,8 @@ void desk_word_selftest(struct desk *desk, const struct question *question) {
     snprintf(test->nonce, sizeof(test->nonce), "%s", nonce);
     if (!choose_address(desk, &test->prefix)) {
         control_end(desk->control, question->client, 1,
-                    "all of " SELFTEST_NETWORK "0/24 is exempt, so that nothing can be decided of a "
-                    "made-up failure; see `hauberk config`");
+                    "all of " SELFTEST_NETWORK "0/24 is exempt, so that nothing can be decided of "
+                    "a made-up failure; see `hauberk config`");
         return;
     }
     test->client = question->client;

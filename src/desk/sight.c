@@ -1,5 +1,5 @@
-/* Do the jails still see: figures of each jail (notify/sight.h), kept over restarts, and what `status`
- * says of them.
+/* Do the jails still see: figures of each jail (notify/sight.h), kept over restarts, and what
+ * `status` says of them.
  *
  * Counts of what matched are the decider's own and only grow; each sweep looks how far.
  *

@@ -6,6 +6,7 @@
  * SESSION_LIFE_US, renewed while it lasts, so that a connection that broke may come back.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/duration.h"
@@ -112,29 +113,38 @@ uint32_t desk_untrust(struct desk *desk, const struct prefix *prefix, int64_t at
     return all;
 }
 
-/* The reason of the ban that was wrong, so that whoever tunes a jail finds it. */
-static void describe_wrong(const struct desk *desk, const struct prefix *prefix, int64_t now_us,
+/* The ban that was wrong, so that whoever tunes a jail finds it; one that has ended stands in the
+ * history with its reason. False: there was none of late. */
+static bool describe_wrong(const struct desk *desk, const struct prefix *prefix, int64_t now_us,
                            char into[BAN_REASON_MAX]) {
     uint32_t place = 0;
-    snprintf(into, BAN_REASON_MAX, "false positive");
     for (const struct ban *ban; (ban = bans_next(desk->decider->bans, &place));)
         if (!ban_is_over(ban, now_us) && prefix_overlaps(&ban->key.id, prefix)) {
             snprintf(into, BAN_REASON_MAX, "false positive: %.180s", ban->reason);
-            return;
+            return true;
         }
+    const struct past *past = bans_last_past(desk->decider->bans, prefix);
+    if (!past)
+        return false;
+    snprintf(into, BAN_REASON_MAX, "false positive: a ban of jail %.100s, which had ended",
+             decider_jail_name(desk->decider, past->key.jail));
+    return true;
 }
 
-uint32_t desk_false_positive(struct desk *desk, const struct prefix *prefix, int64_t at_us) {
+int desk_false_positive(struct desk *desk, const struct prefix *prefix, int64_t at_us) {
     char text[BAN_REASON_MAX], address[PREFIX_TEXT_MAX];
     struct why why = {0};
     uint32_t lifted = 0;
-    describe_wrong(desk, prefix, clock_now_us(), text);
+    int64_t now_us = clock_now_us();
+    bans_sweep(desk->decider->bans, now_us, NULL, NULL); /* what ended just now, or too long ago */
+    if (!describe_wrong(desk, prefix, now_us, text))
+        return -ENOENT;
     desk_note(desk, "note", "", prefix, 0, text);
     if (desk_trust(desk, prefix, at_us + 30 * DAY_US, SPAN("false positive"), at_us, &lifted,
                    &why) >= 0)
-        return lifted;
+        return (int)lifted;
     log_error("%s cannot be trusted: %s", prefix_format(prefix, address), why.text);
-    return desk_unban(desk, prefix, -1, at_us);
+    return (int)desk_unban(desk, prefix, -1, at_us);
 }
 
 void desk_word_trust(struct desk *desk, const struct question *question) {
@@ -218,10 +228,26 @@ static void take_login(void *context, uid_t uid, const struct address *from) {
                         now_us + SESSION_LIFE_US, now_us);
 }
 
+/* Not before the store is loaded: a login lifts bans, which must be there to be lifted. */
 void desk_look_at_logins(struct desk *desk) {
+    if (desk->is_loading)
+        return;
     desk->logins_seen_us = clock_monotonic_us();
     if (desk->logins && desk->decider->admins)
         logins_each(take_login, desk);
+}
+
+/* A session's time is ours to give, so it does not last longer for it, nor end; what was told until
+ * when it holds does so by the new clock. The enforcer may have let go what seemed over. */
+void desk_spare_by_new_clock(struct desk *desk, int64_t now_us) {
+    uint32_t place = 0;
+    for (struct spared *one; (one = spared_next(desk->decider->spared, &place));)
+        if (one->key.kind == SPARED_SESSION && one->until_us > now_us + SESSION_LIFE_US)
+            one->until_us = now_us + SESSION_LIFE_US;
+    desk_look_at_logins(desk);
+    place = 0;
+    for (const struct spared *one; (one = spared_next(desk->decider->spared, &place));)
+        tell_enforcer(desk, &one->key.prefix, true);
 }
 
 void desk_sweep_logins(struct desk *desk) {
@@ -242,5 +268,4 @@ void desk_watch_logins(struct desk *desk) {
     if (!desk->logins)
         return;
     (void)loop_add_fd(desk->loop, logins_fd(desk->logins), EPOLLIN, logins_changed, desk);
-    desk_look_at_logins(desk);
 }

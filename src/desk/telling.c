@@ -1,16 +1,16 @@
-/* The owner is told: what is worth a mail is made a notice and a letter, the letter goes to hauberkd,
- * which sends it (notify/, supervise/mails.h). And `hauberk notify`, which shows what was told.
+/* The owner is told: what is worth a mail is made a notice and a letter, the letter goes to
+ * hauberkd, which sends it (notify/, supervise/mails.h). And `hauberk notify`, which shows what was
+ * told.
  *
- * A letter leaves when its notice is stored, so that lines which are read again after a crash do not
- * tell it again; a disk that refuses holds nothing back. What no way could carry waits for the summary.
+ * A letter leaves when its notice is stored, so that lines which are read again after a crash do
+ * not tell it again; a disk that refuses holds nothing back. What no way could carry waits for the
+ * summary.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "desk/answers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -93,19 +93,6 @@ static void write_letters(struct desk *desk, const struct story *story, const st
     desk_changed(desk);
 }
 
-/* The text in memory that nobody can change any more; -errno. */
-static int seal(struct span text) {
-    cleanup_close int fd = memfd_create("hauberk-mail", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return -errno;
-    int error = write_all(fd, text);
-    if (error < 0)
-        return error;
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-        return -errno;
-    return take_fd(&fd);
-}
-
 static void letter_is_done(struct desk *desk, const struct letter *letter, bool is_sent,
                            const char *what);
 
@@ -122,9 +109,9 @@ static void send_letter(struct desk *desk, struct letter *letter) {
                              .size = (uint32_t)letter->text.length};
     wire_set_bytes(mail.subject, span_of(letter->subject));
     letter->stage = LETTER_OUT;
-    cleanup_close int fd =
-        letter->text.length > 0 && letter->text.length <= MAIL_MOST_BYTES ? seal(text_span(&letter->text))
-                                                                          : -EMSGSIZE;
+    cleanup_close int fd = letter->text.length > 0 && letter->text.length <= MAIL_MOST_BYTES
+                               ? memory_seal("hauberk-mail", text_span(&letter->text))
+                               : -EMSGSIZE;
     int error = fd < 0 ? fd : channel_send_fd(desk->supervisor, SAY_MAIL, &mail, fd);
     if (error < 0) {
         letter_is_done(desk, letter, false, strerror(-error));
@@ -156,8 +143,8 @@ static const char *way_name(enum mail_way way) {
     return way == MAIL_SENDMAIL ? "mail" : "command";
 }
 
-static bool is_out(const struct desk *desk, const struct letter *but, bool (*counts)(const struct letter *,
-                                                                                     const struct letter *)) {
+static bool is_out(const struct desk *desk, const struct letter *but,
+                   bool (*counts)(const struct letter *, const struct letter *)) {
     for (const struct letter *other = desk->telling.letters; other; other = other->next)
         if (other != but && counts(other, but))
             return true;
@@ -248,7 +235,8 @@ void desk_tell_ban(struct desk *desk, const struct decision *decision) {
     cleanup_story struct story story = {0};
     const struct ban *ban = decision->ban;
     int64_t now_us = clock_now_us();
-    bool is_known = decision->is_own || known_has_prefix(desk->decider->known, &ban->key.id, now_us, NULL);
+    bool is_known = decision->is_own ||
+                    known_has_prefix(desk->decider->known, &ban->key.id, now_us, NULL);
     if (ban->key.jail == JAIL_BY_HAND || desk->decider->observes || !is_known)
         return;
     compose_own_banned(&story, &ban->key.id, ban->reason, ban->until_us, now_us);
@@ -409,13 +397,14 @@ static void test(struct desk *desk, const struct question *question) {
         return;
     }
     if (!has_any_way(desk)) {
-        control_end(desk->control, question->client, 1, "%s",
-                    "there is no way to tell anybody: set notify or notify-command under [hauberk]");
+        control_end(
+            desk->control, question->client, 1, "%s",
+            "there is no way to tell anybody: set notify or notify-command under [hauberk]");
         return;
     }
     compose_test(&story);
-    struct notice *notice = notices_add(desk->telling.notices, NOTICE_TEST, "", NULL, story.sentence,
-                                        clock_now_us());
+    struct notice *notice = notices_add(desk->telling.notices, NOTICE_TEST, "", NULL,
+                                        story.sentence, clock_now_us());
     if (!notice) {
         control_end(desk->control, question->client, 1, "%s", "no place for one more notice");
         return;
@@ -430,7 +419,25 @@ static void test(struct desk *desk, const struct question *question) {
     }
 }
 
+/* Root's weekly audit, which runs by itself and cannot mail. */
+static void take_audit(struct desk *desk, const struct question *question) {
+    cleanup_story struct story story = {0};
+    if (!question->is_root) {
+        control_end(desk->control, question->client, 1, "%s", "only root may send an audit");
+        return;
+    }
+    compose_audit(&story, js_string(question->args, "audit", ""),
+                  js_string(question->args, "body", ""));
+    tell(desk, NOTICE_AUDIT, "", NULL, &story);
+    desk_commit_now(desk);
+    control_end(desk->control, question->client, 0, "%s", "");
+}
+
 void desk_word_notify(struct desk *desk, const struct question *question) {
+    if (js_string(question->args, "audit", NULL)) {
+        take_audit(desk, question);
+        return;
+    }
     if (js_flag(question->args, "test", false)) {
         test(desk, question);
         return;

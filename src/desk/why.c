@@ -1,5 +1,5 @@
-/* `why`: what is known of one address or account. Facts come from memory, lines and history from the
- * database, packets from the kernel, in this order; the answer ends with the kernel's.
+/* `why`: what is known of one address or account. Facts come from memory, lines and history from
+ * the database, packets from the kernel, in this order; the answer ends with the kernel's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "desk/answers.h"

@@ -128,7 +128,8 @@ int enforce_keep_exempt(struct enforce *enforce, struct why *reterr_why) {
         return why_set(reterr_why, error, NULL, 0, "the kernel's exempt addresses cannot be read: "
                                                    "%s", strerror(-error));
     int changed = exempt_replace(&enforce->exempt, EXEMPT_FOUND, found.at, found.count);
-    return exempt_changed(enforce, changed, reterr_why);
+    error = exempt_changed(enforce, changed, reterr_why);
+    return error < 0 ? error : there == ELEMENTS_OF(names);
 }
 
 int enforce_spare(struct enforce *enforce, const struct prefix *prefix, int64_t until_us,

@@ -55,7 +55,7 @@ must_use int enforce_set_exempt(struct enforce *enforce, const struct prefix *pr
 
 /* Adds what the kernel's exempt sets hold now, for whoever acts while no hauberkd runs and knows
  * less than it did: its sparings are kept and hold against enforce_apply() too. enforce_spare()
- * then adds to the sets that are there. */
+ * then adds to the sets that are there. Returns 1, or 0 where they are not: we have no table. */
 must_use int enforce_keep_exempt(struct enforce *enforce, struct why *reterr_why);
 
 /* Adds to the exempt sets until then (kept in memory; never removes another exemption). At most

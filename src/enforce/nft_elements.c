@@ -261,8 +261,8 @@ static void give_intervals(struct elements *elements, int64_t now_us, prefix_fn 
                 last = element->key;
                 step(last.at + 16 - bytes, bytes, false);
             }
-            give_range((struct range){open->key, last}, expires_us(open, now_us), open->packets, each,
-                       context);
+            give_range((struct range){open->key, last}, expires_us(open, now_us), open->packets,
+                       each, context);
         }
         open = element && !element->is_end ? element : NULL;
     }

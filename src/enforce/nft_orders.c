@@ -2,16 +2,16 @@
  *
  * A put of a host is add, delete, add in one transaction: kernel 6.1 keeps the old timeout when an
  * element is added again, and a bare delete of one that has just expired would void the whole
- * transaction. A drop is add and delete for the same reason. Where hundreds of hosts are put at once,
- * as after a start, this is three times the work it need be: most often none of them is there yet
- * (the machine was booted) or all are (we were restarted). So such a batch is tried as exclusive
- * adds, then as deletes and adds, and what the set then answers is tried first the next time. A
- * guess that fails costs little: the kernel stops at the first element. The sets of networks bear no such
- * thing, because the kernel compares starts and ends one by one: dropping 192.0.2.0/24 where the
- * set holds its two halves would take the first start and the last end out and leave everything
- * above banned; 6.1 lets some overlaps pass; and neither 6.1 nor 6.18 deletes what was both
- * deleted and added in the same transaction. So these sets are read first, and then get one
- * transaction of deletes and adds that are known to fit.
+ * transaction. A drop is add and delete for the same reason. Where hundreds of hosts are put at
+ * once, as after a start, this is three times the work it need be: most often none of them is there
+ * yet (the machine was booted) or all are (we were restarted). So such a batch is tried as
+ * exclusive adds, then as deletes and adds, and what the set then answers is tried first the next
+ * time. A guess that fails costs little: the kernel stops at the first element. The sets of
+ * networks bear no such thing, because the kernel compares starts and ends one by one: dropping
+ * 192.0.2.0/24 where the set holds its two halves would take the first start and the last end out
+ * and leave everything above banned; 6.1 lets some overlaps pass; and neither 6.1 nor 6.18 deletes
+ * what was both deleted and added in the same transaction. So these sets are read first, and then
+ * get one transaction of deletes and adds that are known to fit.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>

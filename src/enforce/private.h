@@ -1,7 +1,8 @@
 /* What the files of enforce/ share: the netlink link and the batch (netlink.c), the names of our
  * nftables objects and the kinds of sets (nft_skeleton.c), elements (nft_elements.c), orders
  * (nft_orders.c), exemptions (exempt.c), what others change (nft_watch.c), the machine's own
- * addresses (own.c), cutting (cut.c) and other tables (others.c). Nobody outside this folder includes it.
+ * addresses (own.c), cutting (cut.c) and other tables (others.c). Nobody outside this folder
+ * includes it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -174,7 +175,14 @@ must_use int orders_apply(struct enforce *enforce, const struct enforce_order *o
 
 /* ---- exempt.c: who is never banned ------------------------------------------------------- */
 
-enum exempt_origin { EXEMPT_ALWAYS, EXEMPT_OWN, EXEMPT_GIVEN, EXEMPT_FOUND, EXEMPT_SPARED, EXEMPT_ORIGINS };
+enum exempt_origin {
+    EXEMPT_ALWAYS,
+    EXEMPT_OWN,
+    EXEMPT_GIVEN,
+    EXEMPT_FOUND,
+    EXEMPT_SPARED,
+    EXEMPT_ORIGINS
+};
 
 struct exemption {
     struct prefix prefix;

@@ -1,5 +1,5 @@
-/* Which account a name means, as hashes of 8 bytes: the same on every machine and day, so they can be
- * stored and hold no name.
+/* Which account a name means, as hashes of 8 bytes: the same on every machine and day, so they can
+ * be stored and hold no name.
  *
  * People and their programs write one account in several ways: `Alice`, `alice@example.org`,
  * `EXAMPLE\alice` (set-up assistants try all of them). So letters are folded to lower case, what

@@ -7,7 +7,7 @@
 #include "base/keys.h"
 #include "base/table.h"
 
-enum { MOST_BURSTS = 255 };
+enum { MOST_BURSTS = 255, DRAWN = 16 };
 #define FULL_SWEEP_US (5 * SECOND_US) /* a flood would walk all records with each event */
 
 /* How many failures the first, second and any later burst holds. */
@@ -18,6 +18,7 @@ struct bursts {
     struct table *table;
     int64_t memory_us;
     int64_t full_us; /* log time when it was full and was swept last */
+    uint64_t evicted;
     struct key_list dirty;
 };
 
@@ -39,6 +40,14 @@ struct bursts *bursts_free(struct bursts *bursts) {
     return NULL;
 }
 
+uint32_t bursts_count(const struct bursts *bursts) {
+    return table_count(bursts->table);
+}
+
+uint64_t bursts_evicted(const struct bursts *bursts) {
+    return bursts->evicted;
+}
+
 static void mark(struct bursts *bursts, struct burst *burst) {
     if (burst->is_dirty)
         return;
@@ -46,13 +55,16 @@ static void mark(struct bursts *bursts, struct burst *burst) {
     key_list_add(&bursts->dirty, &burst->key);
 }
 
+static void drop(struct bursts *bursts, struct burst *burst) {
+    mark(bursts, burst);
+    table_remove(bursts->table, burst);
+}
+
 void bursts_sweep(struct bursts *bursts, int64_t log_time_us) {
     uint32_t place = 0;
     for (struct burst *one; (one = table_next(bursts->table, &place));)
-        if (log_time_us - one->last_us > bursts->memory_us) {
-            mark(bursts, one);
-            table_remove(bursts->table, one);
-        }
+        if (log_time_us - one->last_us > bursts->memory_us)
+            drop(bursts, one);
 }
 
 static struct burst_key key_of(struct span asker, struct span what, const struct address *address,
@@ -60,7 +72,20 @@ static struct burst_key key_of(struct span asker, struct span what, const struct
     return (struct burst_key){*address, account, hash_named(asker) ^ hash_named(what)};
 }
 
-/* NULL: a flood of accounts; what it brings is counted in full. */
+/* The oldest of some: what was not asked for lately matters least, and a mistake is over in seconds. */
+static void evict_one(struct bursts *bursts) {
+    struct burst *oldest = NULL;
+    for (int i = 0; i < DRAWN || !oldest; i++) {
+        uint32_t place = (uint32_t)(random_u64() % table_most(bursts->table));
+        struct burst *one = table_next(bursts->table, &place);
+        if (one && (!oldest || one->last_us < oldest->last_us))
+            oldest = one;
+    }
+    drop(bursts, oldest);
+    bursts->evicted++;
+}
+
+/* NULL: out of memory; it is counted in full. */
 static struct burst *find_or_add(struct bursts *bursts, struct span asker, struct span what,
                                  const struct address *address, uint64_t account, int64_t at_us,
                                  int64_t life_us, bool *ret_is_new) {
@@ -68,6 +93,10 @@ static struct burst *find_or_add(struct bursts *bursts, struct span asker, struc
     struct burst *burst = table_add(bursts->table, &key, ret_is_new);
     if (!burst && clock_is_apart(&bursts->full_us, at_us, FULL_SWEEP_US)) {
         bursts_sweep(bursts, at_us);
+        burst = table_add(bursts->table, &key, ret_is_new);
+    }
+    if (!burst && bursts_count(bursts) == table_most(bursts->table)) {
+        evict_one(bursts);
         burst = table_add(bursts->table, &key, ret_is_new);
     }
     if (burst && !*ret_is_new && at_us - burst->last_us > life_us) {

@@ -73,7 +73,8 @@ static struct join *find_or_add(struct joins *joins, const struct join_line *lin
     bool is_new;
     struct digest key = key_of(line, of_account);
     struct join *join = table_add(joins->table, &key, &is_new);
-    if (!join && clock_is_apart(&joins->full_us, line->at_us, FULL_SWEEP_US)) { /* a flood of sessions: what is over goes; else this one is not joined */
+    /* A flood of sessions: what is over goes; else this one is not joined. */
+    if (!join && clock_is_apart(&joins->full_us, line->at_us, FULL_SWEEP_US)) {
         joins_sweep(joins, line->at_us);
         join = table_add(joins->table, &key, &is_new);
     }

@@ -3,14 +3,14 @@
  * Dovecot says every wrong password in one line (with auth_verbose) and the sum of them in another
  * when the connection ends; sshd says "Failed password" and later "Connection closed by
  * authenticating user". Both carry the session. A line that sums up counts only what the others
- * left, for five minutes of log time after the session's last line (Dovecot ends an idle login after
- * three: "Inactivity (auth failed, 1 attempts in 179 secs)").
+ * left, for five minutes of log time after the session's last line (Dovecot ends an idle login
+ * after three: "Inactivity (auth failed, 1 attempts in 179 secs)").
  *
  * Where several password databases are asked in turn, each says no in a line of its own. What
  * another database says of the same account is the same attempt, for ten seconds (PAM waits for two
- * before it says no); what the same one says again is the next, unless it comes within the second: it
- * may be two of a kind, and Dovecot keeps a client waiting for two seconds after a failure. Where it
- * does not, the line at the end of the connection counts what this leaves out.
+ * before it says no); what the same one says again is the next, unless it comes within the second:
+ * it may be two of a kind, and Dovecot keeps a client waiting for two seconds after a failure.
+ * Where it does not, the line at the end of the connection counts what this leaves out.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -50,7 +50,8 @@ struct joins *joins_new(uint32_t most);
 struct joins *joins_free(struct joins *joins);
 
 /* How many attempts this line adds: for a line that is one attempt one, or none if another told of
- * it; for one that sums up what is left of min(attempts, 5). Without a session nothing is joined. */
+ * it; for one that sums up what is left of min(attempts, 5).
+ * Without a session nothing is joined. */
 uint32_t joins_weigh(struct joins *joins, const struct join_line *line);
 
 /* The session ended in a login of that account: each database but the last had told of a failure

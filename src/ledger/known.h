@@ -2,8 +2,8 @@
  * the last success, each (address, account) pair, each address, and each IPv6 /64; and each host
  * whose mail was accepted and delivered.
  *
- * A phone changes the lower half of its IPv6 address daily, so pairs are kept by /64 there. Accounts
- * are remembered as ledger/account.h has them. Bounded; when full the longest unused goes.
+ * A phone changes the lower half of its IPv6 address daily, so pairs are kept by /64 there.
+ * Accounts are remembered as ledger/account.h has them. Bounded; when full the longest unused goes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

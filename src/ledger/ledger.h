@@ -10,8 +10,9 @@
  * that has run out, else the one with the smallest weight, else the oldest. An offender close to
  * his limit thus outlives a flood of one-time addresses.
  *
- * Two windows: the short one is the jail's findtime, the long one a day (bans/weighing.h says what is
- * asked of each). Failures on accounts that have logged in from the same address are weighed apart
+ * Two windows: the short one is the jail's findtime, the long one a day (bans/weighing.h says what
+ * is asked of each). Failures on accounts that have logged in from the same address are weighed
+ * apart
  * (`own_weight`), because they are somebody's own mistakes and have a limit of their own.
  *
  * Weights count in tenths of an attempt. Dirty records are listed until taken for the store.

@@ -30,5 +30,6 @@ struct literal_set literals_of(struct span pattern, bool at_text_start);
 /* The better requirement: longer shortest literal, then fewer. */
 bool literal_set_is_better(const struct literal_set *a, const struct literal_set *b);
 
-/* Both needed sets as one ("either of the patterns"); no set if either has none or it is too big. */
+/* Both needed sets as one ("either of the patterns");
+ * no set if either has none or it is too big. */
 struct literal_set literal_set_either(const struct literal_set *a, const struct literal_set *b);

@@ -230,8 +230,8 @@ static bool read_address(const struct rule_match *match, struct address *ret_add
     return text.length && address_parse(text, ret_address) >= 0;
 }
 
-/* Nothing in it that would be escaped: controls, bytes from 0x7f, backslashes. Eight bytes at a time;
- * a borrow or carry can only come from a byte that is odd itself. */
+/* Nothing in it that would be escaped: controls, bytes from 0x7f, backslashes. Eight bytes at a
+ * time; a borrow or carry can only come from a byte that is odd itself. */
 static bool is_plain(struct span bytes) {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     const uint64_t tops = ones << 7;
@@ -327,7 +327,7 @@ static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t 
     struct span session_line = groups.groups[GROUP_SESSION_LINE];
     if (session_line.length && event.kind == EVENT_FAILURE)
         tells = sessions_fold(match->sessions, match->numbers[f], &groups, start, &event);
-    else if (session_line.length && event.kind == EVENT_DELIVERED) {
+    else if (session_line.length && (event.kind == EVENT_DELIVERED || !event.has_address)) {
         sessions_complete(match->sessions, match->numbers[f], session_line, &event);
         tells = event.has_address;
     } else if (session_line.length)
@@ -339,8 +339,8 @@ static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t 
     return true;
 }
 
-/* A line that looks like a failure, and none of the filters knows it: it is counted for those that know
- * logins and whose service wrote it. A log that one filter alone reads is that one's. */
+/* A line that looks like a failure, and none of the filters knows it: it is counted for those that
+ * know logins and whose service wrote it. A log that one filter alone reads is that one's. */
 static void count_unmatched(struct match *match, struct span text) {
     for (uint32_t f = 0; f < match->count; f++)
         if (match->count == 1 ||
@@ -391,8 +391,8 @@ static void look_at(struct match *match, struct span batch, const struct candida
             confirm(match, f, line, line_start, line_end, &stamp, text, tell, context))
             knowing |= UINT32_C(1) << f;
     /* Where the prefilter was not asked, the line is. */
-    bool is_suspect =
-        candidate->is_suspect || (!match_has_prefilter(match) && knowing == 0 && suspect_looks_so(line));
+    bool is_suspect = candidate->is_suspect ||
+                      (!match_has_prefilter(match) && knowing == 0 && suspect_looks_so(line));
     if (is_suspect && knowing == 0)
         count_unmatched(match, text);
 }

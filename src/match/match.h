@@ -39,8 +39,8 @@ uint64_t match_line_start(const struct match *match);
 void match_set_note(struct match *match, volatile uint64_t *note);
 void match_skip_line(struct match *match, uint64_t ordinal);
 
-/* Lines of a filter's service that look like failures (suspects.h) and matched nothing since they were
- * last taken: how many of which filter, or 0 when there are none. */
+/* Lines of a filter's service that look like failures (suspects.h) and matched nothing since they
+ * were last taken: how many of which filter, or 0 when there are none. */
 uint32_t match_take_unmatched(struct match *match, uint16_t *ret_number);
 
 struct match_counts {

@@ -238,7 +238,8 @@ static void report_trial(struct checking *checking, const struct match_trial *tr
     if (!trial->passes_prefix) {
         text_add_string(report, "    it got to prefregex, which does not match that\n");
     } else if (trial->matched_pattern < 0) {
-        text_add_format(report, "    it got past prefregex; %s\n",
+        text_add_format(report, "    %s%s\n",
+                        checking->rules->prefix ? "it got past prefregex; " : "",
                         trial->is_ignored ? "an ignoreregex matches"
                                           : "no failregex and no successregex matches that");
     } else {

@@ -4,8 +4,8 @@
  *   == failure address=203.0.113.9 account=bob session=… attempts=3 nouser
  *   == success address=… account="two words"
  *   == nothing
- *       hold for every log line until the next of these: each line must give exactly that, one event
- *       or none. Only the keys given are compared. attempts=0: the line is one attempt, not a sum.
+ *       hold for every log line until the next of these: each line must give exactly that, one
+ * event or none. Only the keys given are compared. attempts=0: the line is one attempt, not a sum.
  *       nouser, known: the account does not exist, or nothing says so. A quoted value ends at the
  *       quote that a blank or the line's end follows; values are compared as events carry them,
  *       escaped.

@@ -182,7 +182,11 @@ void sessions_complete(struct sessions *sessions, uint16_t filter, struct span i
     struct session *session = find(sessions, &key, event->at_us);
     if (!session)
         return;
+    bool is_named = event->account.length > 0;
     merge(session, event);
+    if (session->is_mixed && !is_named)
+        event->account.length = 0; /* nobody knows which of them came in */
+    event->no_such_account = false;
     drop(sessions, session);
 }
 

@@ -35,15 +35,16 @@ uint32_t sessions_count(const struct sessions *sessions);
 bool sessions_fold(struct sessions *sessions, uint16_t filter, const struct rule_match *match,
                    uint64_t line_start, struct wire_event *event);
 
-/* A success that may leave out who it was: fills *event from its session, then forgets that. */
+/* A success or delivery that leaves out who it was: fills *event from the lines before it, then
+ * forgets them. The account only where no other one was tried. */
 void sessions_complete(struct sessions *sessions, uint16_t filter, struct span id,
                        struct wire_event *event);
 
-/* Forgets a session: its login succeeded. */
+/* Forgets a session: its login succeeded, and the line itself says from where. */
 void sessions_end(struct sessions *sessions, uint16_t filter, struct span id);
 
-/* Makes room: forgets what ended before that log time. Called now and then; what has ended counts no
- * more before it is forgotten. */
+/* Makes room: forgets what ended before that log time. Called now and then; what has ended counts
+ * no more before it is forgotten. */
 void sessions_sweep(struct sessions *sessions, int64_t log_time_us);
 
 /* Start of the oldest line still held; `otherwise` when none is older. */

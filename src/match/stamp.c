@@ -17,6 +17,11 @@ static int digits(const char *at, unsigned count) {
     return value;
 }
 
+static bool is_word(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+           (unsigned char)c >= 0x80;
+}
+
 static bool in_day(int hour, int minute, int second) {
     return hour >= 0 && hour <= 23 && minute >= 0 && minute <= 59 && second >= 0 && second <= 60;
 }
@@ -81,6 +86,32 @@ static bool read_zone(struct span text, size_t *place, int64_t *ret_seconds) {
     return true;
 }
 
+/* A zone at once behind the time or, where it is a word of its own, behind a blank. */
+static bool find_zone(struct span text, size_t *place, int64_t *ret_seconds) {
+    size_t end = *place + 1;
+    if (read_zone(text, place, ret_seconds))
+        return true;
+    if (*place >= text.length || text.at[*place] != ' ' || !read_zone(text, &end, ret_seconds) ||
+        (end < text.length && is_word(text.at[end])))
+        return false;
+    *place = end;
+    return true;
+}
+
+/* A time up to its seconds, which end at `place`: the fraction and the zone behind it, or none. */
+static void finish(struct span text, size_t place, int year, int month, int day, int hour,
+                   int minute, int second, struct stamp *stamp) {
+    int64_t fraction = read_fraction(text, &place);
+    int64_t east = 0;
+    if (find_zone(text, &place, &east))
+        stamp->at_us = clock_days(year, month, day) * DAY_US + hour * HOUR_US +
+                       minute * MINUTE_US + (second - east) * SECOND_US;
+    else
+        stamp->at_us = clock_from_local(year, month, day, hour, minute, second);
+    stamp->at_us += fraction;
+    stamp->end = (uint32_t)place;
+}
+
 static bool read_iso(struct span text, struct stamp *stamp) {
     const char *at = text.at;
     if (text.length < 19 || (at[4] != '-' && at[4] != '/' && at[4] != '.') || at[7] != at[4] ||
@@ -95,16 +126,7 @@ static bool read_iso(struct span text, struct stamp *stamp) {
     if (year < 1970 || year > 2200 || !in_month(year, month, day) ||
         !in_day(hour, minute, second))
         return false;
-    size_t place = 19;
-    int64_t fraction = read_fraction(text, &place);
-    int64_t east = 0;
-    if (read_zone(text, &place, &east))
-        stamp->at_us = clock_days(year, month, day) * DAY_US + hour * HOUR_US +
-                       minute * MINUTE_US + (second - east) * SECOND_US;
-    else
-        stamp->at_us = clock_from_local(year, month, day, hour, minute, second);
-    stamp->at_us += fraction;
-    stamp->end = (uint32_t)place;
+    finish(text, 19, year, month, day, hour, minute, second, stamp);
     return true;
 }
 
@@ -132,19 +154,7 @@ static bool read_day_first(struct span text, struct stamp *stamp) {
     if (year < 1970 || year > 2200 || !in_month(year, month, day) ||
         !in_day(hour, minute, second))
         return false;
-    size_t place = 20;
-    int64_t fraction = read_fraction(text, &place);
-    size_t zone = place + 1;
-    int64_t east = 0;
-    if (place < text.length && at[place] == ' ' && read_zone(text, &zone, &east)) {
-        stamp->at_us = clock_days(year, month, day) * DAY_US + hour * HOUR_US +
-                       minute * MINUTE_US + (second - east) * SECOND_US;
-        place = zone;
-    } else {
-        stamp->at_us = clock_from_local(year, month, day, hour, minute, second);
-    }
-    stamp->at_us += fraction;
-    stamp->end = (uint32_t)place;
+    finish(text, 20, year, month, day, hour, minute, second, stamp);
     return true;
 }
 
@@ -208,11 +218,6 @@ static bool read_syslog(struct span text, int64_t now_us, struct stamp *stamp) {
     stamp->at_us += fraction;
     stamp->end = (uint32_t)place;
     return true;
-}
-
-static bool is_word(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-           (unsigned char)c >= 0x80;
 }
 
 bool stamp_read(struct span line, int64_t now_us, struct stamp *ret_stamp) {

@@ -45,14 +45,15 @@ void compose_suspicious(struct story *story, const struct prefix *id, const char
     safe_copy(name, sizeof(name), span_of(account[0] ? account : "somebody"));
     snprintf(subject, sizeof(subject), "suspicious login from %s", address);
     if (is_banned)
-        snprintf(sentence, sizeof(sentence), "%s logged in from %s, which is banned", name, address);
+        snprintf(sentence, sizeof(sentence), "%s logged in from %s, which is banned", name,
+                 address);
     else
         snprintf(sentence, sizeof(sentence),
                  "%s logged in from %s, after %u failures from there within a day", name, address,
                  failures);
     begin(story, subject, sentence);
-    say(story, "The password was right, so hauberk did nothing about it. If this was not the account's "
-               "owner, change its password now.");
+    say(story, "The password was right, so hauberk did nothing about it. If this was not the "
+               "account's owner, change its password now.");
     say(story, "The lines that tell of it:");
     say_command_for(story, "hauberk why", id);
 }
@@ -85,7 +86,8 @@ void compose_not_in_force(struct story *story, const char *why) {
     char sentence[400];
     snprintf(sentence, sizeof(sentence), "Bans are not in force for more than a minute: %s", why);
     begin(story, "bans are not in force", sentence);
-    say(story, "hauberk goes on reading and deciding, and enforces what it decided as soon as it can.");
+    say(story,
+        "hauberk goes on reading and deciding, and enforces what it decided as soon as it can.");
     say(story, "How it stands now:");
     say_command(story, "hauberk status");
 }
@@ -96,8 +98,8 @@ void compose_blind(struct story *story, const char *jail, const char *why) {
     snprintf(subject, sizeof(subject), "jail %.40s may be blind", jail);
     snprintf(sentence, sizeof(sentence), "Jail %s may be blind: %s", jail, why);
     begin(story, subject, sentence);
-    say(story, "Nobody is banned by it until that is mended. An upgrade may have changed the lines of "
-               "its service, or its log is another one.");
+    say(story, "Nobody is banned by it until that is mended. An upgrade may have changed the lines "
+               "of its service, or its log is another one.");
     say(story, "What the jail reads, and with which filter:");
     say_command(story, "hauberk status; hauberk config");
 }
@@ -107,8 +109,8 @@ void compose_lost(struct story *story, const char *log, uint64_t bytes) {
     snprintf(sentence, sizeof(sentence), "%llu bytes of %.200s were gone before they were read",
              (unsigned long long)bytes, log);
     begin(story, "log lines were lost", sentence);
-    say(story, "What they said was not counted. Another program cut or removed the log; a rotation that "
-               "keeps the old file beside it, as Debian's does, loses nothing.");
+    say(story, "What they said was not counted. Another program cut or removed the log; a rotation "
+               "that keeps the old file beside it, as Debian's does, loses nothing.");
     say(story, "What was lost of each log:");
     say_command(story, "hauberk status");
 }
@@ -121,10 +123,28 @@ void compose_configuration(struct story *story, const char *fault) {
     say_command(story, "hauberk reload");
 }
 
+void compose_deaths(struct story *story, const char *how) {
+    begin(story, "its processes end again and again",
+          "Processes of hauberk end within a minute of their start, again and again");
+    say(story, how);
+    say(story, "The bans that were in force stay until their time is over; what is logged now is read when "
+               "this ends. They are started again every five seconds. The log says more:");
+    say_command(story, "journalctl -u hauberk -n 100");
+}
+
 void compose_test(struct story *story) {
     begin(story, "a test", "This is what was asked for by `hauberk notify --test`");
     say(story, "Nothing has happened. What was told lately:");
     say_command(story, "hauberk notify");
+}
+
+void compose_audit(struct story *story, const char *sentence, const char *body) {
+    snprintf(story->subject, sizeof(story->subject), "the audit has something new");
+    safe_copy(story->sentence, sizeof(story->sentence), span_of(sentence));
+    for (struct span rest = span_of(body); rest.length > 0;) {
+        text_add_safe(&story->body, span_cut(&rest, '\n'));
+        text_add_char(&story->body, '\n');
+    }
 }
 
 /* ---- the summary ---- */

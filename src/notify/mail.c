@@ -1,5 +1,5 @@
-/* Writing mails: see mail.h. Lines end with a newline alone, as sendmail(1) takes them; the limit of 998
- * bytes a line is RFC 5322's (2.1.1).
+/* Writing mails: see mail.h. Lines end with a newline alone, as sendmail(1) takes them; the limit
+ * of 998 bytes a line is RFC 5322's (2.1.1).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "notify/mail.h"
@@ -22,7 +22,8 @@ static bool is_host_name(struct span name) {
     return true;
 }
 
-const char *mail_choose_host(const char *host_name, struct span mailname, char into[MAIL_HOST_MAX]) {
+const char *mail_choose_host(const char *host_name, struct span mailname,
+                             char into[MAIL_HOST_MAX]) {
     struct span name = span_of(host_name);
     struct span of_mail = span_trim(mailname);
     bool is_whole = is_host_name(name) && memchr(name.at, '.', name.length);

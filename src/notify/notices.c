@@ -1,5 +1,5 @@
-/* The book of notices: see notices.h. Kept by age, the oldest first; when it is full the oldest goes
- * from memory and stays in the store until it is purged there.
+/* The book of notices: see notices.h. Kept by age, the oldest first; when it is full the oldest
+ * goes from memory and stays in the store until it is purged there.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "notify/notices.h"
@@ -16,6 +16,7 @@ const char *const notice_kind_names[NOTICE_KINDS] = {
     [NOTICE_SUSPICIOUS] = "suspicious",     [NOTICE_OWN_BANNED] = "own-banned",
     [NOTICE_LOST] = "lost",                 [NOTICE_CONFIGURATION] = "configuration",
     [NOTICE_SUMMARY] = "summary",           [NOTICE_TEST] = "test",
+    [NOTICE_AUDIT] = "audit",
 };
 const char *const notice_state_names[NOTICE_STATES] = {
     [NOTICE_WAITING] = "waiting",
@@ -123,7 +124,8 @@ static void wait_again(struct notice *notice) {
     notice->is_dirty = true;
 }
 
-/* What a summary told that nobody got waits for the next one; it is what came behind the one before. */
+/* What a summary told that nobody got waits for the next one;
+ * it is what came behind the one before. */
 void notices_take_back(struct notices *notices, uint64_t number) {
     uint32_t i = 0;
     while (i < notices->count && notices->at[i].number != number)

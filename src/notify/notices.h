@@ -1,8 +1,8 @@
-/* What the owner was told, or is to be told: a book of notices. It knows how many mails a day may be
- * sent, what was told already, and when the summary is due; it takes a clock and sends nothing.
+/* What the owner was told, or is to be told: a book of notices. It knows how many mails a day may
+ * be sent, what was told already, and when the summary is due; it takes a clock and sends nothing.
  *
- * A notice that may not be mailed now waits for the summary. The same thing (kind, what it is about,
- * and address) is told once in QUIET time, over restarts too, because notices are stored.
+ * A notice that may not be mailed now waits for the summary. The same thing (kind, what it is
+ * about, and address) is told once in QUIET time, over restarts too, because notices are stored.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -21,6 +21,7 @@ enum notice_kind {
     NOTICE_CONFIGURATION,
     NOTICE_SUMMARY,
     NOTICE_TEST, /* on a person's order; neither counted nor kept from being told again */
+    NOTICE_AUDIT,
     NOTICE_KINDS
 };
 /* SILENT: a summary that had nothing to say. */
@@ -56,8 +57,8 @@ void notices_set_mailed(struct notice *notice, int64_t now_us);
 /* No way worked: it waits for the summary after all. */
 void notices_take_back(struct notices *notices, uint64_t number);
 
-/* Since when the summary that is due has to tell; 0: none is due. The first one is due after a whole
- * day of its own. */
+/* Since when the summary that is due has to tell; 0: none is due. The first one is due after a
+ * whole day of its own. */
 int64_t notices_summary_since(struct notices *notices, int64_t now_us);
 /* The summary was made: what waited is told in it. */
 struct notice *notices_sum_up(struct notices *notices, const char *text, bool is_mailed,

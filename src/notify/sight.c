@@ -1,5 +1,5 @@
-/* Sight: see sight.h. The numbers are chosen so that a program with odd lines of its own, or a burst of
- * one broken client, is no alarm: ten lines, over an hour, and nothing matched in between.
+/* Sight: see sight.h. The numbers are chosen so that a program with odd lines of its own, or a
+ * burst of one broken client, is no alarm: ten lines, over an hour, and nothing matched in between.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "notify/sight.h"
@@ -33,7 +33,8 @@ bool sight_matched(struct sight *sight, uint64_t failures, uint64_t successes, i
 void sight_missed(struct sight *sight, uint32_t lines, int64_t now_us) {
     if (sight->unmatched == 0)
         sight->unmatched_us = now_us;
-    sight->unmatched = lines < UINT32_MAX - sight->unmatched ? sight->unmatched + lines : UINT32_MAX;
+    sight->unmatched = lines < UINT32_MAX - sight->unmatched ? sight->unmatched + lines
+                                                             : UINT32_MAX;
 }
 
 const char *sight_fault(const struct sight *sight, int64_t now_us, char into[SIGHT_TEXT_MAX]) {

@@ -1,5 +1,5 @@
-/* Does a jail still see? What a filter looks for can change with every upgrade of its service, and a
- * filter that matches nothing looks like peace. Two signs are kept for each jail, over restarts:
+/* Does a jail still see? What a filter looks for can change with every upgrade of its service, and
+ * a filter that matches nothing looks like peace. Two signs are kept for each jail, over restarts:
  *
  * - lines of its service that look like failures and match no expression (match/suspects.h), while
  *   nothing at all has matched since the first of them;
@@ -19,8 +19,8 @@ struct sight {
     uint32_t unmatched;             /* that look like failures, since anything matched */
 };
 
-/* So many events of the jail were read now. Returns whether the figures are to be stored, which they
- * are not at every event. */
+/* So many events of the jail were read now. Returns whether the figures are to be stored, which
+ * they are not at every event. */
 bool sight_matched(struct sight *sight, uint64_t failures, uint64_t successes, int64_t now_us);
 void sight_missed(struct sight *sight, uint32_t lines, int64_t now_us);
 

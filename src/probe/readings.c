@@ -154,6 +154,13 @@ const char *readings_why_not(const struct readings *readings, const char *name) 
     return NULL;
 }
 
+void readings_each(struct readings *readings,
+                   void (*each)(void *context, const struct reading *reading), void *context) {
+    sort(readings);
+    for (size_t i = 0; i < readings->count; i++)
+        each(context, &readings->at[i]);
+}
+
 void readings_write(struct readings *readings, struct text *text) {
     sort(readings);
     for (size_t i = 0; i < readings->count; i++)

@@ -52,5 +52,9 @@ const char *readings_value(struct readings *readings, const char *name, const ch
 /* Why that name could not be looked at, or NULL. */
 const char *readings_why_not(const struct readings *readings, const char *name);
 
+/* Calls `each` with every reading, sorted; it must not add any. */
+void readings_each(struct readings *readings,
+                   void (*each)(void *context, const struct reading *reading), void *context);
+
 /* All of it as text, sorted. */
 void readings_write(struct readings *readings, struct text *text);

@@ -131,8 +131,9 @@ int main(int argc, char **argv) {
         text_add_format(&notices, "%s%s", i ? "\n" : "",
                         why_format(&config->notices[i], text, sizeof(text)));
     if (!send_globs(config) || !send_exemptions(config)) {
-        wire_set_bytes(checked.text, SPAN("too much at once: at most 128 different logpaths and journalmatches, and 512 "
-                                          "addresses in admin and ignoreip together"));
+        wire_set_bytes(checked.text,
+                       SPAN("too much at once: at most 128 different logpaths and "
+                            "journalmatches, and 512 addresses in admin and ignoreip together"));
         send_frame(SAY_CHECKED, &checked, NULL, 0);
         return 1;
     }
@@ -141,6 +142,7 @@ int main(int argc, char **argv) {
     checked.digest = config->digest;
     name_backends(config, &checked);
     wire_set_bytes(checked.text, text_span(&notices));
+    wire_set_bytes(checked.notify, span_of(config->notify));
     wire_set_bytes(checked.notify_command, span_of(config->notify_command));
     send_frame(SAY_CHECKED, &checked, NULL, 0);
     config_free(config);

@@ -12,7 +12,8 @@
 
 static const char usage[] =
     "Usage: hauberkd [OPTION…]\n"
-    "Guards this host: reads its logs, decides, bans in the kernel. In the foreground; SIGTERM ends\n"
+    "Guards this host: reads its logs, decides, bans in the kernel. In the foreground; "
+    "SIGTERM ends\n"
     "it and keeps the bans, SIGINT (Ctrl-C) lifts them, SIGHUP reads the configuration anew.\n"
     "\n"
     "  --config DIR    hauberk.conf and filters (/etc/hauberk; may be missing)\n"
@@ -33,11 +34,15 @@ static const char *absolute(const char *path, char into[PATH_MAX]) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'}, {"state", required_argument, NULL, 's'},
-        {"runtime", required_argument, NULL, 'r'}, {"journal", required_argument, NULL, 'j'}, {"observe", no_argument, NULL, 'o'},
-        {"uids", required_argument, NULL, 'u'},   {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+                                          {"state", required_argument, NULL, 's'},
+                                          {"runtime", required_argument, NULL, 'r'},
+                                          {"journal", required_argument, NULL, 'j'},
+                                          {"observe", no_argument, NULL, 'o'},
+                                          {"uids", required_argument, NULL, 'u'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     static char paths[4][PATH_MAX];
     static struct install_paths installed;
     struct supervise_options options = {.config_folder = "/etc/hauberk",

@@ -1,6 +1,6 @@
-/* hauberk-prober NAME [ARGUMENT]: one probe of the audit. It looks, prints what it read (probe/readings.h), and
- * ends. Before it looks it gives up writing: no file can be changed or made by it or by a program
- * it runs.
+/* hauberk-prober NAME [ARGUMENT]: one probe of the audit. It looks, prints what it read
+ * (probe/readings.h), and ends. Before it looks it gives up writing: no file can be changed or made
+ * by it or by a program it runs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
@@ -19,10 +19,11 @@ int main(int argc, char **argv) {
     hash_open();
     const struct probe *probe = argc == 2 || argc == 3 ? probe_find(argv[1]) : NULL;
     if (!probe) {
-        log_error("which probe? hauberk-prober NAME [ARGUMENT]; hauberk audit --readings runs them all");
+        log_error("which probe? hauberk-prober NAME [ARGUMENT]; "
+                  "hauberk audit --readings runs them all");
         return 2;
     }
-    if (sandbox_read_only(&why) < 0) {
+    if (sandbox_read_only(NULL, &why) < 0) {
         log_error("%s", why_format(&why, text, sizeof(text)));
         return 1;
     }

@@ -121,7 +121,8 @@ void role_connect_supervisor(struct role_supervisor *supervisor, enum role me) {
 
 int role_peer_ended(struct role_supervisor *supervisor, enum role peer, int error,
                     const char *what) {
-    /* Without -EPROTO it died, most likely: hauberkd will know by its pid, or finds that it lives. */
+    /* Without -EPROTO it died, most likely: hauberkd will know by its pid,
+     * or finds that it lives. */
     struct wire_complaint complaint = {.about = (uint8_t)peer, .is_gone = error != -EPROTO};
     wire_set_bytes(complaint.text, span_of(what));
     if (error == -EPROTO)

@@ -27,8 +27,8 @@ never_returns void role_fail(const struct why *why);
 void role_enter_sandbox(enum role role, const struct role_options *options,
                         const char *writable_folder, const char *readable_folder);
 
-/* The channel to hauberkd. PING is answered here and QUIT ends the loop, after on_quit (may be NULL);
- * everything else goes to on_message. The channel's end ends the process at once. */
+/* The channel to hauberkd. PING is answered here and QUIT ends the loop, after on_quit (may be
+ * NULL); everything else goes to on_message. The channel's end ends the process at once. */
 struct role_supervisor {
     struct loop *loop;
     struct channel *channel;
@@ -38,7 +38,7 @@ struct role_supervisor {
 };
 void role_connect_supervisor(struct role_supervisor *supervisor, enum role me);
 
-/* For other channels' on_end: a peer that misbehaves, or closes its end, is named to hauberkd, which
- * restarts all. */
+/* For other channels' on_end: a peer that misbehaves, or closes its end, is named to hauberkd,
+ * which restarts all. */
 int role_peer_ended(struct role_supervisor *supervisor, enum role peer, int error,
                     const char *what);

@@ -131,6 +131,11 @@ static uint64_t file_rights(long abi) {
     return file_rights_by_abi[(size_t)abi < known ? (size_t)abi : known];
 }
 
+static uint64_t without_devices(uint64_t rights_known) {
+    return rights_known & ~(uint64_t)(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                                      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM);
+}
+
 static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_why) {
     long abi;
     int error = landlock_version(&abi, reterr_why);
@@ -150,16 +155,11 @@ static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_wh
     if (ruleset < 0)
         return why_set(reterr_why, -errno, NULL, 0, "landlock refuses a rule set (ABI %ld)", abi);
     if (wish->writable_folder) {
-        uint64_t without_devices = attributes.files &
-                                   ~(uint64_t)(LANDLOCK_ACCESS_FS_EXECUTE |
-                                               LANDLOCK_ACCESS_FS_MAKE_CHAR |
-                                               LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-                                               LANDLOCK_ACCESS_FS_MAKE_SYM);
-        error = allow_path(ruleset, wish->writable_folder, without_devices);
+        error = allow_path(ruleset, wish->writable_folder, without_devices(attributes.files));
         if (error < 0)
             return why_set(reterr_why, error, wish->writable_folder, 0,
-                           "cannot be reached by user %u (%s): every folder above it must let others "
-                           "through (chmod o+x), or give another one",
+                           "cannot be reached by user %u (%s): every folder above it must let "
+                           "others through (chmod o+x), or give another one",
                            wish->uid, strerror(-error));
     }
     if (wish->readable_folder) {
@@ -175,7 +175,7 @@ static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_wh
 }
 
 /* What is left of writing without landlock is held by the rights of who started us. */
-int sandbox_read_only(struct why *reterr_why) {
+int sandbox_read_only(const char *writable_folder, struct why *reterr_why) {
     long abi;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return why_set(reterr_why, -errno, NULL, 0, "the kernel knows no no_new_privs");
@@ -194,8 +194,10 @@ int sandbox_read_only(struct why *reterr_why) {
         error = allow_path(ruleset, "/dev/null",
                            attributes.files & (LANDLOCK_ACCESS_FS_READ_FILE |
                                                LANDLOCK_ACCESS_FS_WRITE_FILE | FILE_TRUNCATE));
+    if (error >= 0 && writable_folder)
+        error = allow_path(ruleset, writable_folder, without_devices(attributes.files));
     if (error < 0)
-        return why_set(reterr_why, error, NULL, 0, "landlock refuses to let / be read: %s",
+        return why_set(reterr_why, error, writable_folder, 0, "landlock refuses to let it be: %s",
                        strerror(-error));
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         return why_set(reterr_why, -errno, NULL, 0, "landlock does not take effect");

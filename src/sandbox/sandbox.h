@@ -40,6 +40,7 @@ must_use int sandbox_find_users(uid_t base, struct sandbox_users *ret_users,
                                 struct why *reterr_why);
 
 /* For a program that only looks, and for all it starts: nothing can be written to or made in any
- * file system but /dev/null, no program gains rights by being started. Reading, running programs
- * and talking to services stay as they were. */
-must_use int sandbox_read_only(struct why *reterr_why);
+ * file system but /dev/null and what lies in `writable_folder` (NULL: none), no program gains
+ * rights by being started. Reading, running programs, talking to services and descriptors that are
+ * open stay as they were. */
+must_use int sandbox_read_only(const char *writable_folder, struct why *reterr_why);

@@ -65,14 +65,15 @@ static const char *pid_of(const struct fields *fields) {
 static bool has_form(struct span text, const char *form) {
     for (size_t i = 0; form[i]; i++) {
         bool is_digit = i < text.length && text.at[i] >= '0' && text.at[i] <= '9';
-        if (i >= text.length || (form[i] == '0' ? !is_digit : form[i] != '?' && form[i] != text.at[i]))
+        if (i >= text.length ||
+            (form[i] == '0' ? !is_digit : form[i] != '?' && form[i] != text.at[i]))
             return false;
     }
     return true;
 }
 
-/* A container's output that is a log has lines with stamps of their own, often of another time zone:
- * what stands behind the stamp, the blank with it, is the line. 0: there is no stamp. */
+/* A container's output that is a log has lines with stamps of their own, often of another time
+ * zone: what stands behind the stamp, the blank with it, is the line. 0: there is no stamp. */
 static size_t stamp_length(struct span message) {
     if (has_form(message, "??? ?0 00:00:00 "))
         return sizeof("Nov 21 12:00:00") - 1;
@@ -104,11 +105,11 @@ int entry_render(sd_journal *journal, int64_t at_us, char *into) {
     int head = skipped
                    ? snprintf(into, ENTRY_LINE_MAX, "%s.%06u+00:00", stamp,
                               (unsigned)(at_us % SECOND_US))
-                   : snprintf(into, ENTRY_LINE_MAX - ENTRY_MESSAGE_MAX - 1, "%s.%06u+00:00 %s %s%s%s%s: ",
-                        stamp, (unsigned)(at_us % SECOND_US),
-                        fields.is_there[HOST] ? fields.text[HOST] : "localhost",
-                        fields.text[fields.is_there[IDENTIFIER] ? IDENTIFIER : COMMAND],
-                        pid[0] ? "[" : "", pid, pid[0] ? "]" : "");
+                   : snprintf(into, ENTRY_LINE_MAX - ENTRY_MESSAGE_MAX - 1,
+                              "%s.%06u+00:00 %s %s%s%s%s: ", stamp, (unsigned)(at_us % SECOND_US),
+                              fields.is_there[HOST] ? fields.text[HOST] : "localhost",
+                              fields.text[fields.is_there[IDENTIFIER] ? IDENTIFIER : COMMAND],
+                              pid[0] ? "[" : "", pid, pid[0] ? "]" : "");
     must(head > 0 && head < ENTRY_LINE_MAX - ENTRY_MESSAGE_MAX - 1);
     memcpy(into + head, message + skipped, message_length - skipped);
     into[(size_t)head + message_length - skipped] = '\n';

@@ -8,17 +8,17 @@
  *   SIGHTING  waiting for the mark to be committed
  *   READING   reading what is there and what comes
  *
- * Files. journald writes one file and sets it aside when it is full, so a journal is a row of files,
- * whose descriptors are asked for one by one: of the list, those changed since the place we are at.
- * When files came or were renamed, the row is asked for again; the old one is read to its end before
- * it is let go, for vacuuming may have deleted what we still hold.
+ * Files. journald writes one file and sets it aside when it is full, so a journal is a row of
+ * files, whose descriptors are asked for one by one: of the list, those changed since the place we
+ * are at. When files came or were renamed, the row is asked for again; the old one is read to its
+ * end before it is let go, for vacuuming may have deleted what we still hold.
  *
- * New entries. journald tells readers (by ftruncate, which inotify sees) 250 ms after it wrote. While
- * the services we read are talking, their entries are looked for every 20 ms instead; a look reads
- * one counter in shared memory per file.
+ * New entries. journald tells readers (by ftruncate, which inotify sees) 250 ms after it wrote.
+ * While the services we read are talking, their entries are looked for every 20 ms instead; a look
+ * reads one counter in shared memory per file.
  *
- * What is gone. Whether the entry read last still exists tells after a start whether some between it
- * and the oldest one may have been vacuumed unread. A service can be silent for longer than the
+ * What is gone. Whether the entry read last still exists tells after a start whether some between
+ * it and the oldest one may have been vacuumed unread. A service can be silent for longer than the
  * journal is kept, so now and then the place moves to the journal's newest entry, of whatever
  * service: for that the ordinal grows by one.
  *
@@ -36,7 +36,7 @@
 
 enum phase { PHASE_IDLE, PHASE_COUNTING, PHASE_SIGHTING, PHASE_READING };
 enum { TURN_ENTRIES = 1024, PLACES_KEPT = 512, PLACES_MAX = PLACES_KEPT + TURN_ENTRIES + 2,
-       RELISTS_MAX = 8 };
+       RELISTS_MAX = 8, MEMORY_BYTES = 64 << 20 };
 #define MEMORY_US (30 * DAY_US)         /* how far back the first sight looks */
 #define CLOCK_SLACK_US HOUR_US          /* a file's time and its entries' may differ that much */
 #define TALK_US (10 * SECOND_US)        /* after an entry, more are expected for so long */
@@ -68,7 +68,7 @@ struct journal_source {
     int64_t talked_us;            /* monotonic: when an entry was last found */
     int64_t retry_us, retry_at_us; /* a file half made is asked for again; monotonic, 0 never */
 
-    struct place anchor;          /* the journal's newest entry, to move to when all before is read */
+    struct place anchor;          /* the newest entry, to move to when all before is read */
     bool has_anchor, wants_anchor;
     int64_t anchored_us;          /* when it was last looked for */
 
@@ -281,7 +281,7 @@ static bool count_turn(struct journal_source *journal) {
     struct place here = {.version = PLACE_VERSION};
     for (uint32_t i = 0; i < TURN_ENTRIES; i++) {
         bool is_there = step_back(journal, &here);
-        if (!is_there || here.at_us < oldest_us || journal->counted > SOURCE_MEMORY_BYTES) {
+        if (!is_there || here.at_us < oldest_us || journal->counted > MEMORY_BYTES) {
             if (!is_there)
                 here = (struct place){.version = PLACE_VERSION};
             here.sight_us = journal->done.sight_us;

@@ -1,5 +1,5 @@
-/* The entries of the systemd journal that match some fields, as a source: followed through rotation,
- * vacuuming and restarts, with positions that are exact.
+/* The entries of the systemd journal that match some fields, as a source: followed through
+ * rotation, vacuuming and restarts, with positions that are exact.
  *
  * The verbs are those of source.h. The name is "journal: FIELD=VALUE … + FIELD=VALUE …": values of
  * one field are alternatives, different fields must all match, "+" parts groups of which one must.

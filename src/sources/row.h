@@ -15,8 +15,8 @@ struct row {
     bool lacks_live;       /* … and could not be read: journald has only just made it */
 };
 
-/* Loads the libraries that unpack long fields (libsystemd 257 looks for them when it meets the first
- * one, and behind the sandbox's wall they cannot be loaded). */
+/* Loads the libraries that unpack long fields (libsystemd 257 looks for them when it meets the
+ * first one, and behind the sandbox's wall they cannot be loaded). */
 void row_prepare(void);
 
 /* A reader over the files, and on the entries `name` matches ("journal: …"); without files, none.

@@ -5,9 +5,9 @@
  * ordinals, and for every ordinal it told an identity (at most 256 bytes, opaque to all others) by
  * which the place is found again after a restart.
  *
- * Descriptors come from hauberkd, which alone may open: source_calls.ask_open and ask_list, answered
- * by source_opened() and source_listed(). Everything else happens here, without a loop and without
- * rights, so that a test can play hauberkd.
+ * Descriptors come from hauberkd, which alone may open: source_calls.ask_open and ask_list,
+ * answered by source_opened() and source_listed(). Everything else happens here, without a loop and
+ * without rights, so that a test can play hauberkd.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -15,7 +15,7 @@
 #include "base/span.h"
 #include "wire/wire.h"
 
-enum { SOURCE_TURN_BYTES = 256 << 10, SOURCE_MEMORY_BYTES = 64 << 20 };
+enum { SOURCE_TURN_BYTES = 256 << 10 };
 
 struct source;
 

@@ -1,6 +1,6 @@
-/* The day in numbers: see store.h. What is kept is enough for them, so nothing is counted beside it and
- * nothing is lost at a restart. Evidence sheds lines, not addresses; so attacks on an account are
- * counted by addresses.
+/* The day in numbers: see store.h. What is kept is enough for them, so nothing is counted beside it
+ * and nothing is lost at a restart. Evidence sheds lines, not addresses; so attacks on an account
+ * are counted by addresses.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -9,7 +9,8 @@
 #include "bans/decider.h"
 #include "store/inside.h"
 
-/* In each: ?1 since when, ?2 and ?3 the verdicts of failures, ?4 that of logins, ?5 that of the exempt. */
+/* In each: ?1 since when, ?2 and ?3 the verdicts of failures, ?4 that of logins,
+ * ?5 that of the exempt. */
 #define FAILURES "at>=?1 AND verdict IN (?2,?3)"
 #define HAS_LOGGED_IN "EXISTS (SELECT 1 FROM evidence s WHERE s.account=e.account AND s.verdict=?4)"
 
@@ -50,7 +51,8 @@ static void read_tally(sqlite3_stmt *statement, struct row_tally *row) {
     const void *bytes = sqlite3_column_blob(statement, 0);
     size_t length = (size_t)sqlite3_column_bytes(statement, 0);
     if (sqlite3_column_type(statement, 0) == SQLITE_TEXT)
-        snprintf(row->name, sizeof(row->name), "%s", (const char *)sqlite3_column_text(statement, 0));
+        snprintf(row->name, sizeof(row->name), "%s",
+                 (const char *)sqlite3_column_text(statement, 0));
     else if (length == sizeof(row->address.at))
         memcpy(row->address.at, bytes, length);
     row->count = (uint64_t)sqlite3_column_int64(statement, 1);

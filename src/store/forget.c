@@ -1,5 +1,5 @@
-/* Forgetting: see store.h. Rows about somebody are deleted and overwritten; names of accounts that do
- * not exist are taken out of lines that stay.
+/* Forgetting: see store.h. Rows about somebody are deleted and overwritten; names of accounts that
+ * do not exist are taken out of lines that stay.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <ctype.h>
@@ -64,8 +64,8 @@ int rows_forget(sqlite3 *db, const struct row_forgotten *forgotten) {
     static const char *const of_accounts[] = {"DELETE FROM evidence WHERE account=?",
                                               "DELETE FROM notice WHERE about=?"};
     int result = SQLITE_OK;
-    for (size_t i = 0; !forgotten->has_prefix && i < ELEMENTS_OF(of_accounts) && result == SQLITE_OK;
-         i++)
+    for (size_t i = 0;
+         !forgotten->has_prefix && i < ELEMENTS_OF(of_accounts) && result == SQLITE_OK; i++)
         result = delete_account(db, of_accounts[i], forgotten->account);
     if (!forgotten->has_prefix)
         return result;
@@ -87,7 +87,8 @@ static void blank_name(struct text *line, const char *text, const char *name) {
     size_t blanked = 0;
     const char *at = text;
     while (*at) {
-        bool is_begin = at == text || !is_word((unsigned char)at[-1]) || !is_word((unsigned char)name[0]);
+        bool is_begin = at == text || !is_word((unsigned char)at[-1]) ||
+                        !is_word((unsigned char)name[0]);
         if (is_begin && strncasecmp(at, name, length) == 0 &&
             (!is_word((unsigned char)name[length - 1]) || !is_word((unsigned char)at[length]))) {
             text_add(line, span_of(blank));

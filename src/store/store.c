@@ -175,6 +175,13 @@ static void *run(void *argument) {
     return NULL;
 }
 
+static struct job *new_job(enum job_kind kind) {
+    struct job *job = calloc(1, sizeof(*job));
+    must(job);
+    job->kind = kind;
+    return job;
+}
+
 static void push_job(struct store *store, struct job *job) {
     pthread_mutex_lock(&store->lock);
     *store->last = job;
@@ -325,9 +332,7 @@ int store_commit(struct store *store, struct store_batch *batch, store_done_fn *
                  void *context) {
     if (store->is_committing)
         return -EBUSY;
-    struct job *job = calloc(1, sizeof(*job));
-    must(job);
-    job->kind = JOB_COMMIT;
+    struct job *job = new_job(JOB_COMMIT);
     job->batch = batch;
     job->done = done;
     job->context = context;
@@ -347,9 +352,7 @@ int store_why(struct store *store, const struct prefix *prefix, struct span acco
               uint32_t most, store_answer_fn *done, void *context) {
     if (has_too_many(store))
         return -EAGAIN;
-    struct job *job = calloc(1, sizeof(*job));
-    must(job);
-    job->kind = JOB_WHY;
+    struct job *job = new_job(JOB_WHY);
     job->has_prefix = prefix != NULL;
     if (prefix)
         job->prefix = *prefix;
@@ -364,9 +367,7 @@ int store_why(struct store *store, const struct prefix *prefix, struct span acco
 int store_ask_day(struct store *store, int64_t since_us, store_day_fn *done, void *context) {
     if (has_too_many(store))
         return -EAGAIN;
-    struct job *job = calloc(1, sizeof(*job));
-    must(job);
-    job->kind = JOB_DAY;
+    struct job *job = new_job(JOB_DAY);
     job->before_us = since_us;
     job->told_day = done;
     job->context = context;
@@ -375,9 +376,7 @@ int store_ask_day(struct store *store, int64_t since_us, store_day_fn *done, voi
 }
 
 void store_purge(struct store *store, int64_t before_us, int64_t names_before_us) {
-    struct job *job = calloc(1, sizeof(*job));
-    must(job);
-    job->kind = JOB_PURGE;
+    struct job *job = new_job(JOB_PURGE);
     job->before_us = before_us;
     job->names_before_us = names_before_us;
     push_job(store, job);

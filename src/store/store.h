@@ -1,10 +1,10 @@
 /* What outlives the process: SQLite (WAL, synchronous=FULL), written by one thread.
  *
- * The decider never waits for the disk. It loads everything once at start, in slices; afterwards it hands over
- * batches, one at a time, and is told through a descriptor when they are durable. A batch is one
- * transaction: positions and what reading up to them did stand or fall together. If the disk
- * refuses (full, failing), the batch is kept and tried again each second; what changes meanwhile
- * waits as dirty keys, which are bounded by the tables they name.
+ * The decider never waits for the disk. It loads everything once at start, in slices; afterwards it
+ * hands over batches, one at a time, and is told through a descriptor when they are durable. A
+ * batch is one transaction: positions and what reading up to them did stand or fall together. If
+ * the disk refuses (full, failing), the batch is kept and tried again each second; what changes
+ * meanwhile waits as dirty keys, which are bounded by the tables they name.
  *
  * Rows name jails and sources by text, because their numbers are a configuration's.
  *
@@ -26,6 +26,7 @@ struct row_position {
     bool is_gone;
     struct wire_position position;
     uint64_t lost; /* bytes gone before they were read, ever */
+    int64_t read_until_us, takes_over_us; /* desk.h */
 };
 
 struct row_counter {
@@ -216,9 +217,10 @@ struct store_day {
     uint64_t bans_in_all, strangers, losses;
 };
 typedef void store_day_fn(void *context, const struct store_day *day);
-must_use int store_ask_day(struct store *store, int64_t since_us, store_day_fn *done, void *context);
+must_use int store_ask_day(struct store *store, int64_t since_us, store_day_fn *done,
+                           void *context);
 
-/* Removes evidence, notices and history older than that, and from younger evidence the names of accounts that
- * do not exist, when they are older than names_before_us: a password typed as a name is one. Queued
- * like a question. */
+/* Removes evidence, notices and history older than that, and from younger evidence the names of
+ * accounts that do not exist, when they are older than names_before_us: a password typed as a name
+ * is one. Queued like a question. */
 void store_purge(struct store *store, int64_t before_us, int64_t names_before_us);

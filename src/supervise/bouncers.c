@@ -25,8 +25,8 @@ static uint32_t bouncer_named(const char *name) {
     return 0;
 }
 
-/* A container's processes have a number there, too (NSpid, proc_pid_status(5)): what bans in it does
- * not ban here. */
+/* A container's processes have a number there, too (NSpid, proc_pid_status(5)): what bans in it
+ * does not ban here. */
 static bool is_contained(int proc, const char *pid) {
     char path[64];
     char text[4096];

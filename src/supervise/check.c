@@ -61,9 +61,12 @@ static int take_frame(int fd, const struct supervise_options *options,
     }
     const struct wire_checked *verdict = message.head;
     if (!verdict->is_good)
-        return why_set(reterr_why, -EINVAL, NULL, 0, "%.*s", SPAN_FORMAT(wire_bytes(verdict->text)));
+        return why_set(reterr_why, -EINVAL, NULL, 0, "%.*s",
+                       SPAN_FORMAT(wire_bytes(verdict->text)));
     checked->digest = verdict->digest;
     checked->follow_symlinks = verdict->follow_symlinks;
+    snprintf(checked->notify, sizeof(checked->notify), "%.*s",
+             SPAN_FORMAT(wire_bytes(verdict->notify)));
     snprintf(checked->notify_command, sizeof(checked->notify_command), "%.*s",
              SPAN_FORMAT(wire_bytes(verdict->notify_command)));
     checked->on_file = verdict->on_file;
@@ -89,8 +92,8 @@ static int await_verdict(int fd, const struct supervise_options *options,
     }
 }
 
-int check_configuration(const struct supervise_options *options,
-                        const struct sandbox_users *users, struct checked_config *ret_checked, struct why *reterr_why) {
+int check_configuration(const struct supervise_options *options, const struct sandbox_users *users,
+                        struct checked_config *ret_checked, struct why *reterr_why) {
     struct child child = {.role = CHECKER};
     struct child_fds none = {{-1, -1, -1, -1}};
     struct digest digest = {0};

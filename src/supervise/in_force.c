@@ -3,8 +3,8 @@
  * What is on disk is checked, copied to RUNTIME/config-coming, and the copy is checked: when the
  * digests are equal, the copy is what was checked, whoever wrote to the folders meanwhile. It gets
  * its name, config-DIGEST, when it is whole; then RUNTIME/config-in-force, a symbolic link, is
- * turned to it by one rename, for a hauberkd that comes after us. Roles always read the copy: a file that changes while they start, or a package
- * that is being upgraded, is not their concern.
+ * turned to it by one rename, for a hauberkd that comes after us. Roles always read the copy: a
+ * file that changes while they start, or a package that is being upgraded, is not their concern.
  *
  * Bytes are copied, not read: only regular files, names that begin with a dot left alone as the
  * reader leaves them, links followed as the reader follows them.

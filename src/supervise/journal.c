@@ -1,6 +1,6 @@
 /* The journal's files: see supervise.h. They lie in a folder named after the machine, below
- * /var/log/journal when the journal is kept and below /run/log/journal when it is not (journald(8)).
- * The one being written is system.journal, those set aside are system@….journal, and
+ * /var/log/journal when the journal is kept and below /run/log/journal when it is not
+ * (journald(8)). The one being written is system.journal, those set aside are system@….journal, and
  * system@….journal~ when journald found them damaged; what users log for themselves is none of our
  * business.
  *

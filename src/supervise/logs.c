@@ -6,10 +6,10 @@
  * is missing, the nearest one above. A new file that matches a glob, or a folder that appears, is
  * a new start of everything (DESIGN 2 "One fate").
  *
- * Folders are watched in two ways. A source's own descriptor watches its folder, for the sensor. One
- * more of hauberkd's watches what the sensor cannot see: the folders in which something could turn
- * up that a glob would find, and those that could go away. Whatever it tells, everything is looked
- * at again, at most ten times a second.
+ * Folders are watched in two ways. A source's own descriptor watches its folder, for the sensor.
+ * One more of hauberkd's watches what the sensor cannot see: the folders in which something could
+ * turn up that a glob would find, and those that could go away. Whatever it tells, everything is
+ * looked at again, at most ten times a second.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <dirent.h>

@@ -1,8 +1,8 @@
 /* The letter box: see mails.h.
  *
  * The child may use what is setgid, for Postfix's postdrop is: so none of the roles' "no new
- * privileges" here, but an ordinary user without capabilities, in a session of its own, with limits,
- * with no descriptor of ours and none of our environment. What it starts ends with it.
+ * privileges" here, but an ordinary user without capabilities, in a session of its own, with
+ * limits, with no descriptor of ours and none of our environment. What it starts ends with it.
  *
  * Who owns the command is looked at each time, in the parent: a file that others could have written
  * is not run, even as an ordinary user.
@@ -159,7 +159,7 @@ static int has_ended(void *context, pid_t pid, const siginfo_t *how) {
     bool is_sent = !mails->is_late && how->si_code == CLD_EXITED && how->si_status == 0;
     if (!is_sent)
         describe(mails, how, text);
-    kill(-pid, SIGKILL); /* what it left behind; it is not reaped yet, so the number is still its own */
+    kill(-pid, SIGKILL); /* what it left; it is not reaped yet, so the number is still its own */
     mails->pid = 0;
     mails->child = loop_forget(mails->child);
     watch_set_timer(mails->patience, -1);
@@ -222,7 +222,8 @@ int mails_take(struct mails *mails, const struct wire_mail *mail, int fd, const 
     if (!is_sealed_memory(text, mail->size))
         return -EPROTO;
     if (mails->count == MAILS_WAITING_MOST || is_one_too_many(mails)) {
-        log_warning("the decider wants to send more mails than there can be reason for; one is dropped");
+        log_warning(
+            "the decider wants to send more mails than there can be reason for; one is dropped");
         answer(mails, mail->ticket, false, "too many mails at once");
         return 0;
     }

@@ -1,6 +1,6 @@
 /* Lines at which the sensor died: see supervise.h. A line is named by its log's path and its
- * ordinal, which no restart and no other configuration changes. (Without the database ordinals begin
- * anew, but it lies in the same folder: who deletes one, deletes both.)
+ * ordinal, which no restart and no other configuration changes. (Without the database ordinals
+ * begin anew, but it lies in the same folder: who deletes one, deletes both.)
  *
  * The file lies in a folder of the decider's user. It is believed only when it is ours and alone,
  * so the worst that a captured decider can do to it is to delete it.

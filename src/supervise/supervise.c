@@ -18,28 +18,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/log.h"
-#include "config/selftest.h"
 #include "supervise/mails.h"
+#include "supervise/premises.h"
 #include "wire/inherited.h"
 
-enum { FAULTS_TO_GIVE_UP = 3 };
+enum { FAULTS_TO_GIVE_UP = 3, FAULTS_TO_TELL = 7 };
 #define LINGER_US SECOND_US          /* from QUIT to SIGKILL */
 #define PING_EVERY_US SECOND_US
 #define SILENCE_US (10 * SECOND_US)  /* without a PONG: killed */
 #define HEALTHY_US (60 * SECOND_US)  /* this long alive: the back-off begins anew */
-#define LOCK_PATIENCE_US (5 * SECOND_US)
+#define BOUNCERS_EVERY_US MINUTE_US
 #define GONE_PATIENCE_US SECOND_US   /* from "its end is closed" to "it lives on": time to die */
 #define TOLD_REST_US (200 * INT64_C(1000)) /* rests from here on are told to who asks */
 /* The sensor's questions may take so much of our time: it is the one that attackers talk to, and
@@ -71,9 +66,12 @@ struct supervisor {
     uint32_t faults;           /* in a row, each within HEALTHY_US of the start before */
     struct watch *gone_timer;  /* armed: the end of that role's wire is closed, but does it live? */
     enum role gone;
+    uint32_t bouncers; /* as last told */
+    int64_t bouncers_seen_us;
     int64_t questions_since_us, questions_took_us;
     struct watch *questions_timer; /* armed: they took too long, and wait */
     bool questions_are_told;
+    int64_t deaths_told_us; /* monotonic: when the owner was told of a row of faults; 0 never */
     struct poisons poisons;
     struct mails *mails;
 };
@@ -83,10 +81,25 @@ static const enum role started_roles[] = {SENSOR, DECIDER, ENFORCER};
 static void start_all(struct supervisor *supervisor);
 static void end_all(struct supervisor *supervisor, int64_t rest_us);
 
+static const char *told_death(const struct supervisor *supervisor, enum role role) {
+    const char *death = supervisor->children[role].last_death;
+    return death[0] ? death : "well";
+}
+
+static void tell_owner_of_faults(struct supervisor *supervisor) {
+    char how[500];
+    snprintf(how, sizeof(how), "How they ended last: sensor %s, decider %s, enforcer %s.",
+             told_death(supervisor, SENSOR), told_death(supervisor, DECIDER),
+             told_death(supervisor, ENFORCER));
+    deaths_tell(supervisor->mails, &supervisor->in_force.checked, how, &supervisor->deaths_told_us);
+}
+
 static int64_t rest_after_fault(struct supervisor *supervisor) {
     bool is_another = clock_monotonic_us() - supervisor->all_started_us < HEALTHY_US;
     supervisor->faults = is_another ? supervisor->faults + 1 : 1;
     supervisor->in_force.is_doubted = supervisor->faults > 1;
+    if (supervisor->faults == FAULTS_TO_TELL)
+        tell_owner_of_faults(supervisor);
     size_t step = supervisor->faults - 1;
     return back_off_us[step < ELEMENTS_OF(back_off_us) ? step : ELEMENTS_OF(back_off_us) - 1];
 }
@@ -140,13 +153,16 @@ static void role_is_ready(struct supervisor *supervisor, struct child *child) {
         supervisor->has_said_ready = true;
     }
     tell_rest(supervisor, NULL);
-    loop_notify(supervisor->in_force.disk_fault[0]
-                    ? "READY=1\nSTATUS=guarding by an earlier configuration; the one on disk is wrong"
-                    : "READY=1\nSTATUS=guarding");
+    loop_notify(
+        supervisor->in_force.disk_fault[0]
+            ? "READY=1\nSTATUS=guarding by an earlier configuration; the one on disk is wrong"
+            : "READY=1\nSTATUS=guarding");
 }
 
 static void tell_bouncers(struct supervisor *supervisor) {
     struct wire_bouncers told = {.running = bouncers_running()};
+    supervisor->bouncers = told.running;
+    supervisor->bouncers_seen_us = clock_monotonic_us();
     (void)channel_send(supervisor->children[DECIDER].channel, SAY_OTHER_BOUNCERS, &told, NULL, 0);
 }
 
@@ -280,8 +296,13 @@ static void take_mail(struct supervisor *supervisor, struct child *child, struct
 
 static void mail_is_done(void *context, const struct wire_mailed *mailed) {
     struct supervisor *supervisor = context;
-    if (supervisor->children[DECIDER].channel)
+    if (mailed->ticket == DEATHS_TICKET) {
+        if (!mailed->is_sent)
+            log_warning("the owner cannot be told that processes die: %.*s",
+                        SPAN_FORMAT(wire_bytes(mailed->text)));
+    } else if (supervisor->children[DECIDER].channel) {
         (void)channel_send(supervisor->children[DECIDER].channel, SAY_MAILED, mailed, NULL, 0);
+    }
 }
 
 static int from_role(struct supervisor *supervisor, struct child *child, struct message *message) {
@@ -368,11 +389,6 @@ static bool all_are_dead(const struct supervisor *supervisor) {
     return true;
 }
 
-static const char *told_death(const struct supervisor *supervisor, enum role role) {
-    const char *death = supervisor->children[role].last_death;
-    return death[0] ? death : "well";
-}
-
 static int rest_is_over(void *context) {
     start_all(context);
     return 0;
@@ -391,8 +407,8 @@ static void go_on(struct supervisor *supervisor) {
     if (supervisor->rest_us >= TOLD_REST_US) {
         char sentence[700];
         snprintf(sentence, sizeof(sentence),
-                 "Its processes ended %u times within a minute of their start (sensor: %s, decider: "
-                 "%s, enforcer: %s); they are started again every %lld ms. See its log.\n",
+                 "Its processes ended %u times within a minute of their start (sensor: %s, "
+                 "decider: %s, enforcer: %s); they are started again every %lld ms. See its log.\n",
                  supervisor->faults, told_death(supervisor, SENSOR),
                  told_death(supervisor, DECIDER), told_death(supervisor, ENFORCER),
                  (long long)(supervisor->rest_us / 1000));
@@ -469,7 +485,8 @@ static void end_all(struct supervisor *supervisor, int64_t rest_us) {
 /* To the sensor before its sources; to the decider behind theirs, whose names it tells people. */
 static void tell_poison(struct supervisor *supervisor, bool to_sensor) {
     bool is_news = false;
-    for (uint32_t i = supervisor->poisons.count; i-- > 0;) { /* the newest first: it has room for few */
+    /* The newest first: it has room for few. */
+    for (uint32_t i = supervisor->poisons.count; i-- > 0;) {
         struct poison *poison = &supervisor->poisons.at[i];
         int number = logs_find(supervisor->logs, poison->path);
         if (poison->deaths < DEATHS_TO_POISON || number < 0)
@@ -562,11 +579,12 @@ static void start_all(struct supervisor *supervisor) {
     watch_set_timer(supervisor->questions_timer, -1);
     must(channel_pair(events) >= 0 && channel_pair(orders) >= 0);
     supervisor->state = STATE_RUNNING;
-    bool started =
-        start_one(supervisor, DECIDER,
-                  (struct child_fds){{events[0], orders[0], supervisor->control_fd, -1}}) &&
-        start_one(supervisor, SENSOR, (struct child_fds){{events[1], supervisor->note_fd, -1, -1}}) &&
-        start_one(supervisor, ENFORCER, (struct child_fds){{orders[1], -1, -1, -1}});
+    struct child_fds of_decider = {{events[0], orders[0], supervisor->control_fd, -1}};
+    struct child_fds of_sensor = {{events[1], supervisor->note_fd, -1, -1}};
+    struct child_fds of_enforcer = {{orders[1], -1, -1, -1}};
+    bool started = start_one(supervisor, DECIDER, of_decider) &&
+                   start_one(supervisor, SENSOR, of_sensor) &&
+                   start_one(supervisor, ENFORCER, of_enforcer);
     for (int i = 0; i < 2; i++) {
         close(events[i]);
         close(orders[i]);
@@ -598,6 +616,12 @@ static void start_enforcer_alone(struct supervisor *supervisor) {
 
 /* ---- watching over ---- */
 
+static void look_for_bouncers(struct supervisor *supervisor) {
+    supervisor->bouncers_seen_us = clock_monotonic_us();
+    if (supervisor->children[DECIDER].channel && bouncers_running() != supervisor->bouncers)
+        tell_bouncers(supervisor);
+}
+
 static int ping_roles(void *context) {
     struct supervisor *supervisor = context;
     int64_t now_us = clock_monotonic_us();
@@ -624,6 +648,8 @@ static int ping_roles(void *context) {
     }
     if (all_answer)
         loop_notify("WATCHDOG=1");
+    if (now_us - supervisor->bouncers_seen_us > BOUNCERS_EVERY_US)
+        look_for_bouncers(supervisor);
     watch_set_timer(supervisor->ping_timer, PING_EVERY_US);
     return 0;
 }
@@ -649,97 +675,7 @@ static int told_to_reload(void *context, int number, pid_t from) {
     return 0;
 }
 
-/* ---- folders, locks, the control socket ---- */
-
-/* Keeps the lock's descriptor open over exec: whoever lives of us holds it. */
-static int take_lock(const char *folder, struct why *reterr_why) {
-    char path[500];
-    char pid[32];
-    snprintf(path, sizeof(path), "%.480s/lock", folder);
-    /* Held through a descriptor that cannot write: every role inherits it. */
-    cleanup_close int writable = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (writable < 0 || fd < 0) {
-        int error = errno;
-        cleanup_close_fd(&fd);
-        return why_set(reterr_why, -error, path, 0, "cannot be made: %s", strerror(error));
-    }
-    int64_t until_us = clock_monotonic_us() + LOCK_PATIENCE_US;
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        ssize_t got = pread(fd, pid, sizeof(pid) - 1, 0);
-        pid[got > 0 ? strspn(pid, "0123456789") : 0] = '\0';
-        if (clock_monotonic_us() > until_us) {
-            close(fd);
-            return why_set(reterr_why, -EBUSY, folder, 0,
-                           "another hauberkd works here (pid %s); end it first", pid);
-        }
-        poll(NULL, 0, 50); /* flock(2) has no descriptor to wait for, and LOCK_EX no time limit */
-    }
-    int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-    if (ftruncate(writable, 0) < 0 || pwrite(writable, pid, (size_t)length, 0) != length)
-        log_warning("%s cannot be written", path);
-    int kept = fcntl(fd, F_DUPFD, ROLE_FD_LOCKS);
-    close(fd);
-    return kept < 0 ? why_set(reterr_why, -errno, path, 0, "no descriptor for the lock") : 0;
-}
-
-static int make_folders(const struct supervisor *supervisor, struct why *reterr_why) {
-    const struct supervise_options *options = supervisor->options;
-    uid_t uid = supervisor->users.uid[DECIDER];
-    gid_t gid = supervisor->users.gid[DECIDER];
-    int error = folder_make(options->state_folder, 0700);
-    if (error < 0)
-        return why_set(reterr_why, error, options->state_folder, 0, "cannot be made: %s",
-                       strerror(-error));
-    error = folder_make(options->runtime_folder, 0755);
-    if (error < 0)
-        return why_set(reterr_why, error, options->runtime_folder, 0, "cannot be made: %s",
-                       strerror(-error));
-    if (uid == (uid_t)-1)
-        return 0;
-    static const char *const files[] = {"", "/hauberk.db", "/hauberk.db-wal", "/hauberk.db-shm",
-                                        "/orders"};
-    for (size_t i = 0; i < ELEMENTS_OF(files); i++) {
-        char path[500];
-        snprintf(path, sizeof(path), "%.460s%s", options->state_folder, files[i]);
-        if (lchown(path, uid, gid) < 0 && errno != ENOENT)
-            return why_set(reterr_why, -errno, path, 0, "cannot be given to the decider's user");
-    }
-    return 0;
-}
-
-/* Empty at every start: what it says is of no interest once it was answered. */
-static int make_selftest_log(const struct supervisor *supervisor, struct why *reterr_why) {
-    char path[500];
-    snprintf(path, sizeof(path), "%.460s/" SELFTEST_LOG, supervisor->options->runtime_folder);
-    cleanup_close int fd =
-        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-    if (fd < 0)
-        return why_set(reterr_why, -errno, path, 0, "cannot be made: %s", strerror(errno));
-    return 0;
-}
-
-static int make_control_socket(struct supervisor *supervisor, struct why *reterr_why) {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (snprintf(name.sun_path, sizeof(name.sun_path), "%s/control",
-                 supervisor->options->runtime_folder) >= (int)sizeof(name.sun_path))
-        return why_set(reterr_why, -ENAMETOOLONG, supervisor->options->runtime_folder, 0,
-                       "is too long for a socket's name (108 bytes); choose another --runtime");
-    cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    (void)unlink(name.sun_path);
-    mode_t before = umask(0117);
-    int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&name, sizeof(name));
-    int bind_error = errno;
-    umask(before);
-    if (bound < 0 || listen(fd, 16) < 0)
-        return why_set(reterr_why, -bind_error, name.sun_path, 0, "cannot be made: %s",
-                       strerror(bind_error));
-    gid_t gid = supervisor->users.gid[DECIDER];
-    if (gid != (gid_t)-1 && lchown(name.sun_path, 0, gid) < 0)
-        return why_set(reterr_why, -errno, name.sun_path, 0, "cannot be given to group hauberk");
-    supervisor->control_fd = take_fd(&fd);
-    return 0;
-}
+/* ---- before anybody is started ---- */
 
 static int make_note_page(struct supervisor *supervisor) {
     supervisor->note_fd = memfd_create("hauberk-note", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -771,17 +707,12 @@ static int find_configuration(struct supervisor *supervisor, struct why *reterr_
 static int prepare(struct supervisor *supervisor, struct why *reterr_why) {
     int error = sandbox_find_users(supervisor->options->uid_base, &supervisor->users, reterr_why);
     if (error >= 0)
-        error = make_folders(supervisor, reterr_why);
-    if (error >= 0)
-        error = take_lock(supervisor->options->state_folder, reterr_why);
-    if (error >= 0)
-        error = take_lock(supervisor->options->runtime_folder, reterr_why);
-    if (error >= 0)
-        error = make_selftest_log(supervisor, reterr_why);
+        error = premises_take(supervisor->options, &supervisor->users, reterr_why);
     if (error >= 0)
         error = find_configuration(supervisor, reterr_why);
     if (error >= 0)
-        error = make_control_socket(supervisor, reterr_why);
+        error = premises_listen(supervisor->options, &supervisor->users, &supervisor->control_fd,
+                                reterr_why);
     if (error >= 0)
         error = make_note_page(supervisor);
     return error;
@@ -826,9 +757,7 @@ int supervise_run(const struct supervise_options *options) {
         loop_add_timer(supervisor.loop, PING_EVERY_US, ping_roles, &supervisor);
     start_all(&supervisor);
     int result = loop_run(supervisor.loop);
-    char socket_path[300];
-    snprintf(socket_path, sizeof(socket_path), "%.280s/control", options->runtime_folder);
-    (void)unlink(socket_path);
+    premises_close(options);
     tell_rest(&supervisor, NULL);
     return result < 0 ? 1 : 0;
 }

@@ -1,5 +1,5 @@
-/* Every shipped filter against the samples beside it, and the checker against wrong samples: it must
- * be able to fail.
+/* Every shipped filter against the samples beside it, and the checker against wrong samples: it
+ * must be able to fail.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
@@ -131,7 +131,9 @@ static void filters_find_what_their_samples_say(void **state) {
     }
 }
 
-#define LINE "2026-11-21T08:00:00.500000Z h sshd[7]: Failed password for bob from 203.0.113.1 port 9 ssh2\n"
+#define LINE \
+    "2026-11-21T08:00:00.500000Z h sshd[7]: " \
+    "Failed password for bob from 203.0.113.1 port 9 ssh2\n"
 
 static const struct {
     const char *samples, *says; /* in the report; NULL: all is well but for expressions unused */
@@ -139,7 +141,8 @@ static const struct {
 } wrong[] = {
     {"== failure address=203.0.113.1 account=bob session=7 attempts=0 known\n" LINE, NULL, 0},
     {"# note\n\n== failure\n== at 2026-11-21T08:00:00.500000Z\n" LINE, NULL, 0},
-    {"== failure\n== at 2026-11-21T08:00:00.500001Z\n" LINE, ":3: another time; expected: failure", 0},
+    {"== failure\n== at 2026-11-21T08:00:00.500001Z\n" LINE, ":3: another time; expected: failure",
+     0},
     {"== nothing\n" LINE, ":2: an event where there should be none", 0},
     {"== success\n" LINE, ":2: the other kind of event", 0},
     {"== failure address=203.0.113.2\n" LINE, ":2: another address", 0},
@@ -179,7 +182,8 @@ static void the_checker_can_fail(void **state) {
         if (wrong[i].error == 0) {
             assert_int_equal(passed, wrong[i].says ? 0 : 1);
             assert_non_null(strstr(report.at, "successregex 1 has no sample"));
-            assert_true(failed >= rules->fail_count); /* all but one expression, or all and a line */
+            /* All but one expression, or all and a line. */
+            assert_true(failed >= rules->fail_count);
         }
     }
     filter_rules_free(rules);

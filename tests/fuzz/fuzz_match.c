@@ -69,7 +69,8 @@ static struct digest read_all(struct span batch, bool without_prefilter, bool by
     digest_add(&told, (struct span){(const char *)&resume, sizeof(resume)});
     /* The next input begins without sessions; those of the last minutes that a stamp can name go
      * with the whole. */
-    match_feed(match, SPAN("2200-12-31T23:59:59-15:59 x\n"), batch.length, NOW_US, add_event, &told);
+    match_feed(match, SPAN("2200-12-31T23:59:59-15:59 x\n"), batch.length, NOW_US, add_event,
+               &told);
     if (match_resume(match, UINT64_MAX) != UINT64_MAX)
         matches[without_prefilter] = match_free(match);
     return digest_end(&told);

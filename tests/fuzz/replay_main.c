@@ -1,5 +1,6 @@
-/* The plain main() of the fuzz bodies: replays tests/fuzz/corpus/NAME/, then seeded random inputs and
- * mutations, and says so in TAP. A crash ends the program, which the runner counts as a failure.
+/* The plain main() of the fuzz bodies: replays tests/fuzz/corpus/NAME/, then seeded random inputs
+ * and mutations, and says so in TAP. A crash ends the program, which the runner counts as a
+ * failure.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <dirent.h>

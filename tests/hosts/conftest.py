@@ -191,6 +191,8 @@ def layers_for(items):
     wanted = ["hauberk"]
     if files & {"test_package", "test_notify"}:
         wanted.append("package")
+    if "test_audit" in files:
+        wanted.append("hardened")
     return [*wanted, "whole"] if "test_whole" in files else wanted
 
 
@@ -207,7 +209,7 @@ def make_trees(report, releases, layers):
 
 
 FILES = ("test_harness", "test_ban", "test_connections", "test_admin", "test_survival", "test_journal", "test_package",
-         "test_notify", "test_whole")
+         "test_notify", "test_whole", "test_audit")
 
 
 def order(item):

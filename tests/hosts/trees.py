@@ -3,7 +3,7 @@
 Making a Debian system takes a minute, booting one takes a second. So what does not change from run to run is made once
 and kept under TREES: per release a `base` (debootstrap), upon it the `services` (the mail server under attack), upon
 that `build` (compiler and development packages) and, beside it, `whole` (web server, webmail, spam filter: what only
-some tests attack). A layer is a plain directory that overlayfs stacks read-only.
+some tests attack) with `hardened` (what a well-kept server has besides) upon it. A layer is a plain directory that overlayfs stacks read-only.
 
 A layer's directory is named after a digest of its recipe and of the layer below, so a changed recipe makes a new layer
 and the old one is swept away. It is made under a temporary name and renamed when complete: what has the final name is
@@ -58,7 +58,7 @@ RUNTIME_PACKAGES = {
 }
 
 # What each layer lies on.
-BELOW = {"base": None, "services": "base", "whole": "services", "build": "services",
+BELOW = {"base": None, "services": "base", "whole": "services", "hardened": "whole", "build": "services",
          "hauberk": "build", "deb": "build", "package": "deb"}
 
 PACKAGES = "/packages"                  # where the layer `package` has them: old.deb, new.deb, lintian
@@ -137,6 +137,12 @@ def listed_packages(purpose):
     return sorted(name for line in lines for name in line.split("#")[0].split())
 
 
+def hardened_packages():
+    """What tests/sabotage/hardened/ sets up beyond the layer `whole`."""
+    lines = (CHECKOUT / "tests" / "sabotage" / "hardened" / "packages").read_text().splitlines()
+    return sorted(name for line in lines for name in line.split("#")[0].split())
+
+
 def files_digest(folder):
     """A digest over names, modes and contents of all files below `folder`."""
     whole = hashlib.sha256()
@@ -152,6 +158,7 @@ def name_of(release, layer):
         "base": lambda: BASE_PACKAGES,
         "services": lambda: [*SERVICE_PACKAGES, *RUNTIME_PACKAGES[release], files_digest(HERE / "services")],
         "whole": lambda: [*WHOLE_PACKAGES, files_digest(HERE / "whole")],
+        "hardened": lambda: hardened_packages(),
         "build": lambda: listed_packages("build"),
         "hauberk": lambda: [sources_digest()],
         "deb": lambda: [*listed_packages("deb"), *DEB_EXTRAS],
@@ -206,7 +213,7 @@ def make(release, layer, cgroup):
         began = time.monotonic()
         making, log = path.with_name(path.name + ".making"), path.with_name(path.name + ".log")
         making.mkdir()
-        makers = {"base": make_base, "services": make_services, "whole": make_whole, "build": make_build,
+        makers = {"base": make_base, "services": make_services, "whole": make_whole, "hardened": make_hardened, "build": make_build,
                   "hauberk": make_hauberk, "deb": make_deb, "package": make_package}
         makers[layer](Tree(release, making, log, cgroup))
         (making / "upper").rename(path)
@@ -315,6 +322,11 @@ def make_whole(tree):
     root = tree.overlay("whole")
     tree.install(root, WHOLE_PACKAGES)
     tree.inside(root, f"sh -eux /mnt/setup {tree.release}", f"--bind-ro={HERE / 'whole'}:/mnt")
+
+
+def make_hardened(tree):
+    """What a well-kept mail server has besides; its settings are made when it runs (test_audit.py)."""
+    tree.install(tree.overlay("hardened"), hardened_packages())
 
 
 def make_build(tree):

@@ -1,6 +1,6 @@
-/* Plays: text files beside this one, on a fake clock, against the real filters and the real decider,
- * with an enforcer that lives in memory. One TAP line for each NAME.play. A file named on the
- * command line is played alone.
+/* Plays: text files beside this one, on a fake clock, against the real filters and the real
+ * decider, with an enforcer that lives in memory. One TAP line for each NAME.play. A file named on
+ * the command line is played alone.
  *
  *   set LINE                 a line of hauberk.conf; before everything else
  *   at YYYY-MM-DD HH:MM:SS   the clock (UTC)
@@ -400,7 +400,8 @@ static void expect(struct span rest) {
     else if (span_is(what, "lifted"))
         expect_lifted(rest);
     else if (span_is(what, "spared")) {
-        bool is_told = play.spared[0] && memmem(play.spared, strlen(play.spared), rest.at ? rest.at : "", rest.length);
+        bool is_told = play.spared[0] && memmem(play.spared, strlen(play.spared),
+                                                rest.at ? rest.at : "", rest.length);
         if (is_told != is_wanted)
             fail("told of the spared: %s", play.spared);
         play.spared[0] = '\0';

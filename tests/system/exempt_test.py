@@ -84,9 +84,15 @@ def test_trust_without_a_daemon():
         world.start()
         wait_for(lambda: {"203.0.113.7", "203.0.113.8"} <= world.elements("exempt4"), 5, "the trusted in the kernel")
         world.stop()
+        world.nft("delete", "table", "inet", "hauberk")
+        said = world.hauberk("trust", "203.0.113.9", check=True).stdout
+        assert "no table of ours" in said and "exempt in the kernel" not in said, said
+        said = world.hauberk("unban", "203.0.113.9", check=True).stdout
+        assert "203.0.113.9 was not in the kernel" in said, said
+        assert world.elements("exempt4") is None
         world.hauberk("untrust", "203.0.113.7", check=True)
         world.start()
-        assert set(trusted(world)) == {"203.0.113.8"}
+        assert set(trusted(world)) == {"203.0.113.8", "203.0.113.9"}
 
 
 def test_a_false_positive_is_noted_with_its_ban():
@@ -99,6 +105,33 @@ def test_a_false_positive_is_noted_with_its_ban():
         why = world.hauberk("why", "203.0.113.7", check=True).stdout
         assert "false positive: 3 wrong SSH passwords" in why, why
         assert world.hauberk("unban", "--false-positive", "--all").returncode == 2
+
+
+def test_a_false_positive_needs_a_ban():
+    with make_world() as world:
+        world.start()
+        attack(world, "203.0.113.7", 2)
+        for address in ("203.0.113.7", "203.0.113.8"):
+            said = world.hauberk("unban", "--false-positive", address)
+            assert said.returncode == 1 and "there is no ban to call wrong" in said.stderr, said
+            assert "false positive" not in world.hauberk("why", address, check=True).stdout
+        assert trusted(world) == {}
+        attack(world, "203.0.113.7", 1)
+        world.wait_for_bans({("sshd", "203.0.113.7")})  # the count was left alone
+        # One that was lifted by then was wrong all the same.
+        world.hauberk("unban", "203.0.113.7", check=True)
+        said = world.hauberk("unban", "--false-positive", "203.0.113.7", check=True).stdout
+        assert "(0 lifted) and is trusted for 30 d" in said, said
+        why = world.hauberk("why", "203.0.113.7", check=True).stdout
+        assert "false positive: a ban of jail sshd, which had ended" in why, why
+        world.hauberk("ban", "203.0.113.9", "--for", "1s", check=True)
+        wait_for(lambda: "203.0.113.9" not in {b["address"] for b in world.bans()}, 5, "the ban to end")
+        world.stop()
+        for address in ("203.0.113.9", "203.0.113.10"):
+            world.hauberk("unban", "--false-positive", address, check=True)
+        world.start()
+        assert set(trusted(world)) == {"203.0.113.7", "203.0.113.9"}
+        assert "203.0.113.10 was called a false positive while hauberkd was down" in world.log_path.read_text()
 
 
 def test_an_administrators_key_spares_its_address():

@@ -1,30 +1,11 @@
 """Disks that hang or are full, and lines that kill: bans go on, and the owner is told."""
 import os
-import pathlib
 import sqlite3
-import subprocess
 import time
 
-from supervise_test import replace_role
-from ban_test import CONFIGURATION, attack, ssh_failure
-from world import World, wait_for
-
-# Preloading and sanitizers do not go together: these run the release build.
-BUILD = pathlib.Path(os.environ["HAUBERK_RELEASE"])
-FAULTS = pathlib.Path(__file__).parent / "faults"
-
-
-def make_world(fault=None):
-    world = World(BUILD)
-    world.configure(CONFIGURATION.format(folder=world.folder))
-    for name in ("auth", "mail"):
-        (world.folder / "log" / f"{name}.log").touch()
-    if fault:
-        library = world.folder / f"{fault}.so"
-        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(FAULTS / f"{fault}.c"), "-ldl"],
-                       check=True)
-        world.environment = {"LD_PRELOAD": str(library), "HAUBERK_HANG": str(world.folder / "state" / "hang")}
-    return world
+from ban_test import attack, ssh_failure
+from faulty import make_world, replace_role
+from world import wait_for
 
 
 def time_to_ban(world, address):

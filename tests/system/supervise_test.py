@@ -7,42 +7,14 @@ import re
 import shutil
 import signal
 import stat
-import subprocess
 import time
 
 from ban_test import CONFIGURATION, attack, ssh_failure
-from world import World, wait_for
+from faulty import BUILD, FAULTS, ROOT, make_world, replace_role
+from notify_test import mails, make_telling_world
+from world import wait_for
 
-BUILD = pathlib.Path(os.environ["HAUBERK_RELEASE"])  # preloading and sanitizers do not go together
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-FAULTS = pathlib.Path(__file__).parent / "faults"
 MESSAGES = re.findall(r"^MESSAGE\((\w+)", (ROOT / "src/wire/messages.def").read_text(), re.M)
-
-
-def make_world(fault=None):
-    world = World(BUILD)
-    world.configure(CONFIGURATION.format(folder=world.folder))
-    for name in ("auth", "mail"):
-        (world.folder / "log" / f"{name}.log").touch()
-    if fault:
-        library = world.folder / f"{fault}.so"
-        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(FAULTS / f"{fault}.c"),
-                        "-ldl"], check=True)
-        world.environment = {"LD_PRELOAD": str(library), "HAUBERK_HANG": str(world.folder / "hang")}
-    return world
-
-
-def replace_role(world, role, program):
-    """Runs from a copy of the programs, one of which is another."""
-    world.libexec = world.folder / "bin"
-    world.libexec.mkdir()
-    (world.folder / "source").write_text(str(ROOT))
-    for name in ("hauberkd", "hauberk-checker", "hauberk-sensor", "hauberk-decider", "hauberk-enforcer"):
-        shutil.copy(BUILD / "src" / name, world.libexec / name)
-    if program:
-        path = world.libexec / f"hauberk-{role}"
-        path.write_text(program)
-        path.chmod(0o755)
 
 
 def said(world, text):
@@ -160,6 +132,22 @@ def test_a_role_that_always_dies_is_not_started_in_a_tight_loop():
             assert [b["address"] for b in world.bans()] == ["203.0.113.9"]
 
 
+def test_the_owner_is_told_once_of_a_role_that_always_dies():
+    world, path = make_telling_world()
+    with world:
+        replace_role(world, "decider", "")
+        world.start()
+        (world.libexec / "new").write_text("#!/bin/sh\nexit 7\n")
+        (world.libexec / "new").chmod(0o755)
+        (world.libexec / "new").rename(world.libexec / "hauberk-decider")
+        os.kill(world.pids()["decider"], signal.SIGKILL)
+        wait_for(lambda: mails(path), 40, "the letter")
+        deaths = said(world, "the decider ended (exit 7)")
+        wait_for(lambda: said(world, "the decider ended (exit 7)") > deaths + 1, 20, "two more deaths")
+        told, = mails(path)
+        assert ": its processes end again and again\n" in told and "decider exit 7" in told, told
+
+
 def test_a_role_that_shuts_its_wire_and_lives_is_restarted():
     with make_world("close_peer") as world:
         world.start()
@@ -249,7 +237,7 @@ def test_a_pattern_in_a_folders_name():
 
 
 def test_no_inotify_instance_left():
-    with make_world("no_inotify") as world:
+    with make_world("no_inotify", hang="hang") as world:
         (world.folder / "hang").touch()
         world.start()
         status = world.status()
@@ -260,8 +248,12 @@ def test_no_inotify_instance_left():
         assert shown.returncode == 3 and "is not followed: no inotify instance" in shown.stdout
         assert "its logs cannot be followed" in shown.stdout
         (world.folder / "hang").unlink()
-        wait_for(lambda: world.is_ready() and all(s["state"] == "reading" for s in world.status()["sources"]), 25,
-                 "another try")
+
+        def reads_all():
+            status = world.status()  # none while it starts anew
+            return status and all(s["state"] == "reading" for s in status["sources"])
+
+        wait_for(lambda: world.is_ready() and reads_all(), 25, "another try")
         attack(world, "203.0.113.5")  # before the mark, perhaps: memory
         wait_for(lambda: sum(s["lines"] for s in world.status()["sources"]) > 0, 25, "the log to be read")
         attack(world, "203.0.113.5")

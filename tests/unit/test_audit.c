@@ -7,9 +7,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 
-#include "audit/judge.h"
+#include "audit/report.h"
 #include "base/files.h"
 #include "base/hash.h"
 
@@ -192,6 +193,185 @@ static void judgements_are_as_they_should(void **state) {
     rules_free(rules);
 }
 
+/* ---- the book ---- */
+
+static void count(void *context, const char *id, int64_t since_us) {
+    char *said = context;
+    size_t length = strlen(said);
+    snprintf(said + length, 200 - length, "%s@%d ", id, (int)since_us);
+}
+
+/* What a run with these readings finds; the book takes it. */
+static void run_at(struct book *book, const struct rules *rules, const char *readings_text,
+                   int64_t now_us, struct judgement *judgement) {
+    struct readings *readings = readings_of(readings_text);
+    audit_judge(rules, readings, NULL, judgement);
+    book_mark(book, judgement, now_us);
+    readings_free(readings);
+}
+
+static const struct judged *judged_of(const struct judgement *judgement, const char *id) {
+    for (size_t i = 0; i < judgement->count; i++)
+        if (strcmp(judgement->at[i].rule->id, id) == 0)
+            return &judgement->at[i];
+    return NULL;
+}
+
+static struct book *opened(void) {
+    struct why why = {0};
+    struct book *book = NULL;
+    if (book_open(folder, &book, &why) < 0)
+        fail_msg("%s: %s", why.file, why.text);
+    return book;
+}
+
+static struct book *saved_and_opened(struct book *book) {
+    struct why why = {0};
+    if (book_save(book, &why) < 0)
+        fail_msg("%s", why.text);
+    book_close(book);
+    return opened();
+}
+
+static void the_book_remembers(void **state) {
+    (void)state;
+    struct why why = {0};
+    struct judgement judgement;
+    char said[200];
+    struct rules *rules = rules_of(RULE("one", "high", "wanted = sshd.a is no")
+                                   RULE("two", "low", "wanted = host.release is 13"), &why);
+    assert_non_null(rules);
+    struct book *book = opened();
+    assert_int_equal(book_last_us(book), 0);
+
+    run_at(book, rules, "sshd.a\t\tyes\nhost.release\t\t12\n", 100, &judgement);
+    assert_true(judged_of(&judgement, "one")->is_new);
+    assert_true(book_has_news(book, &judgement));
+    book_take(book, &judgement, 100);
+    book_tell(book, &judgement);
+    judgement_free(&judgement);
+    book = saved_and_opened(book);
+
+    /* The same again is neither new nor news; what cannot be looked at is not mended. */
+    run_at(book, rules, "sshd.a\t\tyes\n!\thost.release\tnobody may\n", 200, &judgement);
+    assert_false(judged_of(&judgement, "one")->is_new);
+    assert_int_equal(judged_of(&judgement, "one")->since_us, 100);
+    assert_false(book_has_news(book, &judgement));
+    said[0] = '\0';
+    book_each_gone(book, &judgement, count, said);
+    assert_string_equal(said, "");
+    book_take(book, &judgement, 200);
+    judgement_free(&judgement);
+    book = saved_and_opened(book);
+
+    /* One is mended, the other is still the one of 100. */
+    run_at(book, rules, "sshd.a\t\tno\nhost.release\t\t12\n", 300, &judgement);
+    assert_int_equal(judged_of(&judgement, "two")->since_us, 100);
+    assert_true(book_has_news(book, &judgement));
+    book_each_mended(book, &judgement, count, said);
+    assert_string_equal(said, "one@100 ");
+    unsigned score = judgement.score;
+    book_take(book, &judgement, 300);
+    judgement_free(&judgement);
+
+    /* Accepted: with its reason, found as before, the score the same, no news. */
+    book_accept(book, "two", "soon", 350);
+    book = saved_and_opened(book);
+    run_at(book, rules, "sshd.a\t\tno\nhost.release\t\t12\n", 400, &judgement);
+    assert_string_equal(judged_of(&judgement, "two")->accepted_why, "soon");
+    assert_int_equal(judged_of(&judgement, "two")->outcome, OUTCOME_FOUND);
+    assert_int_equal(judgement.score, score);
+    judgement_free(&judgement);
+    assert_true(book_withdraw(book, "two"));
+    assert_false(book_withdraw(book, "two"));
+    book_close(book);
+    rules_free(rules);
+}
+
+static void a_book_of_others_is_not_opened(void **state) {
+    (void)state;
+    struct why why = {0};
+    struct book *book = NULL;
+    char path[100];
+    snprintf(path, sizeof(path), "%s/audit", folder);
+    assert_int_equal(chmod(path, 0722), 0);
+    assert_int_equal(book_open(folder, &book, &why), -EACCES);
+    assert_int_equal(chmod(path, 0700), 0);
+    /* One that is broken is kept aside, and a new one begins. */
+    snprintf(path, sizeof(path), "%s/audit/book", folder);
+    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && write_all(fd, SPAN("{\"last\": 1")) >= 0);
+    book = opened();
+    assert_int_equal(book_last_us(book), 0);
+    book_close(book);
+    snprintf(path, sizeof(path), "%s/audit/book.broken", folder);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void drift_is_found(void **state) {
+    (void)state;
+    struct why why = {0};
+    struct book *book = opened();
+    struct readings *before = readings_of("sshd.a\t\tyes\nsshd.b\tuser x\tyes\nsshd.c\t\t1\n"
+                                          "sshd.d\t\t1\n");
+    struct readings *after = readings_of("sshd.a\t\tyes\nsshd.b\tuser x\tno\nsshd.e\t\t1\n"
+                                         "!\tsshd.d\tnobody may\n");
+    baseline_compare(book, before);
+    assert_string_equal(readings_value(before, "drift.accepted", ""), "never");
+    assert_int_equal(baseline_accept(book, before, 1000000, &why), 0);
+    baseline_compare(book, after);
+    assert_string_equal(readings_value(after, "drift.accepted", ""), "1970-01-01T00:00:01Z");
+    assert_null(readings_value(after, "drift.changed", "sshd.a"));
+    assert_string_equal(readings_value(after, "drift.changed", "sshd.b user x"),
+                        "changed since then");
+    assert_string_equal(readings_value(after, "drift.changed", "sshd.c"), "gone since then");
+    assert_null(readings_value(after, "drift.changed", "sshd.d"));
+    assert_string_equal(readings_value(after, "drift.changed", "sshd.e"), "new since then");
+    readings_free(before);
+    readings_free(after);
+    book_close(book);
+}
+
+/* ---- reports ---- */
+
+static void reports_read_as_they_should(void **state) {
+    (void)state;
+    struct why why = {0};
+    struct judgement judgement;
+    cleanup_text struct text text = {0};
+    cleanup_text struct text page = {0};
+    struct rules *rules = rules_of(RULE("one", "high", "wanted = sshd.a is no")
+                                   RULE("two", "low", "wanted = host.release is 13"), &why);
+    assert_non_null(rules);
+    run_at(NULL, rules, "sshd.a\t<b>\"&\t<script>\n!\thost.release\tnobody may\n", 0, &judgement);
+    struct report report = {&judgement, NULL, "mx<>", 1000000};
+    report_text(&report, false, &text);
+    assert_string_equal(text.at, "mx<>: grade F, 0 of 100.\n"
+                                 "1 high, 0 passed, 0 accepted, 1 not looked at.\n"
+                                 "\n"
+                                 "First:\n"
+                                 "  1. T (sshd)\n"
+                                 "     F\n"
+                                 "\n"
+                                 "sshd\n"
+                                 "  high      T  [one]\n"
+                                 "            W\n"
+                                 "     found  <b>\"&: a = <script>\n"
+                                 "       fix  F\n"
+                                 " also says  own\n"
+                                 "\n"
+                                 "Not looked at\n"
+                                 "  two                                   nobody may\n"
+                                 "\n"
+                                 "hauberk audit --explain ID tells all about one; --except ID --why "
+                                 "TEXT accepts a risk.\n");
+    report_html(&report, &page);
+    assert_non_null(strstr(page.at, "&lt;b&gt;&quot;&amp;: a = &lt;script&gt;"));
+    assert_null(strstr(page.at, "<script"));
+    judgement_free(&judgement);
+    rules_free(rules);
+}
+
 static void shipped_rules_can_be_read(void **state) {
     (void)state;
     struct why why = {0};
@@ -209,6 +389,10 @@ int main(void) {
         cmocka_unit_test(what_is_no_reading_is_refused),
         cmocka_unit_test(wrong_rules_are_refused_with_their_line),
         cmocka_unit_test(judgements_are_as_they_should),
+        cmocka_unit_test(the_book_remembers),
+        cmocka_unit_test(a_book_of_others_is_not_opened),
+        cmocka_unit_test(drift_is_found),
+        cmocka_unit_test(reports_read_as_they_should),
         cmocka_unit_test(shipped_rules_can_be_read),
     };
     hash_open();
@@ -216,6 +400,11 @@ int main(void) {
     if (folder_make(folder, 0700) < 0)
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    rmdir(folder);
+    char path[100];
+    static const char *const left[] = {"audit/book", "audit/baseline", "audit", ""};
+    for (size_t i = 0; i < ELEMENTS_OF(left); i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, left[i]);
+        (void)remove(path);
+    }
     return failed;
 }

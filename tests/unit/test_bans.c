@@ -1,5 +1,5 @@
-/* The book of bans: returns and what they grow to are the decider's; here is what is remembered, one
- * scope shared by several jails, ends, sweeps, dirty keys and a full past.
+/* The book of bans: returns and what they grow to are the decider's; here is what is remembered,
+ * one scope shared by several jails, ends, sweeps, dirty keys and a full past.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>

@@ -200,7 +200,8 @@ static void json_is_json(void **state) {
     }
 }
 
-/* Whatever goes in: what comes out is ASCII or well-formed, shows no control, and no quote ends it. */
+/* Whatever goes in: what comes out is ASCII or well-formed, shows no control,
+ * and no quote ends it. */
 static void random_bytes_are_quoted(void **state) {
     (void)state;
     for (int i = 0; i < 20000; i++) {
@@ -455,7 +456,8 @@ static void local_hours_around_summer_time(void **state) {
     (void)state;
     set_zone("Europe/Berlin");
     int64_t day_us = clock_days(2026, 3, 29) * DAY_US;
-    assert_true(clock_from_local(2026, 3, 29, 1, 59, 59) == day_us + 59 * MINUTE_US + 59 * SECOND_US);
+    assert_true(clock_from_local(2026, 3, 29, 1, 59, 59) ==
+                day_us + 59 * MINUTE_US + 59 * SECOND_US);
     assert_true(clock_from_local(2026, 3, 29, 3, 0, 0) == day_us + HOUR_US);
     assert_int_equal(clock_local_year(clock_days(2027, 1, 1) * DAY_US - HOUR_US), 2027);
     assert_int_equal(clock_local_year(clock_days(2027, 1, 1) * DAY_US - HOUR_US - 1), 2026);

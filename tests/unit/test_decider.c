@@ -322,7 +322,8 @@ static struct {
     SHADOW(past, ledger_key) past;
 } kept;
 
-/* Puts a row in the place of the one with its key, or takes that out when there is none any more. */
+/* Puts a row in the place of the one with its key,
+ * or takes that out when there is none any more. */
 #define KEEP(rows, key_, row_)                                                        \
     do {                                                                              \
         uint32_t i_ = 0;                                                              \

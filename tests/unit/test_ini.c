@@ -9,46 +9,14 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 
-#include "base/files.h"
 #include "base/text.h"
 #include "config/ini.h"
 #include "config/nearest.h"
+#include "scratch.h"
 
 /* --- helpers -------------------------------------------------------------------------------- */
-
-static char folder[64];
-
-static int make_folder(void **state) {
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/hauberk-ini-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk) {
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void write_file(const char *name, const char *text) {
-    char path[256];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    char *slash = strrchr(path, '/');
-    *slash = '\0';
-    assert_true(folder_make(path, 0700) >= 0);
-    *slash = '/';
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
 
 /* The lines of an expanded value joined by "|", or the error as "LINE: text". */
 static void look_up(struct ini *ini, const char *section, const char *key, char *into,
@@ -258,7 +226,7 @@ static void references_are_bounded(void **state) {
 /* --- files ---------------------------------------------------------------------------------- */
 
 static struct ini *open_files(struct keep *keep) {
-    const char *folders[] = {folder};
+    const char *folders[] = {scratch_folder};
     return ini_open(keep, folders, 1, NULL, NULL, NULL);
 }
 
@@ -374,7 +342,7 @@ static void odd_files_are_told(void **state) {
     char path[128];
     write_file("odd/folder.conf/x", "");
     assert_true(ini_read(open_files(&keep), 0, "odd/folder.conf", true, &why) < 0);
-    snprintf(path, sizeof(path), "%s/odd/null.conf", folder);
+    snprintf(path, sizeof(path), "%s/odd/null.conf", scratch_folder);
     assert_int_equal(symlink("/dev/zero", path), 0);
     assert_true(ini_read(open_files(&keep), 0, "odd/null.conf", true, &why) < 0);
     assert_string_equal(why.text, "not a regular file");
@@ -396,7 +364,7 @@ static void digests_tell_bytes_and_names(void **state) {
         cleanup_keep struct keep keep = {0};
         struct why why = {0};
         struct digest_state state_of;
-        const char *folders[] = {folder};
+        const char *folders[] = {scratch_folder};
         digest_begin(&state_of);
         write_file(cases[i].name, cases[i].text);
         struct ini *ini = ini_open(&keep, folders, 1, &state_of, NULL, NULL);
@@ -456,5 +424,5 @@ int main(void) {
         cmocka_unit_test(hints_are_near),
         cmocka_unit_test(shown_text_is_safe_and_short),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -16,7 +16,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,34 +25,22 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/text.h"
+#include "beside.h"
+#include "chance.h"
+#include "scratch.h"
 #include "sources/journal.c" /* NOLINT */
 
 #define REMOTE "/lib/systemd/systemd-journal-remote"
-#define NAME "journal: _SYSTEMD_UNIT=ssh.service _SYSTEMD_UNIT=sshd.service + _UID=0 SYSLOG_IDENTIFIER=sshd"
+#define NAME \
+    "journal: _SYSTEMD_UNIT=ssh.service _SYSTEMD_UNIT=sshd.service + " \
+    "_UID=0 SYSLOG_IDENTIFIER=sshd"
 
-enum { ENTRIES = 4000, FILES = 24, REQUESTS = 256 };
-
-/* ---- chance, repeatable ---- */
-
-static uint64_t seed;
-
-static uint32_t chance(uint32_t below) {
-    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(seed >> 33) % below;
-}
+enum { ENTRIES = 4000, FILES = 24 };
 
 /* ---- the world ---- */
 
-struct request {
-    bool is_list;
-    uint16_t sibling;
-    uint32_t ticket;
-};
-
 static struct world {
-    char folder[64];
     pid_t writer;
     int writer_fd;
     uint32_t boot, archived, archives[FILES], archive_count; /* archives: their numbers */
@@ -64,36 +51,13 @@ static struct world {
     uint32_t file_of[ENTRIES];     /* the archive it ended in */
     bool is_gone[ENTRIES];
 
-    struct request requests[REQUESTS];
-    uint32_t request_count;
-    struct wire_sibling listed[SIBLINGS_MAX];
-    uint32_t listed_count;
     bool has_news;
-
     struct journal_source *journal;
-    bool sight_is_due;
-    uint64_t starts[8]; /* of lines lately told: what a session may hold */
-    uint32_t start_count;
 
-    struct wire_position position, committed;
     uint32_t told[ENTRIES * 2], told_count, committed_count;
     uint32_t frame[ENTRIES * 2], frame_count;
     uint64_t frame_ends[ENTRIES * 2];
-    uint64_t lost, committed_lost;
 } w;
-
-static char trail[1 << 16];
-static size_t trail_length;
-
-static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void note(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int added = vsnprintf(trail + trail_length, sizeof(trail) - trail_length, format, arguments);
-    va_end(arguments);
-    if (added > 0 && trail_length + (size_t)added < sizeof(trail))
-        trail_length += (size_t)added;
-}
 
 static void failed(const char *what, uint32_t number) {
     print_error("%s\n%s: entry %u\n", trail, what, number);
@@ -101,7 +65,7 @@ static void failed(const char *what, uint32_t number) {
 }
 
 static const char *path_of(const char *name, char into[PATH_MAX]) {
-    snprintf(into, PATH_MAX, "%s/%s", w.folder, name);
+    snprintf(into, PATH_MAX, "%s/%s", scratch_folder, name);
     return into;
 }
 
@@ -231,46 +195,39 @@ static void vacuum(void) {
 
 /* ---- hauberkd ---- */
 
-static int newest_first(const void *a, const void *b) {
-    const struct wire_sibling *one = a;
-    const struct wire_sibling *other = b;
-    return one->modified_us < other->modified_us ? 1 : one->modified_us > other->modified_us ? -1 : 0;
-}
-
 static void list_files(void) {
-    DIR *folder = opendir(w.folder);
-    w.listed_count = 0;
+    DIR *folder = opendir(scratch_folder);
+    beside.listed_count = 0;
     for (struct dirent *entry; (entry = readdir(folder));) {
         char path[PATH_MAX];
         struct stat status;
         if (strncmp(entry->d_name, "system", 6) != 0 ||
             stat(path_of(entry->d_name, path), &status) < 0)
             continue;
-        struct wire_sibling *one = &w.listed[w.listed_count++];
+        struct wire_sibling *one = &beside.listed[beside.listed_count++];
         *one = (struct wire_sibling){.device = status.st_dev, .inode = status.st_ino,
                                      .modified_us = status.st_mtim.tv_sec * SECOND_US +
                                                     status.st_mtim.tv_nsec / 1000};
         wire_set_bytes(one->path, span_of(path));
     }
     closedir(folder);
-    qsort(w.listed, w.listed_count, sizeof(w.listed[0]), newest_first);
+    beside_sort_listed();
 }
 
 static bool serve_request(void) {
-    if (w.request_count == 0)
+    struct request request;
+    if (!beside_next_request(&request))
         return false;
-    struct request request = w.requests[0];
-    memmove(w.requests, w.requests + 1, --w.request_count * sizeof(w.requests[0]));
     if (request.is_list) {
         list_files();
-        journal_listed(w.journal, w.listed, w.listed_count);
+        journal_listed(w.journal, beside.listed, beside.listed_count);
         return true;
     }
     char path[PATH_MAX];
     struct stat status = {0};
-    assert_true(request.sibling > 0 && request.sibling <= w.listed_count);
+    assert_true(request.sibling > 0 && request.sibling <= beside.listed_count);
     snprintf(path, sizeof(path), "%.*s",
-             SPAN_FORMAT(wire_bytes(w.listed[request.sibling - 1].path)));
+             SPAN_FORMAT(wire_bytes(beside.listed[request.sibling - 1].path)));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
         assert_int_equal(fstat(fd, &status), 0);
@@ -289,30 +246,7 @@ static bool hear_news(void) {
     return true;
 }
 
-static void ask_open_call(void *context, uint16_t sibling, uint32_t ticket) {
-    (void)context;
-    assert_true(w.request_count < REQUESTS);
-    w.requests[w.request_count++] = (struct request){false, sibling, ticket};
-}
-
-static void ask_list_call(void *context) {
-    (void)context;
-    assert_true(w.request_count < REQUESTS);
-    w.requests[w.request_count++] = (struct request){.is_list = true};
-}
-
 /* ---- the sensor's side and the decider ---- */
-
-static void tell_sight_call(void *context, uint64_t mark, uint64_t start, struct span identity) {
-    (void)context;
-    assert_false(w.position.is_known);
-    w.position.is_known = 1;
-    w.position.mark = mark;
-    w.position.done = w.position.resume = start;
-    wire_set_bytes(w.position.done_identity, identity);
-    wire_set_bytes(w.position.resume_identity, identity);
-    w.sight_is_due = true;
-}
 
 static void tell_lines_call(void *context, struct span lines, uint64_t start) {
     (void)context;
@@ -326,9 +260,7 @@ static void tell_lines_call(void *context, struct span lines, uint64_t start) {
         const char *message = strstr(text, ": ");
         if (!message || sscanf(message, ": %u of ours", &number) != 1 || number >= w.count)
             failed(text, number);
-        if (w.start_count == ELEMENTS_OF(w.starts))
-            memmove(w.starts, w.starts + 1, --w.start_count * sizeof(w.starts[0]));
-        w.starts[w.start_count++] = start;
+        beside_note_start(start);
         start += taken;
         assert_true(w.frame_count < ELEMENTS_OF(w.frame));
         w.frame_ends[w.frame_count] = start;
@@ -340,26 +272,26 @@ static void tell_lines_call(void *context, struct span lines, uint64_t start) {
 /* Frames end at any line of the turn. */
 static void tell_frame(uint32_t from, uint32_t until, uint64_t last) {
     for (uint32_t i = from; i < until; i++)
-        if (w.frame_ends[i] > w.position.done)
+        if (w.frame_ends[i] > beside.position.done)
             w.told[w.told_count++] = w.frame[i];
-    if (last <= w.position.done)
+    if (last <= beside.position.done)
         return;
     uint64_t resume = last;
-    for (uint32_t i = 0; chance(2) && i < w.start_count; i++)
-        if (w.starts[i] <= last && chance(3) == 0)
-            resume = w.starts[i];
-    w.position.done = last;
-    w.position.resume = resume;
+    for (uint32_t i = 0; chance(2) && i < beside.start_count; i++)
+        if (beside.starts[i] <= last && chance(3) == 0)
+            resume = beside.starts[i];
+    beside.position.done = last;
+    beside.position.resume = resume;
     struct span done_in = journal_source_identity_at(w.journal, last);
     assert_true(done_in.length > 0 && done_in.length <= 256);
     assert_int_equal(place_from(done_in).ordinal, last);
-    wire_set_bytes(w.position.done_identity, done_in);
-    wire_set_bytes(w.position.resume_identity, journal_source_identity_at(w.journal, resume));
+    wire_set_bytes(beside.position.done_identity, done_in);
+    wire_set_bytes(beside.position.resume_identity, journal_source_identity_at(w.journal, resume));
 }
 
 static void tell_turn_call(void *context) {
     (void)context;
-    w.lost += journal_source_take_lost(w.journal);
+    beside.lost += journal_source_take_lost(w.journal);
     uint32_t cut = w.frame_count ? chance(w.frame_count) : 0;
     if (cut)
         tell_frame(0, cut, w.frame_ends[cut - 1]);
@@ -367,29 +299,24 @@ static void tell_turn_call(void *context) {
     w.frame_count = 0;
 }
 
-static const struct source_calls calls = {ask_open_call, ask_list_call, tell_sight_call,
-                                          tell_lines_call, tell_turn_call};
+static const struct source_calls calls = {beside_ask_open, beside_ask_list,
+                                          beside_tell_sight, tell_lines_call, tell_turn_call};
 
 static void commit(void) {
-    w.committed = w.position;
     w.committed_count = w.told_count;
-    w.committed_lost = w.lost;
-    if (w.sight_is_due) {
-        w.sight_is_due = false;
+    if (beside_commit())
         journal_sighted(w.journal);
-    } else if (w.position.is_known) {
-        journal_source_committed(w.journal, w.position.resume);
-    }
+    else if (beside.position.is_known)
+        journal_source_committed(w.journal, beside.position.resume);
 }
 
 static void start_sensor(void) {
     w.journal = journal_source_new(SPAN(NAME), &calls, NULL);
-    w.position = w.committed;
+    beside_restart();
     w.told_count = w.committed_count;
-    w.lost = w.committed_lost;
-    w.frame_count = w.start_count = w.request_count = 0;
-    w.sight_is_due = w.has_news = false;
-    journal_source_start(w.journal, &w.position);
+    w.frame_count = 0;
+    w.has_news = false;
+    journal_source_start(w.journal, &beside.position);
 }
 
 static void restart(void) {
@@ -403,7 +330,7 @@ static void settle(void) {
         assert_true(steps < 100000);
         bool more = hear_news();
         more = serve_request() || more;
-        if (w.sight_is_due) {
+        if (beside.sight_is_due) {
             commit();
             more = true;
         }
@@ -413,27 +340,20 @@ static void settle(void) {
     note("settled ");
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where) {
-    (void)status, (void)kind, (void)where;
-    return remove(path);
-}
-
 static void begin_world(void) {
     memset(&w, 0, sizeof(w));
-    memcpy(w.folder, "/tmp/hauberk-journal-XXXXXX", sizeof("/tmp/hauberk-journal-XXXXXX"));
-    assert_non_null(mkdtemp(w.folder));
+    assert_int_equal(scratch_make(NULL), 0);
     w.boot = 1;
     w.monotonic_us = 1000;
     w.realtime_us = clock_now_us() - HOUR_US / 2;
-    trail_length = 0;
-    trail[0] = '\0';
+    beside_begin();
     start_writer();
 }
 
 static void end_world(void) {
     w.journal = journal_source_free(w.journal);
     stop_writer();
-    nftw(w.folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    (void)scratch_remove(NULL);
 }
 
 /* The promise. */
@@ -450,7 +370,7 @@ static void check_promise(void) {
         some_unread = some_unread || !is_told;
         at += is_told;
     }
-    if (some_unread && w.lost == 0)
+    if (some_unread && beside.lost == 0)
         failed("deleted unread and not counted", 0);
 }
 
@@ -500,8 +420,9 @@ static void random_deed(void) {
     }
 }
 
-static void play(uint64_t number, uint32_t deeds) {
-    seed = number * UINT64_C(0x9e3779b97f4a7c15) + 1;
+static void play(uint64_t number) {
+    uint32_t deeds = 20 + (uint32_t)(number % 120);
+    chance_begin(number * UINT64_C(0x9e3779b97f4a7c15) + 1);
     begin_world();
     note("seed %llu: ", (unsigned long long)number);
     write_entries(1, false); /* a journal is never empty */
@@ -510,7 +431,8 @@ static void play(uint64_t number, uint32_t deeds) {
         write_entries(chance(20), true);
     settle();
     commit();
-    assert_true(w.position.done == w.position.mark); /* what the first sight counted is there */
+    /* What the first sight counted is there. */
+    assert_true(beside.position.done == beside.position.mark);
     for (uint32_t i = 0; i < deeds; i++)
         random_deed();
     write_entries(2, true);
@@ -532,18 +454,9 @@ static bool is_missing(void) {
 
 static void entries_are_told_once_whatever_happens(void **state) {
     (void)state;
-    const char *only = getenv("HAUBERK_SEED");
-    const char *many = getenv("HAUBERK_PLAYS");
-    int64_t first = 1;
-    int64_t last = 40;
     if (is_missing())
         skip();
-    if (only && span_to_integer(span_of(only), 1, INT64_MAX, &first) >= 0)
-        last = first;
-    else if (many)
-        assert_true(span_to_integer(span_of(many), 1, INT64_MAX, &last) >= 0);
-    for (int64_t number = first; number <= last; number++)
-        play((uint64_t)number, 20 + (uint32_t)(number % 120));
+    play_all(40, play);
 }
 
 int main(void) {

@@ -1,7 +1,7 @@
-/* From lines to facts. The properties first, on the shipped filters' samples and on random mutations
- * of them: the same facts with and without the prefilter, however the bytes are split into batches,
- * and from wherever reading was taken up again at match_resume(). Then what single lines do: poison,
- * too much work, too long; and line sessions step by step.
+/* From lines to facts. The properties first, on the shipped filters' samples and on random
+ * mutations of them: the same facts with and without the prefilter, however the bytes are split
+ * into batches, and from wherever reading was taken up again at match_resume(). Then what single
+ * lines do: poison, too much work, too long; and line sessions step by step.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
@@ -137,7 +137,8 @@ static void feed(struct match *match, struct span bytes, size_t from, size_t to,
         size_t end = line_end_behind(bytes, from + (most > 1 ? draw(most) : 0));
         if (end > to)
             end = to;
-        match_feed(match, (struct span){bytes.at + from, end - from}, from, NOW_US, add_fact, facts);
+        match_feed(match, (struct span){bytes.at + from, end - from}, from, NOW_US, add_fact,
+                   facts);
         from = end;
     }
 }
@@ -631,6 +632,21 @@ static void sessions_step_by_step(void **state) {
     filter_rules_free(made);
 }
 
+/* Rules of a prefix and one list of patterns each; all texts outlive them. */
+static struct filter_rules *rules_with_successes(struct config_filter *filter,
+                                                 struct config_pattern *patterns,
+                                                 const char *prefix, const char *const *fail,
+                                                 const char *const *success) {
+    struct why why;
+    filter_rules_free(rules_with(filter, prefix, fail, NULL));
+    filter->success.at = patterns;
+    for (; success[filter->success.count]; filter->success.count++)
+        patterns[filter->success.count].text = (char *)(uintptr_t)success[filter->success.count];
+    struct filter_rules *made = filter_rules_new(filter, &why);
+    assert_non_null(made);
+    return made;
+}
+
 /* A mail's sender stands in one line and its delivery in another, joined by the queue id. */
 static void a_delivery_is_told_once(void **state) {
     (void)state;
@@ -645,15 +661,9 @@ static void a_delivery_is_told_once(void **state) {
                               "2026-11-21T08:00:01Z A1: to alice, sent\n"
                               "2026-11-21T08:10:00Z A2: to bob, sent\n"; /* too late */
     struct config_filter filter;
-    struct filter_rules *made = rules_with(&filter, "^ <F-CONTENT>.*</F-CONTENT>$", fail, NULL);
     struct config_pattern patterns[ELEMENTS_OF(success)];
-    struct why why;
-    filter.success.at = patterns;
-    for (; success[filter.success.count]; filter.success.count++)
-        patterns[filter.success.count].text = (char *)(uintptr_t)success[filter.success.count];
-    filter_rules_free(made);
-    made = filter_rules_new(&filter, &why);
-    assert_non_null(made);
+    struct filter_rules *made = rules_with_successes(
+        &filter, patterns, "^ <F-CONTENT>.*</F-CONTENT>$", fail, success);
     struct match *match = match_of(made);
     cleanup_facts struct facts facts = {0};
     match_feed(match, SPAN(log), 0, NOW_US, add_fact, &facts);
@@ -661,6 +671,49 @@ static void a_delivery_is_told_once(void **state) {
     assert_int_equal(facts.at[0].kind, EVENT_DELIVERED);
     assert_int_equal(facts.at[0].address.at[15], 1);
     assert_int_equal(match_resume(match, 1000), 1000);
+    match_free(match);
+    filter_rules_free(made);
+}
+
+/* The line that says who came in need not say from where: its session may have. */
+static void a_login_takes_its_address_from_its_session(void **state) {
+    (void)state;
+    static const char *const success[] = {"^welcome(?: <F-USER>\\S+</F-USER>)?(?: from <HOST>)?$",
+                                          NULL};
+    static const char log[] = "2026-11-21T08:00:00Z a: address 203.0.113.1 only\n"
+                              "2026-11-21T08:00:01Z a: welcome bob\n"
+                              "2026-11-21T08:00:02Z a: welcome bob\n" /* of an ended session */
+                              "2026-11-21T08:00:03Z b: welcome bob\n" /* from nobody */
+                              "2026-11-21T08:00:04Z b: address 203.0.113.2 only\n"
+                              "2026-11-21T08:00:05Z c: address 203.0.113.3 only\n"
+                              "2026-11-21T08:00:06Z c: nobody eve \n"
+                              "2026-11-21T08:00:07Z c: welcome\n"
+                              "2026-11-21T08:00:08Z d: nobody eve \n"
+                              "2026-11-21T08:00:09Z d: nobody bob \n"
+                              "2026-11-21T08:00:10Z d: address 203.0.113.4 only\n"
+                              "2026-11-21T08:00:11Z d: welcome\n" /* eve or bob? */
+                              "2026-11-21T08:00:12Z e: address 203.0.113.5 only\n"
+                              "2026-11-21T08:00:13Z e: welcome bob from 203.0.113.6\n"
+                              "2026-11-21T08:10:00Z b: welcome bob\n"; /* too late */
+    static const struct {
+        uint8_t last;
+        const char *account;
+    } logins[] = {{1, "bob"}, {3, "eve"}, {4, ""}, {6, "bob"}};
+    struct config_filter filter;
+    struct config_pattern patterns[ELEMENTS_OF(success)];
+    struct filter_rules *made = rules_with_successes(
+        &filter, patterns, "^ <F-MLFID>\\S+</F-MLFID>: <F-CONTENT>.*</F-CONTENT>$",
+        session_patterns, success);
+    struct match *match = match_of(made);
+    cleanup_facts struct facts facts = {0};
+    match_feed(match, SPAN(log), 0, NOW_US, add_fact, &facts);
+    assert_int_equal(facts.count, ELEMENTS_OF(logins));
+    for (uint32_t i = 0; i < facts.count; i++) {
+        assert_int_equal(facts.at[i].kind, EVENT_SUCCESS);
+        assert_int_equal(facts.at[i].address.at[15], logins[i].last);
+        assert_true(span_is(wire_bytes(facts.at[i].account), logins[i].account));
+        assert_false(facts.at[i].no_such_account);
+    }
     match_free(match);
     filter_rules_free(made);
 }
@@ -713,6 +766,7 @@ int main(void) {
         cmocka_unit_test(bad_patterns_are_refused),
         cmocka_unit_test(sessions_step_by_step),
         cmocka_unit_test(a_delivery_is_told_once),
+        cmocka_unit_test(a_login_takes_its_address_from_its_session),
         cmocka_unit_test(sessions_are_bounded),
     };
     return cmocka_run_group_tests_name("match", tests, open_filters, close_filters);

@@ -1,8 +1,8 @@
 /* The projection against a model. Random bans on hosts, /64s and nested networks of odd length, in
  * several scopes; a simulated kernel carries out the orders as the real one would (drops of a batch
  * first, overlapping networks refused, elements that run out by themselves), its receipts come
- * late and bring errors, and its table is deleted under our hands. When all is quiet, every address must be
- * covered exactly as long as the longest ban on it lasts.
+ * late and bring errors, and its table is deleted under our hands. When all is quiet, every address
+ * must be covered exactly as long as the longest ban on it lasts.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
@@ -459,7 +459,8 @@ static void what_lies_in_a_network_that_lasts_longer_is_enforced(void **state) {
     assert_false(projection_enforces(w.projection, 0, &half, until_us));
     assert_true(projection_enforces(w.projection, 0, &in64, until_us));
     assert_false(projection_enforces(w.projection, 0, &in64, UNTIL_PERMANENT));
-    /* An inner one that lasts longer: the outer is enforced by its parts, the inner one's end counts. */
+    /* An inner one that lasts longer: the outer is enforced by its parts,
+     * the inner one's end counts. */
     assert_true(projection_want(w.projection, 0, &inner, until_us + 50, false));
     assert_false(projection_enforces(w.projection, 0, &inner, until_us + 50));
     (void)carry_out();

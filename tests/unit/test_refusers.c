@@ -57,7 +57,8 @@ static void penalties_are_counted(void **state) {
         "failed authentication\n"
         "x mx sshd[1]: drop connection #0 from [203.0.113.9]:4712 on [192.0.2.1]:22 past "
         "MaxStartups\n"
-        "x mx sshd[1]: drop connection #0 from [2001:db8::7]:4713 on [::1]:22 penalty: caused crash\n"
+        "x mx sshd[1]: drop connection #0 from [2001:db8::7]:4713 on [::1]:22 penalty: "
+        "caused crash\n"
         "x mx sshd[1]: Invalid user  from [203.0.113.90]: penalty:  from 203.0.113.9 port 1\n"
         "x mx sshd[1]: drop connection #0 from [203.0.113.9]:4714 on [192.0.2.1]:22 penalty: "
         "failed auth";

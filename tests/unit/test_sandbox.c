@@ -1,5 +1,5 @@
-/* Each role, from inside its sandbox, tries what it must not; then what it needs. Every attempt is a
- * process of its own: most end refused, some end killed.
+/* Each role, from inside its sandbox, tries what it must not; then what it needs. Every attempt is
+ * a process of its own: most end refused, some end killed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>

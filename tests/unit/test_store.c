@@ -1,6 +1,5 @@
-/* The store: every kind of row there and back, and what happens when the disk hangs, is full, is
- * damaged, or the process is killed between two bytes. A shim around SQLite's own file layer makes
- * the faults; a tmpfs of one megabyte makes them for real.
+/* The store: every kind of row there and back, earlier schemas, what is counted, found and
+ * forgotten.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
@@ -9,337 +8,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/files.h"
 #include "base/hash.h"
-#include "bans/decider.h"
-#include "store/store.h"
-
-enum { PATIENCE_MS = 20000 };
-
-static char folder[64];
-static uint64_t seed;
-
-static uint32_t chance(uint32_t below) {
-    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(seed >> 33) % below;
-}
-
-/* ---- a disk with faults ---- */
-
-static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t gate_opened = PTHREAD_COND_INITIALIZER;
-static bool gate_is_shut, someone_waits;
-static int write_fails_with; /* SQLite's code, 0 */
-
-struct faulty_file {
-    sqlite3_file base;
-    sqlite3_file *real;
-};
-
-static sqlite3_vfs faulty_vfs;
-static sqlite3_vfs *real_vfs;
-static sqlite3_io_methods faulty_methods;
-
-static sqlite3_file *real_of(sqlite3_file *file) {
-    return ((struct faulty_file *)(void *)file)->real;
-}
-
-static int fault(void) {
-    pthread_mutex_lock(&gate_lock);
-    while (gate_is_shut) {
-        someone_waits = true;
-        pthread_cond_wait(&gate_opened, &gate_lock);
-    }
-    someone_waits = false;
-    int result = write_fails_with;
-    pthread_mutex_unlock(&gate_lock);
-    return result;
-}
-
-static void set_gate(bool is_shut, int fails_with) {
-    pthread_mutex_lock(&gate_lock);
-    gate_is_shut = is_shut;
-    write_fails_with = fails_with;
-    pthread_cond_broadcast(&gate_opened);
-    pthread_mutex_unlock(&gate_lock);
-}
-
-static bool is_waited_at_the_gate(void) {
-    pthread_mutex_lock(&gate_lock);
-    bool waits = someone_waits;
-    pthread_mutex_unlock(&gate_lock);
-    return waits;
-}
-
-static int faulty_write(sqlite3_file *file, const void *at, int count, sqlite3_int64 offset) {
-    int result = fault();
-    return result ? result : real_of(file)->pMethods->xWrite(real_of(file), at, count, offset);
-}
-
-static int faulty_sync(sqlite3_file *file, int flags) {
-    int result = fault();
-    return result == SQLITE_FULL || result == 0
-               ? real_of(file)->pMethods->xSync(real_of(file), flags)
-               : SQLITE_IOERR_FSYNC;
-}
-
-static int pass_close(sqlite3_file *file) {
-    int result = real_of(file)->pMethods->xClose(real_of(file));
-    sqlite3_free(real_of(file));
-    return result;
-}
-static int pass_read(sqlite3_file *file, void *into, int count, sqlite3_int64 offset) {
-    return real_of(file)->pMethods->xRead(real_of(file), into, count, offset);
-}
-static int pass_truncate(sqlite3_file *file, sqlite3_int64 size) {
-    return real_of(file)->pMethods->xTruncate(real_of(file), size);
-}
-static int pass_size(sqlite3_file *file, sqlite3_int64 *size) {
-    return real_of(file)->pMethods->xFileSize(real_of(file), size);
-}
-static int pass_lock(sqlite3_file *file, int kind) {
-    return real_of(file)->pMethods->xLock(real_of(file), kind);
-}
-static int pass_unlock(sqlite3_file *file, int kind) {
-    return real_of(file)->pMethods->xUnlock(real_of(file), kind);
-}
-static int pass_reserved(sqlite3_file *file, int *result) {
-    return real_of(file)->pMethods->xCheckReservedLock(real_of(file), result);
-}
-static int pass_control(sqlite3_file *file, int what, void *argument) {
-    return real_of(file)->pMethods->xFileControl(real_of(file), what, argument);
-}
-static int pass_sector(sqlite3_file *file) {
-    return real_of(file)->pMethods->xSectorSize(real_of(file));
-}
-static int pass_device(sqlite3_file *file) {
-    return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
-}
-static int pass_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **at) {
-    return real_of(file)->pMethods->xShmMap(real_of(file), page, size, extend, at);
-}
-static int pass_shm_lock(sqlite3_file *file, int offset, int count, int flags) {
-    return real_of(file)->pMethods->xShmLock(real_of(file), offset, count, flags);
-}
-static void pass_shm_barrier(sqlite3_file *file) {
-    real_of(file)->pMethods->xShmBarrier(real_of(file));
-}
-static int pass_shm_unmap(sqlite3_file *file, int deletes) {
-    return real_of(file)->pMethods->xShmUnmap(real_of(file), deletes);
-}
-
-static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
-                       int *ret_flags) {
-    (void)vfs;
-    struct faulty_file *faulty = (void *)file;
-    faulty->base.pMethods = NULL;
-    faulty->real = sqlite3_malloc(real_vfs->szOsFile);
-    if (!faulty->real)
-        return SQLITE_NOMEM;
-    memset(faulty->real, 0, (size_t)real_vfs->szOsFile);
-    int result = real_vfs->xOpen(real_vfs, name, faulty->real, flags, ret_flags);
-    if (result != SQLITE_OK) {
-        sqlite3_free(faulty->real);
-        return result;
-    }
-    faulty->base.pMethods = &faulty_methods;
-    return SQLITE_OK;
-}
-
-static void make_disk(void) {
-    real_vfs = sqlite3_vfs_find(NULL);
-    faulty_methods = (sqlite3_io_methods){
-        .iVersion = 2, .xClose = pass_close, .xRead = pass_read, .xWrite = faulty_write,
-        .xTruncate = pass_truncate, .xSync = faulty_sync, .xFileSize = pass_size,
-        .xLock = pass_lock, .xUnlock = pass_unlock, .xCheckReservedLock = pass_reserved,
-        .xFileControl = pass_control, .xSectorSize = pass_sector,
-        .xDeviceCharacteristics = pass_device, .xShmMap = pass_shm_map,
-        .xShmLock = pass_shm_lock, .xShmBarrier = pass_shm_barrier, .xShmUnmap = pass_shm_unmap};
-    faulty_vfs = *real_vfs;
-    faulty_vfs.zName = "faulty";
-    faulty_vfs.szOsFile = sizeof(struct faulty_file);
-    faulty_vfs.xOpen = faulty_open;
-    must(sqlite3_vfs_register(&faulty_vfs, 1) == SQLITE_OK);
-}
-
-/* ---- helpers ---- */
-
-static int begin(void **state) {
-    (void)state;
-    memcpy(folder, "/tmp/hauberk-store-XXXXXX", sizeof("/tmp/hauberk-store-XXXXXX"));
-    set_gate(false, 0);
-    seed = 7;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static void empty_folder(const char *path) {
-    DIR *open_folder = opendir(path);
-    char name[512];
-    for (struct dirent *entry; open_folder && (entry = readdir(open_folder));)
-        if (entry->d_name[0] != '.') {
-            snprintf(name, sizeof(name), "%s/%.200s", path, entry->d_name);
-            unlink(name);
-        }
-    if (open_folder)
-        closedir(open_folder);
-}
-
-static int finish(void **state) {
-    (void)state;
-    set_gate(false, 0);
-    empty_folder(folder);
-    return rmdir(folder);
-}
-
-static struct store *open_store(void) {
-    struct store *store = NULL;
-    struct why why = {0};
-    bool was_damaged = true;
-    if (store_open(folder, &store, &was_damaged, &why) < 0)
-        fail_msg("%s", why.text);
-    assert_false(was_damaged);
-    return store;
-}
-
-static struct prefix prefix_from(const char *text) {
-    struct prefix prefix = {0};
-    assert_int_equal(prefix_parse(span_of(text), &prefix), 0);
-    return prefix;
-}
-
-struct outcome {
-    int calls, error; /* of the last call */
-    char what[200];
-};
-
-static void committed(void *context, int error, const char *what) {
-    struct outcome *verdict = context;
-    verdict->calls++;
-    verdict->error = error;
-    snprintf(verdict->what, sizeof(verdict->what), "%s", what);
-}
-
-static void wait_for_call(struct store *store, const struct outcome *verdict, int calls) {
-    while (verdict->calls < calls) {
-        struct pollfd one = {.fd = store_fd(store), .events = POLLIN};
-        if (poll(&one, 1, PATIENCE_MS) <= 0)
-            fail_msg("nothing came from the store");
-        store_finished(store);
-    }
-}
-
-static void commit_and_wait(struct store *store, struct store_batch *batch) {
-    struct outcome verdict = {0};
-    assert_int_equal(store_commit(store, batch, committed, &verdict), 0);
-    wait_for_call(store, &verdict, 1);
-    if (verdict.error)
-        fail_msg("%s", verdict.what);
-    assert_false(store_is_busy(store));
-}
-
-/* Everything loaded, as it came. Texts are copied, they are good during the call only. */
-static struct loaded {
-    struct row_position positions[8];
-    struct row_counter counters[8];
-    struct row_join joins[8];
-    struct row_burst bursts[8];
-    struct row_known known[8];
-    struct row_ban bans[8];
-    struct row_past past[8];
-    struct row_history unbans[300];
-    struct notice notices[8];
-    struct row_sight sights[8];
-    char jails[8][32], scope[32], fact[64];
-    uint32_t position_count, counter_count, join_count, burst_count, known_count, ban_count,
-        past_count, unban_count, notice_count, sight_count;
-} loaded;
-
-static void load_position(void *context, const struct row_position *row) {
-    (void)context;
-    loaded.positions[loaded.position_count++ % 8] = *row;
-}
-static void load_counter(void *context, const struct row_counter *row) {
-    (void)context;
-    snprintf(loaded.jails[0], sizeof(loaded.jails[0]), "%s", row->jail);
-    loaded.counters[loaded.counter_count++ % 8] = *row;
-}
-static void load_join(void *context, const struct row_join *row) {
-    (void)context;
-    loaded.joins[loaded.join_count++ % 8] = *row;
-}
-static void load_burst(void *context, const struct row_burst *row) {
-    (void)context;
-    loaded.bursts[loaded.burst_count++ % 8] = *row;
-}
-static void load_known(void *context, const struct row_known *row) {
-    (void)context;
-    loaded.known[loaded.known_count++ % 8] = *row;
-}
-static void load_ban(void *context, const struct row_ban *row) {
-    (void)context;
-    snprintf(loaded.jails[1], sizeof(loaded.jails[1]), "%s", row->jail);
-    snprintf(loaded.scope, sizeof(loaded.scope), "%s", row->scope);
-    loaded.bans[loaded.ban_count++ % 8] = *row;
-}
-static void load_past(void *context, const struct row_past *row) {
-    (void)context;
-    loaded.past[loaded.past_count++ % 8] = *row;
-}
-static void load_unban(void *context, const struct row_history *row) {
-    (void)context;
-    loaded.unbans[loaded.unban_count++ % 300] = *row;
-}
-
-static void load_notice(void *context, const struct notice *notice) {
-    (void)context;
-    loaded.notices[loaded.notice_count++ % 8] = *notice;
-}
-static void load_sight(void *context, const struct row_sight *row) {
-    (void)context;
-    snprintf(loaded.jails[2], sizeof(loaded.jails[2]), "%s", row->jail);
-    loaded.sights[loaded.sight_count++ % 8] = *row;
-}
-
-static void load_fact(void *context, const char *name, const char *value) {
-    (void)context;
-    snprintf(loaded.fact, sizeof(loaded.fact), "%s=%s", name, value);
-}
-
-static const struct store_readers readers = {load_position, load_counter, load_burst, load_join,
-                                             load_known,    load_ban,     load_past,  load_unban,
-                                             .notice = load_notice, .sight = load_sight,
-                                             .fact = load_fact};
-
-/* In slices so small that they end in the middle of tables and between them. */
-static int load_all(struct store *store, struct why *reterr_why) {
-    int has_more;
-    do
-        has_more = store_load(store, 1 + chance(3), &readers, NULL, reterr_why);
-    while (has_more > 0);
-    return has_more;
-}
-
-static void load(struct store *store) {
-    struct why why = {0};
-    memset(&loaded, 0, sizeof(loaded));
-    if (load_all(store, &why) < 0)
-        fail_msg("%s", why.text);
-}
+#include "stored.h"
 
 /* ---- earlier schemas ---- */
 
@@ -380,7 +55,7 @@ static void an_earlier_schema_is_brought_up_to_date(void **state) {
     (void)state;
     char path[128];
     sqlite3 *db = NULL;
-    snprintf(path, sizeof(path), "%s/hauberk.db", folder);
+    snprintf(path, sizeof(path), "%s/hauberk.db", scratch_folder);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
@@ -400,59 +75,6 @@ static void an_earlier_schema_is_brought_up_to_date(void **state) {
 }
 
 /* ---- rows ---- */
-
-static struct store_batch *batch_of_everything(void) {
-    struct store_batch *batch = store_batch_new();
-    struct row_position *position = rows_add(&batch->positions);
-    memcpy(position->source, "/var/log/mail.log", sizeof("/var/log/mail.log"));
-    position->position.mark = 5;
-    position->lost = 4321;
-    position->position.done = INT64_MAX;
-    position->position.resume = 7;
-    char identity[256];
-    for (int i = 0; i < 256; i++)
-        identity[i] = (char)i;
-    wire_set_bytes(position->position.done_identity, ((struct span){identity, 256}));
-    wire_set_bytes(position->position.resume_identity, ((struct span){identity, 1}));
-    *rows_add(&batch->counters) =
-        (struct row_counter){.jail = "sshd",
-                             .counter = {.key = {prefix_from("2001:db8:1:2::/64"), WINDOW_LONG, 3},
-                                         .own_weight = 7, .noted = 12, .unknown = 3,
-                                         .accounts = {1, UINT64_MAX, 0},
-                                         .weight = 15, .failures = 2, .kept = 1,
-                                         .first_us = -1, .last_us = 2, .began_us = INT64_MIN,
-                                         .attempts = 9, .protocols = UINT32_MAX}};
-    struct row_fact *fact = rows_add(&batch->facts);
-    memcpy(fact->name, "first", sizeof("first"));
-    fact->value = strdup("{\"a\":1}");
-    *rows_add(&batch->bursts) = (struct row_burst){
-        .burst = {.key = {prefix_from("203.0.113.9").address, UINT64_MAX, 7}, .bursts = 2, .failures = 5, .began_us = 7,
-                  .last_us = 8}};
-    *rows_add(&batch->joins) = (struct row_join){
-        .join = {.key = digest_of(SPAN("x")), .counted = 4, .last_us = 99, .databases = 6}};
-    *rows_add(&batch->known) = (struct row_known){
-        .entry = {.key = {prefix_from("198.51.100.7").address, UINT64_MAX, KNOWN_PAIR},
-                  .first_us = 1, .last_us = 2, .successes = UINT32_MAX}};
-    struct row_ban *ban = rows_add(&batch->bans);
-    *ban = (struct row_ban){.jail = "by-hand", .scope = "mail-login",
-                            .ban = {.key = {prefix_from("203.0.113.0/24"), 0, JAIL_BY_HAND},
-                                    .number = UINT64_MAX, .since_us = 1,
-                                    .until_us = UNTIL_PERMANENT, .failures = 3, .returns = 2,
-                                    .after_ban = 9, .after_kept = 5}};
-    memset(ban->ban.reason, 'r', sizeof(ban->ban.reason) - 1);
-    *rows_add(&batch->past) = (struct row_past){
-        .jail = "sshd",
-        .past = {.key = {prefix_from("203.0.113.9"), 0, 0}, .returns = 3, .ended_us = 77}};
-    *rows_add(&batch->history) = (struct row_history){
-        .at_us = 12, .kind = "unban", .jail = "", .id = prefix_from("203.0.113.9"), .text = "why"};
-    *rows_add(&batch->notices) = (struct notice){
-        .number = INT64_MAX, .at_us = 13, .mailed_us = 14, .kind = NOTICE_SUSPICIOUS,
-        .state = NOTICE_MAILED, .id = prefix_from("2001:db8::/64"), .about = "alice", .text = "what"};
-    *rows_add(&batch->sights) = (struct row_sight){
-        .jail = "sshd", .sight = {.since_us = 1, .failure_us = 2, .success_us = 3, .unmatched_us = 4,
-                                  .unmatched = UINT32_MAX}};
-    return batch;
-}
 
 static void every_row_comes_back(void **state) {
     (void)state;
@@ -543,44 +165,11 @@ static void every_row_comes_back(void **state) {
     told->history.count = 0;
     commit_and_wait(store, told);
     load(store);
-    assert_int_equal(loaded.counter_count + loaded.join_count + loaded.burst_count + loaded.known_count +
-                         loaded.ban_count + loaded.past_count, 0);
+    assert_int_equal(loaded.counter_count + loaded.join_count + loaded.burst_count +
+                         loaded.known_count + loaded.ban_count + loaded.past_count,
+                     0);
     assert_int_equal(loaded.position_count, 1);
     store_close(store);
-}
-
-struct asked {
-    bool is_answered;
-    size_t evidence, history;
-    uint64_t ordinals[64];
-};
-
-static void take_answer(void *context, const struct store_answer *answer) {
-    struct asked *asked = context;
-    assert_int_equal(answer->error, 0);
-    asked->is_answered = true;
-    asked->evidence = answer->evidence.count;
-    asked->history = answer->history.count;
-    for (size_t i = 0; i < answer->evidence.count && i < 64; i++) {
-        asked->ordinals[i] = answer->evidence.at[i].ordinal;
-        assert_string_equal(answer->evidence.at[i].jail, "sshd");
-    }
-}
-
-static struct asked ask(struct store *store, const char *prefix_text, const char *account,
-                        uint32_t most) {
-    struct asked asked = {0};
-    struct prefix prefix = {0};
-    if (prefix_text)
-        prefix = prefix_from(prefix_text);
-    assert_int_equal(store_why(store, prefix_text ? &prefix : NULL, span_of(account), most,
-                               take_answer, &asked), 0);
-    while (!asked.is_answered) {
-        struct pollfd one = {.fd = store_fd(store), .events = POLLIN};
-        assert_true(poll(&one, 1, PATIENCE_MS) > 0);
-        store_finished(store);
-    }
-    return asked;
 }
 
 /* ---- the day ---- */
@@ -707,22 +296,6 @@ static void evidence_is_found_by_prefix_and_by_account(void **state) {
 
 /* ---- forgetting ---- */
 
-static int64_t count_rows(const char *table) {
-    char path[128];
-    char sql[64];
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    snprintf(path, sizeof(path), "%s/hauberk.db", folder);
-    snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t count = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return count;
-}
-
 static void add_line(struct store_batch *batch, const char *address, const char *account,
                      int64_t at_us, bool is_unknown, const char *text) {
     struct row_evidence *row = rows_add(&batch->evidence);
@@ -743,7 +316,7 @@ static bool is_on_disk(const char *bytes) {
     for (size_t i = 0; i < ELEMENTS_OF(files); i++) {
         char path[128];
         cleanup_text struct text content = {0};
-        snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+        snprintf(path, sizeof(path), "%s/%s", scratch_folder, files[i]);
         if (file_read(path, 64 << 20, &content) >= 0 && content.length)
             found = found || memmem(content.at, content.length, bytes, strlen(bytes));
     }
@@ -835,7 +408,7 @@ static void unknown_names_leave_their_lines(void **state) {
     char path[128];
     sqlite3 *db = NULL;
     sqlite3_stmt *rows = NULL;
-    snprintf(path, sizeof(path), "%s/hauberk.db", folder);
+    snprintf(path, sizeof(path), "%s/hauberk.db", scratch_folder);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(db, "SELECT text,account FROM evidence ORDER BY id", -1,
                                         &rows, NULL), SQLITE_OK);
@@ -855,303 +428,6 @@ static void unknown_names_leave_their_lines(void **state) {
     store_close(store);
 }
 
-/* ---- a disk that hangs ---- */
-
-static void a_hanging_disk_delays_nobody(void **state) {
-    (void)state;
-    struct store *store = open_store();
-    struct outcome verdict = {0};
-    struct asked asked = {0};
-    set_gate(true, 0);
-    assert_int_equal(store_commit(store, batch_of_everything(), committed, &verdict), 0);
-    while (!is_waited_at_the_gate())
-        sched_yield();
-    /* The thread stands still; every call of the main thread returns all the same. */
-    assert_true(store_is_busy(store));
-    struct store_batch *second = store_batch_new();
-    assert_int_equal(store_commit(store, second, committed, &verdict), -EBUSY);
-    store_batch_free(second);
-    struct prefix prefix = prefix_from("203.0.113.9");
-    int accepted = 0;
-    while (accepted < 1000 && store_why(store, &prefix, SPAN(""), 1, take_answer, &asked) == 0)
-        accepted++;
-    assert_true(accepted > 0 && accepted < 100); /* and the queue is bounded */
-    store_finished(store);
-    assert_int_equal(verdict.calls, 0);
-    set_gate(false, 0);
-    wait_for_call(store, &verdict, 1);
-    assert_int_equal(verdict.error, 0);
-    assert_false(store_is_busy(store));
-    store_close(store);
-    store = open_store();
-    load(store);
-    assert_int_equal(loaded.ban_count, 1);
-    store_close(store);
-}
-
-/* ---- a disk that is full ---- */
-
-static void a_refusing_disk_is_told_and_tried_again(void **state) {
-    (void)state;
-    static const struct {
-        int fails_with, error;
-    } cases[] = {{SQLITE_FULL, -ENOSPC}, {SQLITE_IOERR_WRITE, -EIO}};
-    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
-        struct store *store = open_store();
-        struct outcome verdict = {0};
-        set_gate(false, cases[i].fails_with);
-        assert_int_equal(store_commit(store, batch_of_everything(), committed, &verdict), 0);
-        wait_for_call(store, &verdict, 2); /* told each time */
-        assert_int_equal(verdict.error, cases[i].error);
-        assert_true(verdict.what[0] != '\0');
-        assert_true(store_is_busy(store));
-        set_gate(false, 0);
-        while (verdict.error != 0)
-            wait_for_call(store, &verdict, verdict.calls + 1);
-        assert_false(store_is_busy(store));
-        commit_and_wait(store, batch_of_everything());
-        store_close(store);
-        assert_int_equal(count_rows("history"), 2 * ((int)i + 1)); /* neither lost nor doubled */
-        assert_int_equal(count_rows("ban"), 1);
-    }
-}
-
-static void closing_with_a_full_disk_does_not_hang(void **state) {
-    (void)state;
-    struct store *store = open_store();
-    struct outcome verdict = {0};
-    set_gate(false, SQLITE_FULL);
-    assert_int_equal(store_commit(store, batch_of_everything(), committed, &verdict), 0);
-    wait_for_call(store, &verdict, 1);
-    store_close(store);
-    set_gate(false, 0);
-    store = open_store();
-    load(store);
-    assert_int_equal(loaded.position_count + loaded.ban_count, 0); /* all or nothing */
-    store_close(store);
-}
-
-static struct store_batch *batch_of_evidence(uint32_t number) {
-    struct store_batch *batch = store_batch_new();
-    struct row_position *position = rows_add(&batch->positions);
-    memcpy(position->source, "/a", 3);
-    position->position.done = number;
-    for (uint32_t i = 0; i < 200; i++) {
-        struct row_evidence *row = rows_add(&batch->evidence);
-        memcpy(row->source, "/a", 3);
-        row->jail = "sshd";
-        row->ordinal = (uint64_t)number * 1000 + i;
-        memset(row->text, 'x', sizeof(row->text) - 1);
-    }
-    struct row_history *history = rows_add(&batch->history);
-    *history = (struct row_history){.kind = "note", .jail = "", .id = prefix_from("203.0.113.9")};
-    return batch;
-}
-
-/* In a child, for its mount namespace. Exit status 0: as promised; 77: no right to mount. */
-static int live_on_a_small_disk(void) {
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("small", folder, "tmpfs", 0, "size=1m") < 0)
-        return errno == EPERM ? 77 : 1;
-    struct store *store = open_store();
-    uint32_t number = 0;
-    struct outcome verdict = {0};
-    while (verdict.error == 0 && number < 200) {
-        int calls = verdict.calls;
-        if (store_commit(store, batch_of_evidence(++number), committed, &verdict) < 0)
-            return 2;
-        wait_for_call(store, &verdict, calls + 1);
-    }
-    if (verdict.error != -ENOSPC || number < 2)
-        return 3;
-    if (mount("small", folder, "tmpfs", MS_REMOUNT, "size=16m") < 0)
-        return 4;
-    while (verdict.error != 0)
-        wait_for_call(store, &verdict, verdict.calls + 1);
-    store_close(store);
-    if (count_rows("history") != number || count_rows("evidence") != 200 * (int64_t)number)
-        return 5;
-    store = open_store();
-    load(store);
-    int result = loaded.positions[0].position.done == number ? 0 : 6;
-    store_close(store);
-    return result;
-}
-
-static int status_of(pid_t child) {
-    int status = 0;
-    must(waitpid(child, &status, 0) == child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static void a_really_full_disk(void **state) {
-    (void)state;
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(live_on_a_small_disk());
-    int status = status_of(child);
-    if (status == 77) {
-        print_message("# a disk of one megabyte needs CAP_SYS_ADMIN for its own mount namespace\n");
-        skip();
-    }
-    assert_int_equal(status, 0);
-}
-
-/* ---- damage ---- */
-
-static void overwrite(const char *name, off_t offset, size_t length) {
-    char path[128];
-    char junk[4096];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    memset(junk, 'z', sizeof(junk));
-    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    for (size_t done = 0; done < length; done += sizeof(junk))
-        assert_int_equal(pwrite(fd, junk, sizeof(junk), offset + (off_t)done), sizeof(junk));
-}
-
-static int count_set_aside(void) {
-    int count = 0;
-    DIR *open_folder = opendir(folder);
-    for (struct dirent *entry; open_folder && (entry = readdir(open_folder));)
-        count += strstr(entry->d_name, "hauberk.db.damaged-") == entry->d_name;
-    closedir(open_folder);
-    return count;
-}
-
-static void a_file_that_is_no_database_is_set_aside(void **state) {
-    (void)state;
-    struct store *store = NULL;
-    struct why why = {0};
-    bool was_damaged = false;
-    overwrite("hauberk.db", 0, 8192);
-    assert_int_equal(store_open(folder, &store, &was_damaged, &why), 0);
-    assert_true(was_damaged);
-    assert_true(count_set_aside() >= 1);
-    load(store);
-    commit_and_wait(store, batch_of_everything());
-    store_close(store);
-    store = open_store();
-    load(store);
-    assert_int_equal(loaded.ban_count, 1);
-    store_close(store);
-}
-
-static void a_damaged_page_is_found_at_the_start(void **state) {
-    (void)state;
-    struct store *store = open_store();
-    for (uint32_t i = 1; i < 20; i++)
-        commit_and_wait(store, batch_of_evidence(i));
-    commit_and_wait(store, batch_of_everything());
-    store_close(store);
-    overwrite("hauberk.db", 4096, 16 * 4096); /* the small tables, which are all read */
-    bool was_damaged = false;
-    struct why why = {0};
-    int error = store_open(folder, &store, &was_damaged, &why);
-    if (error == 0 && !was_damaged) {
-        error = load_all(store, &why);
-        assert_int_equal(error, -EBADMSG);
-        store_close(store);
-        store = open_store(); /* the next start */
-    }
-    assert_true(count_set_aside() >= 1);
-    load(store);
-    assert_int_equal(loaded.position_count, 0);
-    commit_and_wait(store, batch_of_everything());
-    store_close(store);
-}
-
-static void a_newer_schema_is_left_alone(void **state) {
-    (void)state;
-    char path[128];
-    sqlite3 *db = NULL;
-    struct store *store = NULL;
-    struct why why = {0};
-    bool was_damaged = false;
-    snprintf(path, sizeof(path), "%s/hauberk.db", folder);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1000", NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    assert_true(store_open(folder, &store, &was_damaged, &why) < 0);
-    assert_non_null(strstr(why.text, "newer"));
-    assert_int_equal(count_set_aside(), 0);
-}
-
-/* ---- killed ---- */
-
-/* Commits as fast as it can: position, counter and history tell the same number. */
-static void commit_for_ever(int tell) {
-    struct store *store = open_store();
-    load(store);
-    uint32_t number = loaded.counter_count ? loaded.counters[0].counter.failures : 0;
-    for (;;) {
-        struct store_batch *batch = batch_of_evidence(++number);
-        *rows_add(&batch->counters) = (struct row_counter){
-            .jail = "sshd",
-            .counter = {.key = {prefix_from("203.0.113.9"), 0, 0}, .failures = number}};
-        struct outcome verdict = {0};
-        must(store_commit(store, batch, committed, &verdict) == 0);
-        while (!verdict.calls) {
-            struct pollfd one = {.fd = store_fd(store), .events = POLLIN};
-            (void)poll(&one, 1, PATIENCE_MS);
-            store_finished(store);
-        }
-        if (write(tell, &number, sizeof(number)) != sizeof(number))
-            _exit(0);
-    }
-}
-
-static void a_kill_leaves_both_or_neither(void **state) {
-    (void)state;
-    uint32_t told = 0;
-    for (int round = 0; round < 25; round++) {
-        int ends[2];
-        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-        fflush(NULL);
-        pid_t child = fork();
-        if (child == 0) {
-            close(ends[0]);
-            commit_for_ever(ends[1]);
-        }
-        close(ends[1]);
-        /* Anywhere in a commit: how long one takes is measured first. */
-        int64_t cycle_us = 0;
-        for (uint32_t i = 0; i < 3; i++) {
-            int64_t from_us = clock_monotonic_us();
-            assert_int_equal(read(ends[0], &told, sizeof(told)), sizeof(told));
-            cycle_us = clock_monotonic_us() - from_us;
-        }
-        int64_t kill_us = clock_monotonic_us() + chance((uint32_t)cycle_us * 3 / 2 + 1);
-        while (clock_monotonic_us() < kill_us)
-            ;
-        assert_int_equal(kill(child, SIGKILL), 0);
-        (void)status_of(child);
-        while (read(ends[0], &told, sizeof(told)) == sizeof(told))
-            ; /* what was said to be durable before the end */
-        close(ends[0]);
-        struct store *store = open_store();
-        load(store);
-        store_close(store);
-        uint32_t number = loaded.counters[0].counter.failures;
-        assert_int_equal(loaded.positions[0].position.done, number);
-        assert_int_equal(count_rows("history"), number);
-        assert_int_equal(count_rows("evidence"), 200 * (int64_t)number);
-        assert_true(number >= told && number <= told + 1);
-    }
-}
-
-static void what_is_queued_is_finished_at_the_end(void **state) {
-    (void)state;
-    struct store *store = open_store();
-    struct outcome verdict = {0};
-    assert_int_equal(store_commit(store, batch_of_everything(), committed, &verdict), 0);
-    store_close(store);
-    assert_int_equal(count_rows("ban"), 1);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
-
 int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST(a_day_is_counted_from_what_is_kept),
@@ -1161,15 +437,6 @@ int main(void) {
         TEST(who_is_forgotten_is_not_even_on_the_disk),
         TEST(rows_of_the_same_batch_are_newer_than_what_is_forgotten),
         TEST(unknown_names_leave_their_lines),
-        TEST(a_hanging_disk_delays_nobody),
-        TEST(a_refusing_disk_is_told_and_tried_again),
-        TEST(closing_with_a_full_disk_does_not_hang),
-        TEST(a_really_full_disk),
-        TEST(a_file_that_is_no_database_is_set_aside),
-        TEST(a_damaged_page_is_found_at_the_start),
-        TEST(a_newer_schema_is_left_alone),
-        TEST(a_kill_leaves_both_or_neither),
-        TEST(what_is_queued_is_finished_at_the_end),
     };
     hash_open();
     make_disk();

@@ -1,5 +1,5 @@
-/* Lines that look like failures and match nothing: which are counted, for which filter, and that the
- * count is the same with and without the prefilter.
+/* Lines that look like failures and match nothing: which are counted, for which filter, and that
+ * the count is the same with and without the prefilter.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
@@ -18,7 +18,8 @@
 #define NOW_US (INT64_C(1795264431) * SECOND_US)
 
 static char sshd_fail[] = "^\\s*\\S+ sshd\\[\\d+\\]: Failed password for .* from <HOST> port \\d+$";
-static char sshd_success[] = "^\\s*\\S+ sshd\\[\\d+\\]: Accepted \\S+ for \\S+ from <HOST> port \\d+$";
+static char sshd_success[] =
+    "^\\s*\\S+ sshd\\[\\d+\\]: Accepted \\S+ for \\S+ from <HOST> port \\d+$";
 static char sshd_ignore[] = "from 192\\.0\\.2\\.1 port";
 static char mail_fail[] = "^\\s*\\S+ dovecot: login: auth failed, rip=<HOST>$";
 static char mail_success[] = "^\\s*\\S+ dovecot: login: Logged in, rip=<HOST>$";

@@ -1,5 +1,5 @@
-/* A role that shuts its wire to a peer and lives on, on SIGUSR2. Preloaded into hauberkd and so into
- * its roles.
+/* A role that shuts its wire to a peer and lives on, on SIGUSR2. Preloaded into hauberkd and so
+ * into its roles.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <signal.h>

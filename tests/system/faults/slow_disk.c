@@ -1,5 +1,5 @@
-/* A disk that hangs: fsync and fdatasync wait for as long as a file named `hang` lies in the working
- * state folder (HAUBERK_HANG). Preloaded into hauberkd and so into its roles.
+/* A disk that hangs: fsync and fdatasync wait for as long as a file named `hang` lies in the
+ * working state folder (HAUBERK_HANG). Preloaded into hauberkd and so into its roles.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #define _GNU_SOURCE
