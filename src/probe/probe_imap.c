@@ -100,8 +100,11 @@ static int look_at_injection(struct look *look, const char *subject, enum dialec
         error = talk_line(&talk, &line);
     if (error < 0)
         return error;
-    if (talk_secure(&talk, &wish) < 0) {
-        look_say_text(look, "injection", subject, "no"); /* it hung up, or answered in clear */
+    error = talk_secure(&talk, &wish);
+    if (error == -ETIMEDOUT)
+        return error;
+    if (error < 0) { /* it hung up, or answered in clear */
+        look_say_text(look, "injection", subject, "no");
         return 0;
     }
     /* What the server says by itself now is a greeting (ManageSieve) or the injected answer. */
@@ -143,6 +146,7 @@ static int look_at_port(struct look *look, size_t i, const char *subject,
         error = dialect_greeted(&talk, dialect, &banner, &able);
     if (error >= 0)
         error = say_able(look, &talk, subject, dialect, true);
+    talk_end(&talk);
     return error < 0 ? error
                      : look_at_injection(look, subject, dialect, from, to, ports[i].number);
 }

@@ -132,7 +132,10 @@ static void look_at_injection(struct look *look, const char *subject, const stru
         talk_say(&talk, SPAN("STARTTLS\r\nNOOP\r\n")) < 0 || smtp_answer(&talk, NULL) != 220)
         return;
     bool is_answered = false;
-    if (talk_secure(&talk, &wish) >= 0) {
+    int error = talk_secure(&talk, &wish);
+    if (error == -ETIMEDOUT)
+        return;
+    if (error >= 0) {
         talk.until_us = clock_monotonic_us() + SECOND_US / 4;
         is_answered = talk_line(&talk, &line) >= 0;
     }
