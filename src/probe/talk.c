@@ -154,8 +154,10 @@ int talk_line(struct talk *talk, struct span *ret_line) {
     }
 }
 
-/* Everything the library can do, as weak as it may be: what is refused is the server's refusal. */
+/* Everything the library can do, as weak as it may be, whatever this host's openssl.cnf forbids its
+ * programs: what is refused is the server's refusal. */
 static SSL_CTX *make_context(const struct talk_wish *wish) {
+    must(OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1);
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     must(context);
     SSL_CTX_set_security_level(context, 0);
