@@ -167,11 +167,9 @@ static SSL_CTX *make_context(const struct talk_wish *wish) {
                                            SSL_OP_IGNORE_UNEXPECTED_EOF);
     must(SSL_CTX_set_min_proto_version(context, wish->version ? wish->version : TLS1_VERSION));
     must(SSL_CTX_set_max_proto_version(context, wish->version));
-    must(SSL_CTX_set_cipher_list(context, "ALL:@SECLEVEL=0"));
+    must(SSL_CTX_set_cipher_list(context, wish->suites ? wish->suites : "ALL:@SECLEVEL=0"));
     must(SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521:X448:P-224:secp256k1:P-192:"
                                            "brainpoolP256r1:brainpoolP384r1:brainpoolP512r1"));
-    if (wish->signatures)
-        must(SSL_CTX_set1_sigalgs_list(context, wish->signatures));
     return context;
 }
 

@@ -37,7 +37,7 @@ must_use ssize_t talk_bytes(struct talk *talk, char *into, size_t room);
 struct talk_wish {
     const char *name;       /* of the server, for its choice of a certificate; NULL: none */
     int version;            /* the only TLS version, as OpenSSL numbers it; 0: any */
-    const char *signatures; /* OpenSSL's list; NULL: its own */
+    const char *suites;     /* OpenSSL's list, before TLS 1.3; NULL: all */
 };
 /* A TLS handshake that trusts everybody: the certificate is looked at afterwards. -EPROTO: it
  * failed, the reason is OpenSSL's. */
