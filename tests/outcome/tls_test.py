@@ -152,8 +152,9 @@ def old_server(version, suite, compression=0, extensions=b""):
             return
         hello = connection.recv(struct.unpack(">H", head[3:])[0], socket.MSG_WAITALL)
         offered, = struct.unpack(">H", hello[4:6])
-        length, = struct.unpack(">H", hello[39:41])
-        suites = struct.unpack(f">{length // 2}H", hello[41:41 + length])
+        at = 39 + hello[38]  # behind the session's name
+        length, = struct.unpack(">H", hello[at:at + 2])
+        suites = struct.unpack(f">{length // 2}H", hello[at + 2:at + 2 + length])
         if offered < version or suite not in suites:
             connection.sendall(record(21, version, b"\2\x28"))
             return
@@ -270,8 +271,7 @@ def check_each_version(host):
             compare(f"only {version}", probe(port), versions=version)
 
 
-def check_settings(host, rsa, folder):
-    openssl("dhparam", "-dsaparam", "-out", folder / "dh.pem", 2048)
+def check_settings(host, rsa):
     well = ["-cipher", "ECDHE+AESGCM:ECDHE+CHACHA20", "-groups", "X25519:P-256", "-sigalgs", "ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256"]
     for what, arguments, wanted in [
             ("nothing weak", [*host, *well, "-no_ticket"],
@@ -279,7 +279,6 @@ def check_settings(host, rsa, folder):
                   signatures_weak="none", compression="no", renegotiation="no", safe_renegotiation="yes",
                   master_secret="yes", tickets="no", early_data="no", post_quantum="no", choice=None, dh_bits=None,
                   versions="TLSv1.2 TLSv1.3", chain="good", named="yes", expired="no", offered="yes")),
-            ("a prime of 2048 bits", [*rsa, "-cipher", "DHE", "-dhparam", folder / "dh.pem"], dict(dh_bits="2048")),
             ("a prime of the server's choice", [*rsa, "-cipher", "DHE"], dict(dh_bits="3072")),
             ("RSA's key exchange", [*rsa, "-cipher", "kRSA"], dict(suites_static=has("AES128-GCM-SHA256"))),
             ("no encryption", [*rsa, "-cipher", "eNULL:@SECLEVEL=0"], dict(suites_broken=has("NULL-SHA256"))),
@@ -416,7 +415,7 @@ def main():
         check_suites("RSA, everything", *rsa)
         check_suites("ECDSA, everything", *host)
         check_each_version(rsa)
-        check_settings(host, rsa, folder)
+        check_settings(host, rsa)
         check_old()
         check_certificates(certificates)
         check_dialects(host)
