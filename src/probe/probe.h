@@ -54,6 +54,8 @@ void look_say_not(struct look *look, const char *key, const char *format, ...) p
 /* Takes back all that was said since that mark: for a probe that says again, better. */
 size_t look_mark(const struct look *look);
 void look_back(struct look *look, size_t mark);
+/* Says what the same probe said in another process. */
+void look_pass_on(struct look *look, struct span lines);
 
 /* Runs a program of Debian's (absolute path or found in /usr/sbin, /usr/bin, /sbin, /bin), without
  * a shell, stdin closed, LC_ALL=C, for at most some seconds; appends what it prints (at most

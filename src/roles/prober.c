@@ -19,7 +19,8 @@ int main(int argc, char **argv) {
     hash_open();
     const struct probe *probe = argc >= 2 ? probe_find(argv[1]) : NULL;
     if (!probe) {
-        log_error("which probe? hauberk-prober NAME; hauberk audit --readings runs them all");
+        log_error("which probe? hauberk-prober NAME [ARGUMENT]; "
+                  "hauberk audit --readings runs them all");
         return 2;
     }
     /* Where it cannot be had, the probe itself tells what it could not do without. */

@@ -14,7 +14,7 @@
 
 static char *read_dovecot(const char *lines, bool is_old) {
     struct text into = {0};
-    struct look look = {probe_find("dovecot"), &into};
+    struct look look = {.probe = probe_find("dovecot"), .into = &into};
     struct dovecot dovecot = {.look = &look, .is_old = is_old, .lines = span_of(lines)};
     read_lines(&dovecot, dovecot.lines);
     say_listeners(&dovecot);

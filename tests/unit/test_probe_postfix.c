@@ -57,7 +57,7 @@ static void what_stops_a_stranger(void **state) {
 /* What a probe's function says, for the host probe's name. */
 static char *said(void (*function)(struct look *look, const void *argument), const void *argument) {
     struct text into = {0};
-    struct look look = {probe_find("postfix"), &into};
+    struct look look = {.probe = probe_find("postfix"), .into = &into};
     function(&look, argument);
     return text_take(&into);
 }
