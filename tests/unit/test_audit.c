@@ -363,7 +363,8 @@ static void reports_read_as_they_should(void **state) {
                                  " also says  own\n"
                                  "\n"
                                  "Not looked at\n"
-                                 "  two                                   nobody may\n"
+                                 "  nobody may\n"
+                                 "            two\n"
                                  "\n"
                                  "hauberk audit --explain ID tells all about one; --except ID --why "
                                  "TEXT accepts a risk.\n");
