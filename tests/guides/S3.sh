@@ -1,0 +1,3 @@
+# S3
+#
+# packages: ufw nftables fail2ban python3-systemd apache2 rspamd
