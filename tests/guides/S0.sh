@@ -1,6 +1,6 @@
 # S0, the page "Security" of a blog for Ubuntu 12.04: what its commands leave on a mail server.
 #
-# packages: ufw iptables psad fail2ban rsyslog python3-systemd
+# packages: ufw iptables psad fail2ban python3-systemd
 #
 # Gone or otherwise today:
 # - denyhosts is in no current Debian; its one setting, the owner's address, is left without it.

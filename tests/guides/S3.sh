@@ -1,3 +1,3 @@
 # S3
 #
-# packages: ufw nftables fail2ban python3-systemd apache2 rspamd
+# packages: ufw nftables fail2ban python3-systemd whois curl apache2 rspamd
