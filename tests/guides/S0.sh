@@ -2,13 +2,11 @@
 #
 # packages: ufw iptables psad fail2ban python3-systemd
 #
-# Gone or otherwise today:
-# - denyhosts is in no current Debian; its one setting, the owner's address, is left without it.
-# - "ufw enable" comes before "ufw allow ssh" in the text; here, as there, nobody is cut off by it.
-# - What it changes in jail.conf is changed in jail.conf, as it says, though the next upgrade asks about it.
-# - The last section, to look, scan and update now and then, leaves nothing on the machine.
-
-. /etc/os-release
+# Otherwise today:
+# - DenyHosts is in no current Debian; the one setting S0 gives for it, the owner's address, is left without it.
+# - The jail S0 calls "sasl" is postfix-sasl by now.
+# - "ufw enable" stands before "ufw allow ssh"; whoever follows over SSH is lucky, here nobody is cut off.
+# - The last section, to look, scan and update now and then, leaves nothing on a machine.
 
 # ---- firewall
 ufw --force enable
@@ -24,14 +22,12 @@ for command in iptables ip6tables; do
 done
 sed -i 's/^EMAIL_ADDRESSES .*/EMAIL_ADDRESSES             owner@example.org;/' /etc/psad/psad.conf
 
-# ---- denyhosts and fail2ban
-printf 'ADMIN_EMAIL = owner@example.org\n' >/etc/denyhosts.conf
+# ---- DenyHosts and fail2ban, in the file the next upgrade replaces
+echo 'ADMIN_EMAIL = owner@example.org' >/etc/denyhosts.conf
 sed -i 's/^destemail = .*/destemail = owner@example.org/' /etc/fail2ban/jail.conf
-# The jails that it calls postfix, dovecot and sasl; the last is postfix-sasl today.
 for jail in postfix dovecot postfix-sasl; do
     sed -i "/^\[$jail\]/a enabled = true" /etc/fail2ban/jail.conf
 done
-# Debian 12 has no auth.log without rsyslog, and its jail for sshd stops fail2ban then; S0 is of a time with rsyslog.
 
-systemctl enable -q --now ufw psad fail2ban
+systemctl enable ufw psad fail2ban
 systemctl restart psad fail2ban
