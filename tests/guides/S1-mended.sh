@@ -2,8 +2,8 @@
 
 . /etc/os-release
 
-sed -i '/^reject_rbl_client /d; /^check_policy_service /d' /etc/postfix/main.cf
-postconf -e 'smtpd_recipient_restrictions = reject_unauth_destination, check_policy_service inet:127.0.0.1:10023, reject_rbl_client zen.spamhaus.org, reject_rbl_client bl.spamcop.net'
+sed -i '/^reject_rbl_client /d' /etc/postfix/main.cf
+postconf -e 'smtpd_recipient_restrictions = reject_unauth_destination, reject_rbl_client zen.spamhaus.org, reject_rbl_client bl.spamcop.net'
 [ "$VERSION_ID" = 12 ] || sed -i '/^ssl_protocols /d' /etc/dovecot/local.conf
 sed -i 's/^filter = postfix-sasl/filter = postfix[mode=auth]/; s/^filter = postfix-rbl/filter = postfix[mode=rbl]/' /etc/fail2ban/jail.local
 systemctl restart fail2ban dovecot postfix

@@ -8,8 +8,10 @@
 # - The kernel is the host's; wheezy-backports is long gone.
 # - The client on which the SSH key is made is this machine too: what S2 does there would otherwise be seen nowhere.
 # - It publishes a DKIM key before it has set up what signs: no private half is kept here either.
+# - OpenSSL calls the cipher 3des des3.
 # - There is no group fuse, and a container has no /dev/fuse: EncFS makes its volume and fails to mount it.
-# - MariaDB knows no set-variable=, and the first table has a comma too many: both are written as they were meant.
+# - MariaDB knows no set-variable= and does not start with it: S2-mended.sh writes it as it was meant. The first table has a
+#   comma too many, which is left out.
 
 random() { head -c 24 /dev/urandom | base64; }
 # option FILE NAME VALUE: as an editor would leave it.
@@ -27,7 +29,7 @@ install -d -m 700 -o owner -g owner /home/owner/.ssh
 cd /home/owner/.ssh
 ssh-keygen -q -t rsa -b 4096 -m PEM -N '' -C owner@example.org -f id_rsa
 cat id_rsa.pub >>authorized_keys
-openssl pkcs8 -topk8 -v2 3des -in id_rsa -out id_rsa.new -passout "pass:$(random)"
+openssl pkcs8 -topk8 -v2 des3 -in id_rsa -out id_rsa.new -passout "pass:$(random)"
 mv id_rsa.new id_rsa
 chmod 600 id_rsa authorized_keys
 chown owner: id_rsa id_rsa.pub authorized_keys
@@ -101,7 +103,6 @@ chgrp mail /mail/decrypted-mail
 chmod -R g+rw /mail/decrypted-mail
 
 # ---- MySQL
-printf '[mysqld]\nlocal-infile=0\nskip-show-database\n' >/etc/mysql/mariadb.conf.d/90-guide.cnf
 systemctl enable --now mariadb
 mariadb <<EOF
 DROP DATABASE IF EXISTS test;
@@ -123,6 +124,8 @@ INSERT INTO virtual_aliases (id, domain_id, source, destination)
     VALUES (1, 1, 'postmaster@example.org', 'owner@example.org');
 EOF
 
+printf '[mysqld]\nset-variable=local-infile=0\nskip-show-database\n' >/etc/mysql/mariadb.conf.d/90-guide.cnf
+
 # ---- the zone, its own policy and key in it; DNS goes where its hint about the firewall sends it
 address() { ip "$1" -o addr show scope global | sed -n 's|.* inet6\{0,1\} \([^/]*\)/.*|\1|p' | head -n 1; }
 openssl genrsa -out /root/dkim.key 1024
@@ -143,4 +146,6 @@ cp /etc/postfix/main.cf /etc/postfix/main.cf.orig
 cp /etc/postfix/master.cf /etc/postfix/master.cf.orig
 
 systemctl enable ufw unattended-upgrades
-systemctl restart mariadb ssh postfix dovecot
+for service in mariadb ssh postfix dovecot; do
+    systemctl restart "$service" || echo "$service does not start with this"
+done

@@ -9,7 +9,7 @@
 # - DenyHosts is in no current Debian; php5-fpm is PHP's of today.
 # - rvm's Ruby and Jekyll are not fetched: the page they would have built is a file.
 # - The names of Dovecot's settings are those of each release.
-# - opendkim.conf names no user and no socket of its own; the socket is told to systemd, for /etc/default is not read.
+# - /etc/default/opendkim is read no more: its socket is told to systemd. opendkim-genkey makes 2048 bits by itself.
 # - The awstats guide it refers to, and gpgit, are not followed; the wrapper is one that does the same.
 
 . /etc/os-release
@@ -66,7 +66,7 @@ cd /
 echo 'deb http://ppa.launchpad.net/kokelnet/dovecot22/ubuntu precise main' >/etc/apt/sources.list.d/kokelnet-dovecot22-precise.list
 useradd -r -s /usr/sbin/nologin vmail
 install -d -o vmail -g vmail /srv/data01/mail
-sed -i 's/^!include auth-system/#&/; s/^#\(!include auth-passwdfile\)/\1/' /etc/dovecot/conf.d/10-auth.conf
+sed -i 's/^!include auth-system/#&/' /etc/dovecot/conf.d/10-auth.conf
 echo "owner:$(doveadm pw -p "$(random)"):$(id -u vmail):$(id -g vmail)::/srv/data01/mail/owner/home" >/etc/dovecot/users
 chmod 640 /etc/dovecot/users
 chgrp dovecot /etc/dovecot/users
@@ -93,6 +93,14 @@ EOF
 if [ "$VERSION_ID" = 12 ]; then
     cat >>/etc/dovecot/local.conf <<'EOF'
 protocols = imap lmtp
+passdb {
+  driver = passwd-file
+  args = username_format=%u /etc/dovecot/users
+}
+userdb {
+  driver = passwd-file
+  args = username_format=%u /etc/dovecot/users
+}
 disable_plaintext_auth = yes
 ssl_cert = </etc/ssl/certs/dovecot.pem
 ssl_key = </etc/ssl/private/dovecot.pem
@@ -108,6 +116,13 @@ else
 protocols {
   imap = yes
   lmtp = yes
+  pop3 = no
+}
+passdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
+}
+userdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
 }
 auth_allow_cleartext = no
 ssl_server_cert_file = /etc/ssl/certs/dovecot.pem
@@ -264,9 +279,9 @@ EOF
 echo '127.0.0.1 awstats' >>/etc/hosts
 nginx -t
 
-# ---- OpenDKIM: a key of 1024 bits, marked as a test
+# ---- OpenDKIM: a key marked as a test
 mkdir -p /etc/mail
-opendkim-genkey -b 1024 -t -s mail -d "$domain" -D /etc/mail
+opendkim-genkey -t -s mail -d "$domain" -D /etc/mail
 mv /etc/mail/mail.private /etc/mail/dkim.key
 printf '127.0.0.1\n::1\nlocalhost\n%s\n' "$domain" >/etc/mail/InternalHosts
 cat >/etc/opendkim.conf <<'EOF'
@@ -281,8 +296,12 @@ LogWhy                  yes
 InternalHosts           /etc/mail/InternalHosts
 EOF
 echo 'SOCKET="inet:8891@localhost"' >/etc/default/opendkim
-printf '[Service]\nExecStart=\nExecStart=/usr/sbin/opendkim -p inet:8891@localhost\nUser=root\n' >/run/opendkim.override
-install -D -m 644 /run/opendkim.override /etc/systemd/system/opendkim.service.d/override.conf
+install -d /etc/systemd/system/opendkim.service.d
+cat >/etc/systemd/system/opendkim.service.d/override.conf <<'EOF'
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/opendkim -P /run/opendkim/opendkim.pid -p inet:8891@localhost
+EOF
 
 # ---- the zone
 address() { ip "$1" -o addr show scope global | sed -n 's|.* inet6\{0,1\} \([^/]*\)/.*|\1|p' | head -n 1; }

@@ -60,7 +60,7 @@ RUNTIME_PACKAGES = {
 
 # What each layer lies on.
 GUIDES = CHECKOUT / "tests" / "guides"
-GUIDE_LAYERS = {f"guide-{path.stem}": path for path in sorted(GUIDES.glob("S*.sh"))}
+GUIDE_LAYERS = {f"guide-{path.stem}": path for path in sorted(GUIDES.glob("S?.sh"))}
 BELOW = {"base": None, "services": "base", "whole": "services", "hardened": "whole", "build": "services",
          "hauberk": "build", "deb": "build", "package": "deb",
          **dict.fromkeys(GUIDE_LAYERS, "services")}
