@@ -37,6 +37,9 @@ packages-deb:
 packages-check:
 	@tools/packages packages/build packages/check
 
+packages-soak:
+	@tools/packages packages/build packages/check packages/soak
+
 $(RELEASE)/build.ninja: packages-build
 	@$(AS_OWNER); [ -f $@ ] || as_owner meson setup $(RELEASE) --buildtype=debugoptimized \
 		-Doptimization=2 -Dtests=false --prefix=$(PREFIX) $(MESON_OPTIONS) >/dev/null
@@ -66,8 +69,9 @@ check: build build-check
 	@tests/run $(CHECK) $(RELEASE)
 
 # What takes too long for every change: the Debian package's life and every service of a whole mail
-# server attacked, every rule of the audit broken, five old guides followed, on both releases, and a thousand kills.
-soak: build build-check
+# server attacked, every rule of the audit broken and five old guides followed, on both releases, and
+# a thousand kills.
+soak: packages-soak build build-check
 	@HAUBERK_KILLS=1000 tests/run $(CHECK) $(RELEASE) package whole audit guides system
 
 # The same tree with the other compiler; warnings are errors. Used by .ci/run.
@@ -83,5 +87,5 @@ bench: build
 clean:
 	@rm -rf build
 
-.PHONY: all help soak packages-build packages-deb packages-check build install deb guard build-check check \
-	build-clang bench clean
+.PHONY: all help soak packages-build packages-deb packages-check packages-soak build install deb guard \
+	build-check check build-clang bench clean

@@ -51,6 +51,7 @@ def describe_range(kind, unit, fallback, least, most):
         "ADDRESSES": "addresses and prefixes",
         "PATHS": "paths",
         "GROUPS": "names of groups",
+        "DOMAINS": "names of domains",
         "PORTS": "ports or a scope",
         "BACKEND": "auto, file or journal",
         "COUNTS": "failures or returns",

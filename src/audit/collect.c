@@ -1,4 +1,4 @@
-/* One prober process for each probe: hauberk-prober NAME.
+/* One prober process for each probe: hauberk-prober NAME; the DNS probe is told the domains.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "audit/collect.h"
@@ -66,13 +66,16 @@ static size_t processors(void) {
 }
 
 void collect(const char *libexec, const struct rules *rules, const char *service,
-             struct readings *into) {
+             const char *domains, struct readings *into) {
     char path[4200];
-    const char *arguments[PROBES_MAX][3];
+    cleanup_text struct text told = {0};
+    const char *arguments[PROBES_MAX][4];
     struct run runs[PROBES_MAX];
     const char *names[PROBES_MAX];
     size_t count = 0;
     must(probe_count <= PROBES_MAX);
+    text_add_format(&told, "domains=%s", domains);
+    must(told.at);
     snprintf(path, sizeof(path), "%s/hauberk-prober", libexec);
     for (size_t i = 0; i < probe_count; i++) {
         if (!is_needed(rules, service, probes[i].name))
@@ -80,7 +83,8 @@ void collect(const char *libexec, const struct rules *rules, const char *service
         names[count] = probes[i].name;
         arguments[count][0] = "hauberk-prober";
         arguments[count][1] = probes[i].name;
-        arguments[count][2] = NULL;
+        arguments[count][2] = strcmp(probes[i].name, "dns") == 0 ? told.at : NULL;
+        arguments[count][3] = NULL;
         runs[count] = (struct run){.path = path,
                                    .arguments = arguments[count],
                                    .limit_us = probes[i].seconds * SECOND_US,

@@ -52,21 +52,7 @@ int decider_ban_by_hand(struct decider *decider, const struct prefix *prefix, in
 
 void decider_pardon(struct decider *decider, const struct prefix *prefix, int jail,
                     int64_t at_us) {
-    decider->pardons[decider->pardon_next] = (struct pardon){*prefix, jail, at_us};
-    decider->pardon_next = (decider->pardon_next + 1) % ELEMENTS_OF(decider->pardons);
-    if (decider->pardon_count < ELEMENTS_OF(decider->pardons))
-        decider->pardon_count++;
-}
-
-bool pardon_covers(const struct decider *decider, uint16_t jail, const struct prefix *id,
-                   int64_t at_us) {
-    for (uint32_t i = 0; i < decider->pardon_count; i++) {
-        const struct pardon *pardon = &decider->pardons[i];
-        if (at_us <= pardon->at_us && (pardon->jail < 0 || pardon->jail == jail) &&
-            prefix_overlaps(&pardon->prefix, id))
-            return true;
-    }
-    return false;
+    pardons_add(decider->pardons, prefix, jail, at_us);
 }
 
 uint32_t hand_lift(struct decider *decider, const struct prefix *prefix, int jail, int64_t at_us,

@@ -49,7 +49,9 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->bans = bans_new(config->bans_most, (uint16_t)config->jail_count,
                              decider->projection);
     decider->spared = spared_new();
+    decider->pardons = pardons_new();
     decider->exempt_ledger = ledger_new(EXEMPT_COUNTED_MOST);
+    ledger_store_nothing(decider->exempt_ledger);
     decider->origins = origins_new(config->jail_count);
     decider->jail_counts = calloc(config->jail_count + 1, sizeof(*decider->jail_counts));
     must(decider->jail_counts);
@@ -66,12 +68,20 @@ struct decider *decider_free(struct decider *decider) {
     known_free(decider->known);
     ledger_free(decider->ledger);
     spared_free(decider->spared);
+    pardons_free(decider->pardons);
     ledger_free(decider->exempt_ledger);
     origins_free(decider->origins);
     free(decider->jail_counts);
     free(decider->own);
     free(decider);
     return NULL;
+}
+
+void decider_store_nothing(struct decider *decider) {
+    ledger_store_nothing(decider->ledger);
+    known_store_nothing(decider->known);
+    joins_store_nothing(decider->joins);
+    bursts_store_nothing(decider->bursts);
 }
 
 const char *decider_jail_name(const struct decider *decider, uint16_t jail) {
@@ -150,8 +160,6 @@ static void count_network(struct decider *decider, uint16_t number, const struct
                           const struct wire_event *event, struct failure failure, int64_t at_us,
                           int64_t now_us) {
     const struct config_jail *jail = &decider->config->jails[number];
-    if (address_is_v4(&event->address))
-        return;
     struct prefix net = prefix_cut(&event->address, jail->prefix_v6);
     if (prefix_equals(&net, id) || decider_is_exempt(decider, number, &net) ||
         bans_find(decider->bans, number, &net, now_us))
@@ -173,10 +181,12 @@ static void count_failure(struct decider *decider, uint16_t source, uint16_t num
     struct counter *counter =
         ledger_count(decider->ledger, &key, at_us, &failure, jail->find_seconds * SECOND_US);
     keep_counted(decider, source, number, counter, &failure, at_us, event);
-    count_network(decider, number, id, event, failure, at_us, now_us);
-    counter = ledger_find(decider->ledger, &key); /* another record may have taken its room */
-    if (!counter)
-        return;
+    if (!address_is_v4(&event->address)) {
+        count_network(decider, number, id, event, failure, at_us, now_us);
+        counter = ledger_find(decider->ledger, &key); /* another record may have taken its room */
+        if (!counter)
+            return;
+    }
     if (judge(decider, number, counter, now_us) || !jail->is_humane)
         return;
     bool is_counted = failure.weight > 0 && jail->counts == COUNTS_FAILURES;
@@ -206,7 +216,7 @@ static void failure_in_jail(struct decider *decider, uint16_t source, uint16_t n
         exempt_count(decider, number, &id, &host, measured, at_us, now_us);
         return;
     }
-    if (pardon_covers(decider, number, &id, event->at_us)) {
+    if (pardons_cover(decider->pardons, number, &id, event->at_us)) {
         keep_evidence(decider, source, number, VERDICT_PARDONED, &id, at_us, event);
         return;
     }
@@ -257,6 +267,8 @@ static void suspect(struct decider *decider, uint16_t source, const struct wire_
         const struct counter *counter = jail_reads(decider, j, source, event->filter)
                                             ? ledger_find(decider->ledger, &key)
                                             : NULL;
+        if (counter && at_us - counter->last_us > window_length(decider, &key))
+            counter = NULL; /* run out, whether it was swept or not */
         suspicion.failures = counter ? counter->noted : 0;
         suspicion.is_banned = bans_find(decider->bans, (uint16_t)j, &suspicion.id, now_us) != NULL;
         /* Mistakes, not lines: five connections with one mistyped password are nothing to tell, nor

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bans/origins.h"
+#include "bans/pardons.h"
 #include "bans/spared.h"
 #include "config/admins.h"
 #include "config/config.h"
@@ -109,12 +110,7 @@ struct decider {
     } *jail_counts;
     uint64_t evidence_shed;
     int64_t log_time_us; /* the newest failure seen */
-    struct pardon {
-        struct prefix prefix;
-        int jail; /* -1: all */
-        int64_t at_us;
-    } pardons[256]; /* the newest ones, as a ring */
-    uint32_t pardon_count, pardon_next;
+    struct pardons *pardons;
 };
 
 enum { DECIDER_JAILS_MAX = 64 };
@@ -123,6 +119,9 @@ enum { DECIDER_JAILS_MAX = 64 };
 struct decider *decider_new(const struct config *config, const struct decider_calls *calls,
                             void *context);
 struct decider *decider_free(struct decider *decider);
+
+/* Nobody will ask what changed: replay, a preview. */
+void decider_store_nothing(struct decider *decider);
 
 /* Which jails read a source: bit j for jail j. */
 void decider_name_source(struct decider *decider, uint16_t source, uint64_t jails);

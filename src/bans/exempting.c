@@ -181,11 +181,7 @@ static void end_spared(struct decider *decider, int64_t now_us) {
     }
 }
 
-/* The exempt ones' counts are not stored. */
 void exempt_sweep(struct decider *decider, int64_t now_us) {
-    struct ledger_key key;
     ledger_sweep(decider->exempt_ledger, decider->log_time_us, window_length, decider);
-    while (ledger_take_dirty(decider->exempt_ledger, &key))
-        ;
     end_spared(decider, now_us);
 }

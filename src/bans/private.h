@@ -29,8 +29,6 @@ void exempt_count(struct decider *decider, uint16_t number, const struct prefix 
 void exempt_sweep(struct decider *decider, int64_t now_us);
 
 /* by_hand.c */
-bool pardon_covers(const struct decider *decider, uint16_t jail, const struct prefix *id,
-                   int64_t at_us);
 /* Ends the bans that overlap the prefix and were made up to at_us, jail -1 for all, and forgets
  * what they were counted from. Returns how many. */
 uint32_t hand_lift(struct decider *decider, const struct prefix *prefix, int jail, int64_t at_us,

@@ -24,4 +24,7 @@
 #undef atoll
 
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets system popen
-#pragma GCC poison atoi atol atoll localtime gmtime ctime asctime time alloca
+#pragma GCC poison atoi atol atoll localtime gmtime ctime asctime alloca
+#ifndef HAS_A_FIELD_TIME /* as a library's header has, for the one file that includes it */
+#pragma GCC poison time
+#endif

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 int file_read_fd(int fd, size_t most, struct text *text) {
@@ -75,6 +76,18 @@ static int open_to_append(const char *path) {
             there.st_ino == opened.st_ino)
             return take_fd(&fd);
     }
+}
+
+int memory_seal(const char *name, struct span bytes) {
+    cleanup_close int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    int error = write_all(fd, bytes);
+    if (error < 0)
+        return error;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+        return -errno;
+    return take_fd(&fd);
 }
 
 int file_append_durably(const char *path, struct span bytes) {

@@ -14,6 +14,9 @@ must_use int file_read_fd(int fd, size_t most, struct text *text);
 /* Writes all bytes, through short writes and EINTR. */
 must_use int write_all(int fd, struct span bytes);
 
+/* A descriptor of memory that holds these bytes, and that nobody can change any more; -errno. */
+must_use int memory_seal(const char *name, struct span bytes);
+
 /* Appends to (or makes) a file of mode 0600 and fsyncs it and its folder. Whoever renames the file
  * and then takes flock(2) on it has everything that was appended: what comes later goes to a new
  * file of the old name. */

@@ -35,6 +35,23 @@ struct digest digest_of(struct span bytes) {
     return digest;
 }
 
+_Static_assert(crypto_shorthash_siphashx24_KEYBYTES == sizeof(hash_key) &&
+                   crypto_shorthash_siphashx24_KEYBYTES == DIGEST_BYTES &&
+                   crypto_shorthash_siphashx24_BYTES == DIGEST_BYTES,
+               "SipHash-2-4 with 128 bits");
+
+struct digest digest_keyed(struct span bytes) {
+    struct digest digest;
+    crypto_shorthash_siphashx24(digest.at, (const uint8_t *)bytes.at, bytes.length, hash_key);
+    return digest;
+}
+
+struct digest digest_within(const struct digest *whole, struct span part) {
+    struct digest digest;
+    crypto_shorthash_siphashx24(digest.at, (const uint8_t *)part.at, part.length, whole->at);
+    return digest;
+}
+
 static crypto_generichash_state *inner(struct digest_state *state) {
     return (crypto_generichash_state *)(void *)state->opaque;
 }

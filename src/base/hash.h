@@ -1,5 +1,6 @@
 /* Digests and randomness, by libsodium. Table keys are chosen by attackers, so every table hashes
- * with SipHash under a key drawn at start-up; identities and configurations are named by BLAKE2b.
+ * with SipHash under a key drawn at start-up; identities and configurations are named by BLAKE2b,
+ * which costs several times as much.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -21,6 +22,14 @@ struct digest {
 uint64_t hash_named(struct span bytes); /* 64 bits, the same everywhere and always */
 
 struct digest digest_of(struct span bytes); /* the same everywhere and always */
+
+/* Differs from process to process: for keys that are not stored. */
+struct digest digest_keyed(struct span bytes);
+
+/* Of a part of what `whole` stands for, the same everywhere and always: SipHash keyed by it. Who
+ * knows the whole and takes great pains could make two parts look alike, so it is for parts of his
+ * own. */
+struct digest digest_within(const struct digest *whole, struct span part);
 
 /* For a digest of several parts; the length of each part is part of the digest. */
 struct digest_state {

@@ -2,7 +2,8 @@
  *
  * A record that goes and comes again is named twice. Where their order says nothing
  * (`is_unordered`), keys named twice are dropped before the list takes more memory, so that it is
- * at most twice as long as there are different keys, however long the disk is stuck.
+ * at most twice as long as there are different keys, however long the disk is stuck. Where nothing
+ * is stored (`is_unread`), the list stays empty.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -16,7 +17,7 @@
 struct key_list {
     uint8_t *at;
     size_t key_size, count, room;
-    bool is_unordered;
+    bool is_unordered, is_unread;
 };
 
 static inline int key_list_compare(const void *a, const void *b, void *key_size) {
@@ -36,6 +37,8 @@ static inline void key_list_drop_doubles(struct key_list *list) {
 }
 
 static inline void key_list_add(struct key_list *list, const void *key) {
+    if (list->is_unread)
+        return;
     bool has_dropped = list->is_unordered && list->count == list->room && list->count >= 4096;
     if (has_dropped)
         key_list_drop_doubles(list);
@@ -66,5 +69,6 @@ static inline bool key_list_take(struct key_list *list, void *ret_key) {
 
 static inline void key_list_free(struct key_list *list) {
     free(list->at);
-    *list = (struct key_list){.key_size = list->key_size, .is_unordered = list->is_unordered};
+    *list = (struct key_list){.key_size = list->key_size, .is_unordered = list->is_unordered,
+                              .is_unread = list->is_unread};
 }

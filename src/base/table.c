@@ -91,6 +91,8 @@ static uint32_t key_hash(const struct table *table, const void *key) {
 }
 
 void *table_find(const struct table *table, const void *key) {
+    if (table->count == 0) /* nobody is banned, or known: not worth a hash */
+        return NULL;
     uint32_t entry = table->index[probe(table, key, key_hash(table, key))].entry;
     return entry ? record_at(table, entry - 1) : NULL;
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "cli/cli.h"
+#include "config/config.h"
 #include "sandbox/sandbox.h"
 
 struct wishes {
@@ -144,7 +145,10 @@ static int audit(const struct cli *cli, const struct rules *rules, const struct 
     (void)gethostname(host, sizeof(host) - 1);
     struct readings *readings = readings_new();
     struct report report = {&judgement, book, host, clock_now_us()};
-    collect(cli->installed.libexec, rules, wishes->service, readings);
+    struct config *config = cli_read_config(cli); /* told when it is wrong; the audit goes on */
+    collect(cli->installed.libexec, rules, wishes->service,
+            config && config->domains ? config->domains : "", readings);
+    config_free(config);
     if (wishes->accepts_state && baseline_accept(book, readings, report.now_us, &why) < 0)
         exit_code = cli_fail_why(EXIT_FAILED, &why);
     if (book && !wishes->service)

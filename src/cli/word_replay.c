@@ -27,7 +27,7 @@
 #include "supervise/supervise.h"
 
 enum { BLOCK_BYTES = 256 << 10, FAMILIES_MAX = 32, FILES_MAX = 512 };
-#define SWEEP_EVERY_LOG_US (60 * SECOND_US)
+#define SWEEP_EVERY_LOG_US (10 * MINUTE_US) /* what has run out counts no more, swept or not */
 
 struct log {
     const char *path;
@@ -474,6 +474,7 @@ int word_replay(struct cli *cli) {
     }
     replay.real_now_us = clock_now_us();
     replay.decider = decider_new(config, &calls, &replay);
+    decider_store_nothing(replay.decider);
     replay.decider->admins = admins_read(config);
     if (as_of_now && add_own_as_of_now(&replay) != EXIT_FINE)
         return EXIT_FAILED;

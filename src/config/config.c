@@ -225,6 +225,8 @@ static int read_hauberk(struct config_reading *reading) {
             config->notify = value.text;
         } else if (setting->type == TYPE_COMMAND) {
             config->notify_command = value.text;
+        } else if (setting->type == TYPE_DOMAINS) {
+            config->domains = value.text;
         } else if (setting->type == TYPE_GROUPS) {
             config->admin_groups = value.paths;
         } else {

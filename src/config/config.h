@@ -96,6 +96,7 @@ struct config {
     int selftest_jail; /* its number; -1 until config_add_selftest() (selftest.h) */
     struct prefix *admin; /* [hauberk] admin: never banned, whatever a jail says */
     uint32_t admin_count;
+    const char *domains; /* "a.org,b.org": whose DNS the audit looks at, besides Postfix's */
     struct config_patterns admin_groups; /* whose members are administrators (admins.h) */
     struct prefix *resolvers; /* none until config_read_resolvers() (exempt.h) */
     uint32_t resolver_count;

@@ -88,6 +88,7 @@ static void add_value(struct text *text, const struct setting *setting, const vo
         break;
     case TYPE_ADDRESSES:
     case TYPE_GROUPS:
+    case TYPE_DOMAINS:
         add_words(text, shown->text);
         break;
     default:

@@ -62,7 +62,9 @@ enum config_exemption config_exemption_of(const struct config *config, int wante
         return CONFIG_EXEMPT_ADMIN;
     if (overlaps_any(config->resolvers, config->resolver_count, prefix))
         return CONFIG_EXEMPT_RESOLVER;
-    for (uint32_t j = 0; j < config->jail_count; j++) {
+    uint32_t first = wanted < 0 ? 0 : (uint32_t)wanted;
+    uint32_t end = wanted < 0 ? config->jail_count : first + 1;
+    for (uint32_t j = first; j < end; j++) {
         const struct config_jail *jail = &config->jails[j];
         for (uint32_t i = 0; holds_ignored(config, wanted, j) && i < jail->ignore_count; i++)
             if (prefix_overlaps(&jail->ignore[i], prefix) &&

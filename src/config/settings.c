@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config/settings.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -11,7 +12,7 @@
 #include "config/journal.h"
 #include "config/nearest.h"
 
-enum { ADDRESSES_MOST = 1024, PATHS_MOST = 64, GROUPS_MOST = 16 };
+enum { ADDRESSES_MOST = 1024, PATHS_MOST = 64, GROUPS_MOST = 16, DOMAINS_MOST = 40 };
 
 #define FIELD(structure, field) \
     offsetof(struct structure, field), sizeof(((struct structure *)0)->field)
@@ -328,6 +329,44 @@ static int read_groups(struct reading *reading) {
     return 0;
 }
 
+static bool is_domain(struct span word) {
+    size_t label = 0;
+    bool has_dot = false;
+    for (size_t i = 0; i < word.length; i++) {
+        char c = word.at[i];
+        if (c == '.' ? label == 0 : !isalnum((unsigned char)c) && c != '-')
+            return false;
+        has_dot = has_dot || c == '.';
+        label = c == '.' ? 0 : label + 1;
+        if (label > 63)
+            return false;
+    }
+    return has_dot && label > 0 && word.length < 254;
+}
+
+static int read_domains(struct reading *reading) {
+    cleanup_text struct text domains = {0};
+    char what[SHOWN_MAX];
+    unsigned count = 0;
+    for (uint32_t i = 0; i < reading->text->lines.count; i++) {
+        struct span left = span_of(line_of(reading, i)->text);
+        while (left.length > 0) {
+            struct span part = span_cut(&left, ',');
+            for (struct span word; (word = span_word(&part)).length > 0;) {
+                if (!is_domain(word))
+                    return value_error(reading, i, "holds '%s', which is no domain",
+                                       shown(word, what));
+                if (count++ == DOMAINS_MOST)
+                    return value_error(reading, i, "holds more than %d domains", DOMAINS_MOST);
+                text_add_format(&domains, "%s%.*s", domains.length ? "," : "",
+                                SPAN_FORMAT(word));
+            }
+        }
+    }
+    reading->value->text = keep_text(reading->keep, text_span(&domains));
+    return 0;
+}
+
 static int read_journal(struct reading *reading) {
     const char *what = "";
     int error = journal_name_read(reading->whole, reading->keep, &reading->value->journal, &what);
@@ -529,6 +568,7 @@ static int (*const readers[])(struct reading *) = {
     [TYPE_FILTER] = read_filter,
     [TYPE_RECIPIENT] = read_recipient,
     [TYPE_COMMAND] = read_command,
+    [TYPE_DOMAINS] = read_domains,
     [TYPE_MODE] = read_mode,
     [TYPE_IGNORESELF] = read_ignoreself,
     [TYPE_USEDNS] = read_usedns,

@@ -23,6 +23,7 @@ enum setting_type {
     TYPE_FILTER,
     TYPE_RECIPIENT, /* a mail address or a local user, or nothing */
     TYPE_COMMAND,   /* a program's path, or nothing */
+    TYPE_DOMAINS,   /* names of the DNS, separated by commas when read */
     TYPE_MODE, /* from here on nothing is stored */
     TYPE_IGNORESELF,
     TYPE_USEDNS,
@@ -69,7 +70,7 @@ struct setting_value {
     const char *journal;
     struct scope scope;
     char filter[CONFIG_NAME_MAX];
-    char *text; /* of a recipient or a command */
+    char *text; /* of a recipient, a command or domains */
     struct why notice; /* accepted, but to be told; .text "" when there is none */
 };
 

@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "desk/desk.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -61,6 +60,7 @@ static int sweep(void *context) {
     if (step_us > 5 * SECOND_US || step_us < -5 * SECOND_US) {
         log_notice("the clock was set by %lld s: all times in the kernel are set anew",
                    (long long)(step_us / SECOND_US));
+        desk_spare_by_new_clock(desk, wall_us);
         if (desk_enforces(desk))
             projection_order_again(desk->decider->projection);
     }
@@ -109,6 +109,8 @@ void desk_find_position(struct desk *desk, struct desk_source *source) {
             source->position = desk->stored.at[i].position;
             source->committed = source->position.done;
             source->lost = source->lost_kept = desk->stored.at[i].lost;
+            source->read_until_us = desk->stored.at[i].read_until_us;
+            source->takes_over_us = desk->stored.at[i].takes_over_us;
         }
 }
 
@@ -122,43 +124,6 @@ static void name_source(struct desk *desk, const struct wire_source *named) {
     decider_name_source(desk->decider, named->source, named->jails);
 }
 
-/* Does the jail read the journal now, or did it in the row's day, while now it reads files? */
-static bool changed_over(const struct desk *desk, uint32_t j, const char *source) {
-    const struct config_jail *jail = &desk->config->jails[j];
-    bool was_read = jail->journal && strcmp(jail->journal, source) == 0;
-    bool reads_journal = false;
-    for (uint16_t i = 0; i < SOURCES_MAX; i++)
-        reads_journal = reads_journal || (desk->sources[i].is_there && jail->journal &&
-                                          strcmp(desk->sources[i].path, jail->journal) == 0 &&
-                                          desk->decider->jails_of_source[i] >> j & 1);
-    for (uint32_t i = 0; reads_journal && i < jail->log_paths.count; i++)
-        was_read = was_read ||
-                   fnmatch(jail->log_paths.at[i].text, source, FNM_PATHNAME) == 0;
-    return jail->is_enabled && was_read;
-}
-
-/* A jail that changed over from its file to the journal, or back, has read what was written
- * meanwhile: coming back, the other is looked at as for the first time, lest its lines count
- * twice. */
-static void forget_left_sources(struct desk *desk) {
-    for (size_t k = 0; k < desk->stored.count; k++) {
-        const char *stored = desk->stored.at[k].source;
-        bool is_left = false;
-        for (uint32_t j = 0; j < desk->config->jail_count; j++)
-            is_left = is_left || changed_over(desk, j, stored);
-        for (uint16_t i = 0; i < SOURCES_MAX; i++)
-            if (desk->sources[i].is_there && strcmp(desk->sources[i].path, stored) == 0)
-                is_left = false;
-        if (!is_left)
-            continue;
-        log_notice("%s is no longer read: its jails read the other of file and journal", stored);
-        struct row_position *row = rows_add(&desk->batch->positions);
-        memcpy(row->source, stored, sizeof(row->source));
-        row->is_gone = true;
-        desk_changed(desk);
-    }
-}
-
 void desk_is_loaded(struct desk *desk) {
     desk->is_loading = false;
     if (!desk->first.page && (desk->stored.count == 0 || desk->first.was_begun))
@@ -167,8 +132,10 @@ void desk_is_loaded(struct desk *desk) {
         if (desk->sources[i].is_there)
             desk_find_position(desk, &desk->sources[i]);
     if (desk->sources_are_known)
-        forget_left_sources(desk);
+        desk_forget_left_sources(desk);
     desk_apply_left_orders(desk);
+    desk_decide_observing(desk);
+    desk_look_at_logins(desk);
     if (desk->enforcer_is_there)
         desk_spare_all(desk); /* what was told when the enforcer came was not yet loaded */
     if (desk->is_dirty)
@@ -202,27 +169,13 @@ static void reloaded(struct desk *desk, const struct wire_reloaded *answer) {
     desk->reload_client = 0;
 }
 
-/* What an earlier run enforced ends with this, so it is told. */
-static void take_bouncers(struct desk *desk, uint32_t running) {
-    static const char said[] =
-        "another program bans here (see `hauberk status`): observing only, "
-        "and bans of before are lifted; `observe = no` in hauberk.conf ends that";
-    desk->bouncers = running;
-    if (!running || desk->config->observe != OBSERVE_AUTO || desk->decider->observes)
-        return;
-    log_warning("%s", said);
-    desk_note(desk, "note", "", NULL, 0, said);
-    desk->decider->observes = true;
-    desk_begin_enforcing(desk); /* that is, lifting */
-}
-
 int desk_from_supervisor(struct desk *desk, struct message *message) {
     if (message->type == SAY_SOURCE_NAME) {
         name_source(desk, message->head);
     } else if (message->type == SAY_SOURCES_END) {
         desk->sources_are_known = true;
         if (!desk->is_loading)
-            forget_left_sources(desk);
+            desk_forget_left_sources(desk);
         desk_pump_orders(desk);
         desk_check_ready(desk);
     } else if (message->type == SAY_SKIPPED) {
@@ -231,7 +184,7 @@ int desk_from_supervisor(struct desk *desk, struct message *message) {
         const struct wire_role_state *state = message->head;
         desk->roles[state->role] = (struct role_view){*state, true};
     } else if (message->type == SAY_OTHER_BOUNCERS) {
-        take_bouncers(desk, ((const struct wire_bouncers *)message->head)->running);
+        desk_take_bouncers(desk, ((const struct wire_bouncers *)message->head)->running);
     } else if (message->type == SAY_IN_FORCE) {
         desk->in_force = *(const struct wire_in_force *)message->head;
     } else if (message->type == SAY_SOURCE_FAULT) {

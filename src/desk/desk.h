@@ -10,6 +10,8 @@
  *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
  *   selftest.c  `hauberk selftest`: one made-up failure, the whole way
  *   first.c     the first start: what the logs say of the last day, on one page
+ *   changeover.c  a jail that changes from its file to the journal, or back
+ *   observing.c does it ban at all, beside another program that does
  *   sparing.c   what people trust, and where administrators are logged in
  *   pausing.c   the pause file and the orders people gave while no hauberkd ran
  *
@@ -47,7 +49,10 @@ struct desk_source {
     struct wire_position position; /* as applied in memory */
     uint64_t committed;            /* ordinal, durable */
     uint64_t lost, lines, lag;
+    bool has_lag;                  /* a frame has told it */
     uint64_t lost_kept; /* of `lost`, what the position accounts for */
+    int64_t read_until_us; /* of its lines the newest that told something, or when it was sighted */
+    int64_t takes_over_us; /* what it holds of later than that counts though it was there; 0: none */
     uint32_t skipped;
     uint8_t state;
     bool has_state; /* the sensor has told it */
@@ -118,6 +123,10 @@ struct desk {
     struct first first;
     struct selftest selftest;
     uint32_t bouncers;         /* who else bans here; bit n for enum bouncer's n */
+    bool bouncers_are_known;
+    bool observing_is_open;    /* `observe = auto`, and what was decided is not loaded yet */
+    bool observing_is_stored;
+    uint32_t observes_for;     /* who banned here when that was decided; 0: it does not observe */
     bool is_loading;           /* what was stored comes in, slice by slice; nothing is read,
                                   committed or answered from it before that is over */
     uint32_t bans_loaded, bans_left_out;
@@ -165,6 +174,7 @@ int desk_from_supervisor(struct desk *desk, struct message *message);
 must_use int desk_open_store(struct desk *desk, struct why *reterr_why);
 void desk_changed(struct desk *desk);     /* something is to be stored soon */
 void desk_commit_now(struct desk *desk);
+void desk_keep_fact(struct desk *desk, const char *name, struct span value);
 void desk_finish(struct desk *desk);      /* a last commit, waited for */
 void desk_note(struct desk *desk, const char *kind, const char *jail, const struct prefix *id,
                int64_t until_us, const char *text);
@@ -212,6 +222,20 @@ bool desk_may_change(struct desk *desk, const struct question *question);
 bool desk_read_prefix(struct desk *desk, const struct question *question,
                       struct prefix *ret_prefix);
 
+/* changeover.c */
+/* Lets go the positions of logs whose jails read another now; again when that one was sighted. */
+void desk_forget_left_sources(struct desk *desk);
+/* Was it there before hauberk looked, and is therefore remembered only? */
+bool desk_is_memory(const struct desk_source *source, const struct wire_event *event);
+void desk_note_read(struct desk_source *source, const struct wire_event *event, int64_t now_us);
+
+/* observing.c */
+void desk_begin_observing(struct desk *desk, bool is_told_to); /* by hauberkd's --observe */
+bool desk_restore_observing(struct desk *desk, const char *name, const char *value); /* a fact */
+void desk_decide_observing(struct desk *desk); /* when everything for it is known, and but once */
+void desk_take_bouncers(struct desk *desk, uint32_t running);
+const char *desk_why_observing(const struct desk *desk);
+
 /* sparing.c */
 void desk_word_trust(struct desk *desk, const struct question *question);
 void desk_word_untrust(struct desk *desk, const struct question *question);
@@ -224,6 +248,7 @@ void desk_was_exempt(void *context, const struct exempt_case *one);
 void desk_watch_logins(struct desk *desk);
 void desk_look_at_logins(struct desk *desk);
 void desk_sweep_logins(struct desk *desk);
+void desk_spare_by_new_clock(struct desk *desk, int64_t now_us); /* it was set */
 
 /* telling.c. desk_begin_telling() is called with full rights, before the sandbox. */
 void desk_begin_telling(struct desk *desk);

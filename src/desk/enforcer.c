@@ -18,6 +18,7 @@ struct asking {
 
 bool desk_enforces(const struct desk *desk) {
     return desk->enforcer_is_there && desk->scopes_are_sent && !desk->decider->observes &&
+           !desk->observing_is_open &&
            desk->waits_until_us == 0 && desk->paused_until_us == 0 && !desk->first.is_reading;
 }
 
@@ -66,7 +67,7 @@ void desk_reconcile(struct desk *desk) {
 
 /* Stored bans are in the kernel (or there is nobody to put them there): hauberkd may say ready. */
 void desk_check_ready(struct desk *desk) {
-    if (desk->is_ready || desk->is_loading || !desk->own_is_known || !desk->sources_are_known)
+    if (desk->is_ready || desk->is_loading || desk->observing_is_open || !desk->own_is_known || !desk->sources_are_known)
         return;
     if (desk_enforces(desk) && !projection_is_settled(desk->decider->projection))
         return;
@@ -106,8 +107,8 @@ void desk_begin_enforcing(struct desk *desk) {
     if (desk->decider->observes)
         desk_lift(desk); /* what an earlier run enforced is not in force any more */
     desk_spare_all(desk);
-    if (desk->decider->observes || desk->paused_until_us || desk->waits_until_us ||
-        desk->first.is_reading) {
+    if (desk->decider->observes || desk->observing_is_open || desk->paused_until_us ||
+        desk->waits_until_us || desk->first.is_reading) {
         desk_check_ready(desk);
         return;
     }

@@ -26,27 +26,20 @@ static void preview_banned(void *context, const struct decision *decision) {
                            decision->first_us};
 }
 
-static void keep_fact(struct desk *desk, const char *name, struct span value) {
-    struct row_fact *row = rows_add(&desk->batch->facts);
-    snprintf(row->name, sizeof(row->name), "%s", name);
-    row->value = span_copy(value);
-    must(row->value);
-    desk_changed(desk);
-}
-
 void first_begin(struct desk *desk) {
     static const struct decider_calls calls = {.on_ban = preview_banned};
     struct first *first = &desk->first;
     first->is_reading = true;
     first->preview = decider_new(desk->config, &calls, desk);
     first->preview->observes = true;
+    decider_store_nothing(first->preview);
     first->bans = calloc(FIRST_BANS_MAX, sizeof(*first->bans));
     must(first->bans);
     first->before = UINT64_MAX;
-    first->moved_us = clock_monotonic_us();
+    first->began_us = first->moved_us = first->told_us = clock_monotonic_us();
     log_notice("first start on this host: reading what its logs say of the last day; "
                "bans are enforced when that is done");
-    keep_fact(desk, "first-begun", SPAN(""));
+    desk_keep_fact(desk, "first-begun", SPAN(""));
 }
 
 static void end_preview(struct first *first) {
@@ -72,7 +65,15 @@ void first_take(struct desk *desk, uint16_t source, const struct wire_event *eve
         decider_event(preview, source, event, false, event->at_us);
 }
 
-/* Bytes before the marks that are still to be read. */
+/* Bytes of it before its mark that are still to be read. Rotated logs have room for more ordinals
+ * than they fill (sources/earlier.h), but the sensor knows what is left; of the journal it does not. */
+static uint64_t left_of(const struct desk_source *source) {
+    uint64_t left = source->position.mark - source->position.done;
+    bool is_file = source->path[0] == '/';
+    return is_file && source->has_lag && source->lag > 0 && source->lag < left ? source->lag : left;
+}
+
+/* Of all. */
 static uint64_t left_before(const struct desk *desk, bool *ret_is_known) {
     uint64_t left = 0;
     *ret_is_known = true;
@@ -88,8 +89,11 @@ static uint64_t left_before(const struct desk *desk, bool *ret_is_known) {
             continue;
         if (!source->position.is_known)
             *ret_is_known = false;
-        if (source->position.done < source->position.mark)
-            left += source->position.mark - source->position.done;
+        if (source->position.done >= source->position.mark)
+            continue;
+        if (source->path[0] == '/' && !source->has_lag)
+            *ret_is_known = false;
+        left += left_of(source);
     }
     return left;
 }
@@ -98,6 +102,8 @@ int first_percent(const struct desk *desk) {
     bool is_known;
     uint64_t left = left_before(desk, &is_known);
     uint64_t most = desk->first.most;
+    if (!is_known)
+        return 0;
     return most == 0 || left > most ? 0 : (int)((most - left) * 100 / most);
 }
 
@@ -248,7 +254,7 @@ static void make_page(struct desk *desk) {
     end_preview(&desk->first);
     cleanup_text struct text text = {0};
     js_write(page, false, &text);
-    keep_fact(desk, "first", text_span(&text));
+    desk_keep_fact(desk, "first", text_span(&text));
     log_page(page);
 }
 
@@ -258,17 +264,22 @@ void first_check(struct desk *desk) {
         return;
     bool is_known;
     uint64_t left = left_before(desk, &is_known);
-    if (left > first->most)
+    if (is_known && left > first->most)
         first->most = left;
     int64_t now_us = clock_monotonic_us();
     if (!is_known || left > 0) {
-        if (left != first->before && now_us - first->moved_us > TELL_EVERY_US)
+        if (is_known && left != first->before && now_us - first->told_us > TELL_EVERY_US) {
             log_notice("reading the past: %d %%", first_percent(desk));
-        if (left != first->before && now_us - first->moved_us > TELL_EVERY_US / 2)
+            first->told_us = now_us;
+        }
+        if (left != first->before)
             first->moved_us = now_us;
         first->before = left;
-        if (now_us - first->moved_us < FIRST_PATIENCE_US)
+        if (now_us - first->moved_us < FIRST_PATIENCE_US &&
+            now_us - first->began_us < FIRST_MOST_US)
             return;
+        log_warning("the page is made of %d %% of the past; the rest is remembered when it is read",
+                    first_percent(desk));
     }
     make_page(desk);
     if (desk->enforcer_is_there)

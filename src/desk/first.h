@@ -23,6 +23,8 @@ struct desk;
 enum { FIRST_BANS_MAX = 2000 };
 /* Without a line read: the page is made of what there is. */
 #define FIRST_PATIENCE_US (120 * SECOND_US)
+/* A guard that reads for longer than that is none. */
+#define FIRST_MOST_US (10 * MINUTE_US)
 
 struct first {
     bool was_begun; /* by an earlier start, which stored that */
@@ -37,7 +39,9 @@ struct first {
     uint32_t ban_count, bans_beyond;
     uint64_t before; /* bytes before all marks that were still to be read when last looked */
     uint64_t most;   /* that ever were: a journal's marks do not begin at 0 */
+    int64_t began_us; /* monotonic */
     int64_t moved_us; /* monotonic: when that last changed */
+    int64_t told_us;  /* … and when it was last told how far it is */
     js *page;         /* NULL: none yet */
 };
 

@@ -46,6 +46,8 @@ static void collect_positions(struct desk *desk, struct store_batch *batch) {
             memcpy(row->source, source->path, sizeof(row->source));
             row->position = source->position;
             row->lost = source->lost_kept;
+            row->read_until_us = source->read_until_us;
+            row->takes_over_us = source->takes_over_us;
         }
         desk->acks[i] = (struct ack){source->position.done, true, source->is_sighting};
         source->is_sighting = false;
@@ -239,6 +241,14 @@ void desk_answer_when_kept(struct desk *desk, uint64_t client, int exit, const c
     answer->next = desk->answers;
     desk->answers = answer;
     desk_commit_now(desk);
+}
+
+void desk_keep_fact(struct desk *desk, const char *name, struct span value) {
+    struct row_fact *row = rows_add(&desk->batch->facts);
+    snprintf(row->name, sizeof(row->name), "%s", name);
+    row->value = span_copy(value);
+    must(row->value);
+    desk_changed(desk);
 }
 
 void desk_note(struct desk *desk, const char *kind, const char *jail, const struct prefix *id,
@@ -446,6 +456,8 @@ static void load_fact(void *context, const char *name, const char *value) {
         first_restore(context, span_of(value));
     else if (strcmp(name, "first-begun") == 0)
         ((struct desk *)context)->first.was_begun = true;
+    else
+        (void)desk_restore_observing(context, name, value);
 }
 
 static void load_spared(void *context, const struct row_spared *row) {

@@ -35,6 +35,8 @@ static void take_sight(struct desk *desk, const struct wire_sight *sight) {
     wire_set_bytes(position->resume_identity, wire_bytes(sight->identity));
     source->is_sighting = true;
     source->is_dirty = true;
+    source->read_until_us = source->takes_over_us ? source->takes_over_us : clock_now_us();
+    desk_forget_left_sources(desk);
     desk_changed(desk);
     desk_commit_now(desk);
 }
@@ -70,6 +72,7 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
     if (!source->is_there || !position->is_known)
         return;
     source->lag = batch->lag;
+    source->has_lag = true;
     if (batch->lost)
         note_lost(desk, source, batch->lost);
     if (batch->last < position->done)
@@ -85,7 +88,8 @@ static void take_events(struct desk *desk, const struct wire_batch *batch,
             keep_aside(desk, source, &events[i]);
         else if (!selftest_is_source(desk, batch->source) ||
                  selftest_takes(desk, &events[i], batch->told_us)) {
-            bool is_memory = events[i].line_end <= position->mark;
+            bool is_memory = desk_is_memory(source, &events[i]);
+            desk_note_read(source, &events[i], now_us);
             decider_event(desk->decider, batch->source, &events[i], is_memory, now_us);
             if (is_memory)
                 first_take(desk, batch->source, &events[i]);

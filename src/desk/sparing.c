@@ -228,10 +228,26 @@ static void take_login(void *context, uid_t uid, const struct address *from) {
                         now_us + SESSION_LIFE_US, now_us);
 }
 
+/* Not before the store is loaded: a login lifts bans, which must be there to be lifted. */
 void desk_look_at_logins(struct desk *desk) {
+    if (desk->is_loading)
+        return;
     desk->logins_seen_us = clock_monotonic_us();
     if (desk->logins && desk->decider->admins)
         logins_each(take_login, desk);
+}
+
+/* A session's time is ours to give, so it does not last longer for it, nor end; what was told until
+ * when it holds does so by the new clock. The enforcer may have let go what seemed over. */
+void desk_spare_by_new_clock(struct desk *desk, int64_t now_us) {
+    uint32_t place = 0;
+    for (struct spared *one; (one = spared_next(desk->decider->spared, &place));)
+        if (one->key.kind == SPARED_SESSION && one->until_us > now_us + SESSION_LIFE_US)
+            one->until_us = now_us + SESSION_LIFE_US;
+    desk_look_at_logins(desk);
+    place = 0;
+    for (const struct spared *one; (one = spared_next(desk->decider->spared, &place));)
+        tell_enforcer(desk, &one->key.prefix, true);
 }
 
 void desk_sweep_logins(struct desk *desk) {
@@ -252,5 +268,4 @@ void desk_watch_logins(struct desk *desk) {
     if (!desk->logins)
         return;
     (void)loop_add_fd(desk->loop, logins_fd(desk->logins), EPOLLIN, logins_changed, desk);
-    desk_look_at_logins(desk);
 }

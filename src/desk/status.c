@@ -156,9 +156,7 @@ static js *status_origins(const struct desk *desk) {
 /* Is what we decided in force, and if not, why not. */
 const char *desk_why_not_effective(const struct desk *desk) {
     if (desk->decider->observes)
-        return desk->bouncers && desk->config->observe == OBSERVE_AUTO
-                   ? "observing, because another program bans here; observe = no ends that"
-                   : "observing: bans nobody, as configured";
+        return desk_why_observing(desk);
     if (desk->paused_until_us)
         return "paused by `hauberk pause`";
     if (desk->waits_until_us)
@@ -207,6 +205,7 @@ void desk_word_status(struct desk *desk, const struct question *question) {
     js_set_number(row, "enforced", counts.enforced);
     js_set_number(row, "counted_addresses", ledger_size(desk->decider->ledger));
     js_set_number(row, "counts_evicted", (int64_t)ledger_evicted(desk->decider->ledger));
+    js_set_number(row, "mistakes_evicted", (int64_t)bursts_evicted(desk->decider->bursts));
     js_set_number(row, "known_addresses", known_count_addresses(desk->decider->known));
     js_set_number(row, "watchers", control_watchers(desk->control));
     js_set_number(row, "drifts", desk->drifts);

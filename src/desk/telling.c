@@ -10,9 +10,7 @@
 #include "desk/answers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -95,19 +93,6 @@ static void write_letters(struct desk *desk, const struct story *story, const st
     desk_changed(desk);
 }
 
-/* The text in memory that nobody can change any more; -errno. */
-static int seal(struct span text) {
-    cleanup_close int fd = memfd_create("hauberk-mail", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return -errno;
-    int error = write_all(fd, text);
-    if (error < 0)
-        return error;
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-        return -errno;
-    return take_fd(&fd);
-}
-
 static void letter_is_done(struct desk *desk, const struct letter *letter, bool is_sent,
                            const char *what);
 
@@ -125,7 +110,7 @@ static void send_letter(struct desk *desk, struct letter *letter) {
     wire_set_bytes(mail.subject, span_of(letter->subject));
     letter->stage = LETTER_OUT;
     cleanup_close int fd = letter->text.length > 0 && letter->text.length <= MAIL_MOST_BYTES
-                               ? seal(text_span(&letter->text))
+                               ? memory_seal("hauberk-mail", text_span(&letter->text))
                                : -EMSGSIZE;
     int error = fd < 0 ? fd : channel_send_fd(desk->supervisor, SAY_MAIL, &mail, fd);
     if (error < 0) {

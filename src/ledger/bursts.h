@@ -38,9 +38,12 @@ struct burst {
 
 struct bursts;
 
-/* `memory_us`: the longest life_us that will be asked for. */
+/* At most so many records; of a flood of accounts, the oldest make room. `memory_us`: the longest life_us that will be asked for. */
 struct bursts *bursts_new(uint32_t most, int64_t memory_us);
 struct bursts *bursts_free(struct bursts *bursts);
+uint32_t bursts_count(const struct bursts *bursts);
+uint64_t bursts_evicted(const struct bursts *bursts); /* records that went for lack of room */
+void bursts_store_nothing(struct bursts *bursts); /* nobody will take what is dirty */
 
 /* True: this failure belongs to a mistake that was counted. `account`: ledger/account.h. */
 bool bursts_fold(struct bursts *bursts, struct span service, const struct address *address,

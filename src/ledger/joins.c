@@ -24,6 +24,10 @@ struct joins *joins_new(uint32_t most) {
     return joins;
 }
 
+void joins_store_nothing(struct joins *joins) {
+    joins->dirty.is_unread = true;
+}
+
 struct joins *joins_free(struct joins *joins) {
     if (!joins)
         return NULL;
@@ -52,15 +56,12 @@ void joins_sweep(struct joins *joins, int64_t log_time_us) {
             drop(joins, one);
 }
 
-/* The session's key; with `of_account` the one of the account in it. */
-static struct digest key_of(const struct join_line *line, bool of_account) {
+static struct digest key_of_session(const struct join_line *line) {
     struct digest_state state;
     digest_begin(&state);
     digest_add(&state, line->service);
     digest_add(&state, line->session);
     digest_add(&state, (struct span){(const char *)line->address.at, sizeof(line->address.at)});
-    if (of_account)
-        digest_add(&state, line->account);
     return digest_end(&state);
 }
 
@@ -68,26 +69,22 @@ static bool is_over(const struct join *join, int64_t at_us) {
     return at_us - join->last_us > JOIN_LIFE_US;
 }
 
-static struct join *find_or_add(struct joins *joins, const struct join_line *line,
-                                bool of_account) {
+static struct join *find_or_add(struct joins *joins, const struct digest *key, int64_t at_us) {
     bool is_new;
-    struct digest key = key_of(line, of_account);
-    struct join *join = table_add(joins->table, &key, &is_new);
+    struct join *join = table_add(joins->table, key, &is_new);
     /* A flood of sessions: what is over goes; else this one is not joined. */
-    if (!join && clock_is_apart(&joins->full_us, line->at_us, FULL_SWEEP_US)) {
-        joins_sweep(joins, line->at_us);
-        join = table_add(joins->table, &key, &is_new);
+    if (!join && clock_is_apart(&joins->full_us, at_us, FULL_SWEEP_US)) {
+        joins_sweep(joins, at_us);
+        join = table_add(joins->table, key, &is_new);
     }
-    if (join && !is_new && is_over(join, line->at_us))
+    if (join && !is_new && is_over(join, at_us))
         join->counted = join->databases = 0;
     return join;
 }
 
-static struct join *find_fresh(struct joins *joins, const struct join_line *line,
-                               bool of_account) {
-    struct digest key = key_of(line, of_account);
-    struct join *join = table_find(joins->table, &key);
-    return join && join->counted > 0 && !is_over(join, line->at_us) ? join : NULL;
+static struct join *find_fresh(struct joins *joins, const struct digest *key, int64_t at_us) {
+    struct join *join = table_find(joins->table, key);
+    return join && join->counted > 0 && !is_over(join, at_us) ? join : NULL;
 }
 
 /* Does another database say no to the attempt that one spoke of before? */
@@ -101,8 +98,10 @@ static bool is_same_attempt(const struct join *join, const struct join_line *lin
 }
 
 /* One attempt on one account: 1, or 0 when it was told before. */
-static uint32_t weigh_attempt(struct joins *joins, const struct join_line *line) {
-    struct join *join = find_or_add(joins, line, true);
+static uint32_t weigh_attempt(struct joins *joins, const struct digest *session_key,
+                              const struct join_line *line) {
+    struct digest key = digest_within(session_key, line->account);
+    struct join *join = find_or_add(joins, &key, line->at_us);
     if (!join)
         return 1;
     uint32_t bit = line->database ? UINT32_C(1) << (line->database - 1) : 0;
@@ -123,8 +122,9 @@ uint32_t joins_weigh(struct joins *joins, const struct join_line *line) {
     uint32_t whole = line->attempts > JOIN_MOST_ATTEMPTS ? JOIN_MOST_ATTEMPTS : line->attempts;
     if (line->session.length == 0)
         return sums_up ? whole : 1;
-    uint32_t weight = sums_up ? 0 : weigh_attempt(joins, line);
-    struct join *session = find_or_add(joins, line, false);
+    struct digest key = key_of_session(line);
+    uint32_t weight = sums_up ? 0 : weigh_attempt(joins, &key, line);
+    struct join *session = find_or_add(joins, &key, line->at_us);
     if (!session)
         return sums_up ? whole : weight;
     if (sums_up)
@@ -137,12 +137,16 @@ uint32_t joins_weigh(struct joins *joins, const struct join_line *line) {
 }
 
 uint32_t joins_take_back(struct joins *joins, const struct join_line *line) {
-    struct join *account = line->session.length ? find_fresh(joins, line, true) : NULL;
+    if (line->session.length == 0)
+        return 0;
+    struct digest key = key_of_session(line);
+    struct digest account_key = digest_within(&key, line->account);
+    struct join *account = find_fresh(joins, &account_key, line->at_us);
     if (!account)
         return 0;
     account->counted--;
     mark(joins, account);
-    struct join *session = find_fresh(joins, line, false);
+    struct join *session = find_fresh(joins, &key, line->at_us);
     if (session) {
         session->counted--;
         mark(joins, session);

@@ -28,7 +28,7 @@ enum { JOIN_MOST_ATTEMPTS = 5 };
 
 /* Of a session, or of one account in it. */
 struct join {
-    struct digest key; /* of service, session, address, and the account if there is one */
+    struct digest key; /* of service, session, address; an account's, within its session's */
     uint32_t counted;
     uint32_t databases; /* that spoke of the account's last attempt: bit n for database n + 1 */
     bool is_dirty;
@@ -48,6 +48,7 @@ struct joins;
 
 struct joins *joins_new(uint32_t most);
 struct joins *joins_free(struct joins *joins);
+void joins_store_nothing(struct joins *joins); /* nobody will take what is dirty */
 
 /* How many attempts this line adds: for a line that is one attempt one, or none if another told of
  * it; for one that sums up what is left of min(attempts, 5).

@@ -23,6 +23,10 @@ struct known *known_new(uint32_t most) {
     return known;
 }
 
+void known_store_nothing(struct known *known) {
+    known->dirty.is_unread = true;
+}
+
 struct known *known_free(struct known *known) {
     if (!known)
         return NULL;

@@ -36,6 +36,7 @@ struct known;
 
 struct known *known_new(uint32_t most);
 struct known *known_free(struct known *known);
+void known_store_nothing(struct known *known); /* nobody will take what is dirty */
 uint32_t known_count_addresses(const struct known *known);
 
 /* A login that succeeded. Older ones than the last known are fine. */

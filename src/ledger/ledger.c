@@ -24,6 +24,10 @@ struct ledger *ledger_new(uint32_t most) {
     return ledger;
 }
 
+void ledger_store_nothing(struct ledger *ledger) {
+    ledger->dirty.is_unread = true;
+}
+
 struct ledger *ledger_free(struct ledger *ledger) {
     if (!ledger)
         return NULL;

@@ -69,6 +69,7 @@ struct ledger;
 
 struct ledger *ledger_new(uint32_t most);
 struct ledger *ledger_free(struct ledger *ledger);
+void ledger_store_nothing(struct ledger *ledger); /* nobody will take what is dirty */
 uint32_t ledger_size(const struct ledger *ledger);
 uint64_t ledger_evicted(const struct ledger *ledger); /* records that went for lack of room */
 

@@ -1,8 +1,8 @@
 /* Necessary literals: see literals.h. A recursive descent over the pattern. Every part gives the
  * best requirement found in it; a sequence keeps the best of its parts, an alternation joins the
- * requirements of all its branches (or has none), an optional part has none. Runs of plain
- * characters are only built inside one sequence; everything that is not a plain character ends the
- * run.
+ * requirements of all its branches (or has none), an optional part has none. Inside a sequence,
+ * plain characters make a run, and a group that stands for a few plain texts continues it with each
+ * of them ("Connection (?:closed|reset) by" is two literals); everything else ends the run.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "match/literals.h"
@@ -19,7 +19,13 @@ struct reader {
 
 enum { DEEPEST = 32 };
 
-static struct literal_set read_alternation(struct reader *reader);
+/* What a part of the pattern tells. */
+struct part {
+    struct literal_set needed; /* what it matches contains one of them */
+    struct literal_set exact;  /* it matches these texts and nothing else; none: not known */
+};
+
+static struct part read_alternation(struct reader *reader);
 
 static uint32_t shortest(const struct literal_set *set) {
     uint32_t length = UINT32_MAX;
@@ -62,29 +68,62 @@ static bool is_word(char c) {
     return isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
 }
 
-static void end_run(const struct reader *reader, struct literal *run, struct literal_set *best) {
-    struct literal literal = *run;
+static void strip(struct literal *literal) {
     size_t skip = 0;
-    while (reader->strips && skip < literal.length && !is_word(literal.at[skip]))
+    while (skip < literal->length && !is_word(literal->at[skip]))
         skip++;
-    if (skip) {
-        memmove(literal.at, literal.at + skip, literal.length - skip);
-        literal.length = (uint8_t)(literal.length - skip);
-    }
-    struct literal_set found = {.count = 1};
-    found.at[0] = literal;
-    if (literal.length >= LITERAL_LENGTH_MIN && literal_set_is_better(&found, best))
-        *best = found;
-    *run = (struct literal){0};
+    memmove(literal->at, literal->at + skip, literal->length - skip);
+    literal->length = (uint8_t)(literal->length - skip);
 }
 
-static void add_to_run(const struct reader *reader, struct literal *run, char c,
-                       struct literal_set *best) {
-    if (run->length == LITERAL_LENGTH_MAX ||
-        (run->length && run->folds_case != reader->folds_case))
-        end_run(reader, run, best);
-    run->folds_case = reader->folds_case;
-    run->at[run->length++] = c;
+static void offer_run(const struct reader *reader, const struct literal_set *run,
+                      struct literal_set *best) {
+    struct literal_set found = *run;
+    for (uint32_t i = 0; reader->strips && i < found.count; i++)
+        strip(&found.at[i]);
+    if (shortest(&found) >= LITERAL_LENGTH_MIN && literal_set_is_better(&found, best))
+        *best = found;
+}
+
+static void end_run(const struct reader *reader, struct literal_set *run,
+                    struct literal_set *best) {
+    offer_run(reader, run, best);
+    run->count = 0;
+}
+
+/* Every text of the one followed by every text of the other. False: too many, too long, or not of
+ * one case. */
+static bool join(const struct literal_set *heads, const struct literal_set *tails,
+                 struct literal_set *ret_joined) {
+    struct literal_set joined = {0};
+    for (uint32_t i = 0; i < heads->count; i++)
+        for (uint32_t k = 0; k < tails->count; k++) {
+            const struct literal *head = &heads->at[i];
+            const struct literal *tail = &tails->at[k];
+            if (joined.count == LITERALS_MAX || head->folds_case != tail->folds_case ||
+                head->length + tail->length > LITERAL_LENGTH_MAX)
+                return false;
+            struct literal *one = &joined.at[joined.count++];
+            *one = *head;
+            memcpy(one->at + one->length, tail->at, tail->length);
+            one->length = (uint8_t)(one->length + tail->length);
+        }
+    *ret_joined = joined;
+    return true;
+}
+
+/* The run goes on with one of these texts, or begins anew with them. False: anew. */
+static bool add_to_run(const struct reader *reader, struct literal_set *run,
+                       const struct literal_set *texts, struct literal_set *best) {
+    if (texts->count > 1)
+        offer_run(reader, run, best); /* fewer literals may be better than longer ones */
+    bool goes_on = run->count > 0 && join(run, texts, run);
+    if (goes_on)
+        return true;
+    bool was_empty = run->count == 0;
+    end_run(reader, run, best);
+    *run = *texts;
+    return was_empty;
 }
 
 /* A quantifier behind an atom: least is how often the atom must be there. False: none. */
@@ -167,7 +206,7 @@ static void read_group_head(struct reader *reader, bool *ret_counts, bool *ret_i
     }
 }
 
-static struct literal_set read_group(struct reader *reader) {
+static struct part read_group(struct reader *reader) {
     bool counts = true;
     bool folded = reader->folds_case;
     bool is_setting = false;
@@ -176,17 +215,17 @@ static struct literal_set read_group(struct reader *reader) {
         reader->left = span_skip(reader->left, 1);
         read_group_head(reader, &counts, &is_setting);
         if (reader->is_lost || is_setting)
-            return (struct literal_set){0};
+            return (struct part){0};
     } else if (reader->left.length && reader->left.at[0] == '*') {
         reader->is_lost = true; /* (*VERB) */
-        return (struct literal_set){0};
+        return (struct part){0};
     }
-    struct literal_set inner = read_alternation(reader);
+    struct part inner = read_alternation(reader);
     if (reader->left.length == 0 || reader->left.at[0] != ')')
         reader->is_lost = true;
     reader->left = span_skip(reader->left, 1);
     reader->folds_case = folded;
-    return counts ? inner : (struct literal_set){0};
+    return counts ? inner : (struct part){0};
 }
 
 /* An escape stands for a plain character or for something that ends the run. */
@@ -201,14 +240,15 @@ static bool read_escape(struct reader *reader, char *ret_plain) {
     return !isalnum((unsigned char)c) && c != '\0';
 }
 
-static struct literal_set read_sequence(struct reader *reader) {
+static struct part read_sequence(struct reader *reader) {
     struct literal_set best = {0};
-    struct literal run = {0};
+    struct literal_set run = {0};
+    bool is_exact = true; /* the run is all there is */
     while (!reader->is_lost && reader->left.length > 0) {
         char c = reader->left.at[0];
         if (c == '|' || c == ')')
             break;
-        struct literal_set part = {0};
+        struct part part = {0};
         bool is_plain = false;
         if (c == '(') {
             part = read_group(reader);
@@ -220,37 +260,46 @@ static struct literal_set read_sequence(struct reader *reader) {
             is_plain = c != '.' && c != '^' && c != '$';
             reader->left = span_skip(reader->left, 1);
         }
+        if (is_plain)
+            part.exact = (struct literal_set){
+                .count = 1, .at[0] = {.at = {c}, .length = 1, .folds_case = reader->folds_case}};
         unsigned least = 1;
         bool is_quantified = read_quantifier(reader, &least);
-        if (is_plain && least > 0)
-            add_to_run(reader, &run, c, &best);
-        if (!is_plain || is_quantified)
+        if (part.exact.count && least > 0)
+            is_exact = add_to_run(reader, &run, &part.exact, &best) && is_exact;
+        if (part.exact.count == 0 || is_quantified) {
             end_run(reader, &run, &best);
-        if (least > 0 && part.count && literal_set_is_better(&part, &best))
-            best = part;
+            is_exact = false;
+        }
+        if (part.exact.count == 0 && least > 0 && literal_set_is_better(&part.needed, &best))
+            best = part.needed; /* of an exact one the run holds more */
     }
-    end_run(reader, &run, &best);
-    return best;
+    struct part whole = {.needed = best};
+    if (is_exact)
+        whole.exact = run;
+    end_run(reader, &run, &whole.needed);
+    return whole;
 }
 
-static struct literal_set read_alternation(struct reader *reader) {
+static struct part read_alternation(struct reader *reader) {
     if (++reader->depth > DEEPEST)
         reader->is_lost = true;
     bool folded = reader->folds_case;
-    struct literal_set all = read_sequence(reader);
+    struct part all = read_sequence(reader);
     while (!reader->is_lost && reader->left.length > 0 && reader->left.at[0] == '|') {
         reader->left = span_skip(reader->left, 1);
-        struct literal_set branch = read_sequence(reader);
-        all = literal_set_either(&all, &branch);
+        struct part branch = read_sequence(reader);
+        all.needed = literal_set_either(&all.needed, &branch.needed);
+        all.exact = literal_set_either(&all.exact, &branch.exact);
     }
     reader->folds_case = folded;
     reader->depth--;
-    return reader->is_lost ? (struct literal_set){0} : all;
+    return reader->is_lost ? (struct part){0} : all;
 }
 
 struct literal_set literals_of(struct span pattern, bool at_text_start) {
     struct reader reader = {.left = pattern, .strips = at_text_start};
-    struct literal_set set = read_alternation(&reader);
+    struct literal_set set = read_alternation(&reader).needed;
     if (reader.is_lost || reader.left.length > 0)
         return (struct literal_set){0};
     return set;

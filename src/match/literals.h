@@ -9,7 +9,7 @@
 
 #include "base/span.h"
 
-enum { LITERALS_MAX = 24, LITERAL_LENGTH_MAX = 48, LITERAL_LENGTH_MIN = 3 };
+enum { LITERALS_MAX = 24, LITERAL_LENGTH_MAX = 64, LITERAL_LENGTH_MIN = 3 };
 
 struct literal {
     char at[LITERAL_LENGTH_MAX];

@@ -1,8 +1,8 @@
 /* The scanner: see match.h.
  *
  * State per source: the literals' database, the sessions, counters. One pass of the prefilter
- * collects (line, which filters) pairs in the order of the lines; filters without literals want
- * every line, and then the walk goes over all of them.
+ * collects (line, which patterns of which filters) in the order of the lines; filters without
+ * literals want every line, and then the walk goes over all of them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "match/match.h"
@@ -17,13 +17,21 @@
 #include "match/stamp.h"
 #include "match/suspects.h"
 
-struct candidate {
-    uint32_t start, end; /* in the batch; end is behind the newline */
-    uint32_t filters;    /* bit i: filter i */
-    bool is_suspect;     /* holds one of suspect_words */
+/* What one literal, or all of a line's, may be of. Patterns have a bit each, counted through all
+ * filters; beyond 64 they share them. */
+struct hit {
+    uint32_t filters; /* bit i: filter i */
+    uint64_t patterns;
+    bool is_suspect; /* one of suspect_words */
 };
 
-enum { SUSPECT_WORDS_MAX = 32, SUSPECT_ID = MATCH_FILTERS_MAX };
+struct candidate {
+    uint32_t start, end; /* in the batch; end is behind the newline */
+    struct hit hit;
+};
+
+enum { SUSPECT_WORDS_MAX = 32 };
+#define EVERY_PATTERN UINT64_MAX
 enum { SKIPS_MAX = 16, LITERALS_ALL_MAX = MATCH_FILTERS_MAX * LITERALS_MAX + SUSPECT_WORDS_MAX };
 
 #define MARK_EVERY (UINT64_C(64) << 10)
@@ -33,8 +41,11 @@ struct match {
     struct filter_rules *filters[MATCH_FILTERS_MAX];
     uint16_t numbers[MATCH_FILTERS_MAX];
     uint32_t count;
-    uint32_t always; /* filters that want every line */
+    uint32_t always;   /* filters that want every line */
+    uint32_t unsorted; /* filters of whose patterns the literals say nothing */
+    uint32_t first_bit[MATCH_FILTERS_MAX]; /* of each filter's patterns */
 #ifdef HAVE_HS
+    struct hit hits[LITERALS_ALL_MAX]; /* by the literal's id */
     hs_database_t *database;
     hs_scratch_t *scratch;
 #endif
@@ -51,33 +62,70 @@ struct match {
 };
 
 #ifdef HAVE_HS
-static int build_prefilter(struct match *match, struct why *reterr_why) {
+/* What libhs is given. */
+struct wanted {
+    unsigned count;
     const char *texts[LITERALS_ALL_MAX];
     unsigned flags[LITERALS_ALL_MAX];
     unsigned ids[LITERALS_ALL_MAX];
     size_t lengths[LITERALS_ALL_MAX];
-    unsigned count = 0;
+};
+
+static void add_hit(struct hit *to, const struct hit *hit) {
+    to->filters |= hit->filters;
+    to->patterns |= hit->patterns;
+    to->is_suspect |= hit->is_suspect;
+}
+
+/* Once each: what is found is told per literal. */
+static void want(struct match *match, struct wanted *wanted, struct span text, bool folds_case,
+                 const struct hit *hit) {
+    unsigned flags = folds_case ? HS_FLAG_CASELESS : 0;
+    unsigned id = 0;
+    while (id < wanted->count &&
+           (wanted->flags[id] != flags ||
+            !span_equals((struct span){wanted->texts[id], wanted->lengths[id]}, text)))
+        id++;
+    add_hit(&match->hits[id], hit);
+    if (id < wanted->count)
+        return;
+    must(id < LITERALS_ALL_MAX);
+    wanted->texts[id] = text.at;
+    wanted->lengths[id] = text.length;
+    wanted->flags[id] = flags;
+    wanted->ids[id] = id;
+    wanted->count++;
+}
+
+static void want_set(struct match *match, struct wanted *wanted, const struct literal_set *set,
+                     const struct hit *hit) {
+    for (uint32_t i = 0; i < set->count; i++)
+        want(match, wanted, (struct span){set->at[i].at, set->at[i].length},
+             set->at[i].folds_case, hit);
+}
+
+static int build_prefilter(struct match *match, struct why *reterr_why) {
+    struct wanted wanted = {0};
+    uint32_t bit = 0;
     for (uint32_t f = 0; f < match->count; f++) {
-        const struct literal_set *set = &match->filters[f]->literals;
-        for (uint32_t i = 0; i < set->count; i++, count++) {
-            texts[count] = set->at[i].at;
-            lengths[count] = set->at[i].length;
-            flags[count] = set->at[i].folds_case ? HS_FLAG_CASELESS : 0;
-            ids[count] = f;
+        const struct filter_rules *rules = match->filters[f];
+        struct hit hit = {.filters = UINT32_C(1) << f};
+        match->first_bit[f] = bit % 64;
+        if (!rules->literals_of_each)
+            want_set(match, &wanted, &rules->literals, &hit);
+        for (uint32_t i = 0; rules->literals_of_each && i < filter_pattern_count(rules); i++) {
+            hit.patterns = UINT64_C(1) << bit++ % 64;
+            want_set(match, &wanted, &rules->literals_of_each[i], &hit);
         }
     }
-    if (count == 0)
+    if (wanted.count == 0)
         return 0;
     must(suspect_word_count <= SUSPECT_WORDS_MAX);
-    for (size_t i = 0; i < suspect_word_count; i++, count++) {
-        texts[count] = suspect_words[i];
-        lengths[count] = strlen(suspect_words[i]);
-        flags[count] = HS_FLAG_CASELESS;
-        ids[count] = SUSPECT_ID;
-    }
+    for (size_t i = 0; i < suspect_word_count; i++)
+        want(match, &wanted, span_of(suspect_words[i]), true, &(struct hit){.is_suspect = true});
     hs_compile_error_t *error = NULL;
-    if (hs_compile_lit_multi(texts, flags, ids, lengths, count, HS_MODE_BLOCK, NULL,
-                             &match->database, &error) != HS_SUCCESS) {
+    if (hs_compile_lit_multi(wanted.texts, wanted.flags, wanted.ids, wanted.lengths, wanted.count,
+                             HS_MODE_BLOCK, NULL, &match->database, &error) != HS_SUCCESS) {
         why_set(reterr_why, -EINVAL, NULL, 0, "the prefilter cannot be built: %s",
                 error ? error->message : "no reason given");
         hs_free_compile_error(error);
@@ -129,9 +177,13 @@ struct match *match_new(struct filter_rules *const *filters, const uint16_t *num
 #endif
     if (!without_prefilter && build_prefilter(match, reterr_why) < 0)
         return match_free(match);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         if (filters[i]->literals.count == 0 || !match_has_prefilter(match))
             match->always |= UINT32_C(1) << i;
+        if (!filters[i]->literals_of_each)
+            match->unsorted |= UINT32_C(1) << i;
+    }
+    match->unsorted |= match->always;
     return match;
 }
 
@@ -187,8 +239,9 @@ static void inherit(struct rule_match *match, const struct rule_match *prefix) {
             match->groups[group] = prefix->groups[group];
 }
 
-/* 1 with the pattern's number and groups, 0, or -E2BIG. */
-static int first_match(const struct filter_rules *rules, struct span text,
+/* 1 with the pattern's number and groups, 0, or -E2BIG. `possible`: bit i for pattern i, modulo
+ * 64. */
+static int first_match(const struct filter_rules *rules, struct span text, uint64_t possible,
                        struct rule_match *ret_match, uint32_t *ret_pattern,
                        bool *ret_passes_prefix, bool *ret_is_ignored, struct span *ret_text) {
     struct rule_match prefix = {0};
@@ -203,10 +256,10 @@ static int first_match(const struct filter_rules *rules, struct span text,
             text = prefix.groups[GROUP_CONTENT];
     }
     *ret_text = text;
-    for (uint32_t i = 0; i < rules->fail_count + rules->success_count; i++) {
-        const struct rule *rule = i < rules->fail_count ? rules->fail[i]
-                                                        : rules->success[i - rules->fail_count];
-        int result = rule_match(rule, text, ret_match);
+    for (uint32_t i = 0; i < filter_pattern_count(rules); i++) {
+        if (!(possible >> i % 64 & 1))
+            continue;
+        int result = rule_match(filter_rule(rules, i), text, ret_match);
         if (result < 0)
             return result;
         if (result == 0)
@@ -230,34 +283,47 @@ static bool read_address(const struct rule_match *match, struct address *ret_add
     return text.length && address_parse(text, ret_address) >= 0;
 }
 
-/* Nothing in it that would be escaped: controls, bytes from 0x7f, backslashes. Eight bytes at a
- * time; a borrow or carry can only come from a byte that is odd itself. */
-static bool is_plain(struct span bytes) {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t tops = ones << 7;
-    uint64_t odd = 0;
-    for (size_t i = 0; i < bytes.length; i += sizeof(uint64_t)) {
-        uint64_t word = ones * ' '; /* what is beyond the end is plain */
-        size_t rest = bytes.length - i;
-        memcpy(&word, bytes.at + i, rest < sizeof(word) ? rest : sizeof(word));
-        uint64_t slashes = word ^ ones * '\\';
-        odd |= word | (word - ones * ' ') | (word + ones) | ((slashes - ones) & ~slashes);
+enum { PLAIN_ROW = 32 };
+
+/* Controls, bytes from 0x7f, backslashes would be escaped. Written so that it fits a vector. */
+static bool is_plain_row(const char at[PLAIN_ROW]) {
+    uint8_t odd = 0;
+    for (unsigned i = 0; i < PLAIN_ROW; i++) {
+        signed char byte = (signed char)at[i];
+        odd |= (uint8_t)((byte < ' ') | (byte == 0x7f) | (byte == '\\'));
     }
-    return (odd & tops) == 0;
+    return !odd;
+}
+
+/* Nothing in it that would be escaped. In rows, the last of which may begin in the one before. */
+static bool is_plain(struct span bytes) {
+    char short_one[PLAIN_ROW];
+    if (bytes.length < PLAIN_ROW) {
+        memset(short_one, ' ', sizeof(short_one));
+        if (bytes.length)
+            memcpy(short_one, bytes.at, bytes.length);
+        return is_plain_row(short_one);
+    }
+    for (size_t i = 0; i + PLAIN_ROW < bytes.length; i += PLAIN_ROW)
+        if (!is_plain_row(bytes.at + i))
+            return false;
+    return is_plain_row(bytes.at + bytes.length - PLAIN_ROW);
+}
+
+static size_t copy_escaped(char *at, size_t room, struct span bytes) {
+    char copy[512];
+    size_t length = safe_copy(copy, room < sizeof(copy) ? room + 1 : sizeof(copy), bytes);
+    memcpy(at, copy, length);
+    return length;
 }
 
 /* Escaped and cut to the field's room; evidence is long and mostly plain, which is quick. */
 static void set_safe(uint16_t *ret_length, char *at, size_t room, struct span bytes) {
-    char copy[512];
-    struct span head = {bytes.at, bytes.length < room ? bytes.length : room};
-    size_t length = head.length;
-    const char *from = head.at;
-    if (!is_plain(head)) {
-        length = safe_copy(copy, room < sizeof(copy) ? room + 1 : sizeof(copy), bytes);
-        from = copy;
-    }
-    if (length)
-        memcpy(at, from, length);
+    size_t length = bytes.length < room ? bytes.length : room;
+    if (!is_plain((struct span){bytes.at, length}))
+        length = copy_escaped(at, room, bytes);
+    else if (length)
+        memcpy(at, bytes.at, length);
     *ret_length = (uint16_t)length;
 }
 
@@ -278,11 +344,10 @@ static uint8_t protocol_of(struct span name) {
 /* Databases have whatever names the administrator or Dovecot's next version gives them, so a number
  * is made of the name. Two names with one number are taken for one database, which counts more. */
 static uint8_t database_of(struct span name) {
-    return name.length ? (uint8_t)(1 + digest_of(name).at[0] % DATABASES) : 0;
+    return name.length ? (uint8_t)(1 + hash_named(name) % DATABASES) : 0;
 }
 
-static void fill_event(struct wire_event *event, const struct rule_match *match,
-                       struct span line) {
+static void fill_event(struct wire_event *event, const struct rule_match *match) {
     event->has_address = read_address(match, &event->address);
     struct span account = match->groups[GROUP_USER];
     set_safe(&event->account.length, event->account.at, sizeof(event->account.at), account);
@@ -298,12 +363,15 @@ static void fill_event(struct wire_event *event, const struct rule_match *match,
         event->attempts = (uint16_t)(attempts > 1000 ? 1000 : attempts);
     if (event->attempts == 0 && match->groups[GROUP_SUMMARY].length)
         event->attempts = 1;
+}
+
+static void set_evidence(struct wire_event *event, struct span line) {
     set_safe(&event->evidence.length, event->evidence.at, sizeof(event->evidence.at), line);
 }
 
 /* Whether the filter knows the line: something matched, if only to be ignored. */
-static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t start,
-                    uint64_t end, const struct stamp *stamp, struct span text,
+static bool confirm(struct match *match, uint32_t f, uint64_t possible, struct span line,
+                    uint64_t start, uint64_t end, const struct stamp *stamp, struct span text,
                     match_event_fn *tell, void *context) {
     const struct filter_rules *rules = match->filters[f];
     struct rule_match groups;
@@ -311,7 +379,7 @@ static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t 
     bool passes_prefix;
     bool is_ignored;
     struct span content;
-    int result = first_match(rules, text, &groups, &pattern, &passes_prefix, &is_ignored,
+    int result = first_match(rules, text, possible, &groups, &pattern, &passes_prefix, &is_ignored,
                              &content);
     if (result < 0)
         match->counts.over_limit++;
@@ -322,7 +390,7 @@ static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t 
     event.kind = pattern < rules->fail_count              ? EVENT_FAILURE
                  : groups.groups[GROUP_DELIVERED].length ? EVENT_DELIVERED
                                                           : EVENT_SUCCESS;
-    fill_event(&event, &groups, line);
+    fill_event(&event, &groups);
     bool tells = event.has_address;
     struct span session_line = groups.groups[GROUP_SESSION_LINE];
     if (session_line.length && event.kind == EVENT_FAILURE)
@@ -334,9 +402,19 @@ static bool confirm(struct match *match, uint32_t f, struct span line, uint64_t 
         sessions_end(match->sessions, match->numbers[f], session_line);
     else if (groups.groups[GROUP_NOFAIL].length)
         tells = false;
-    if (tells)
+    if (tells) {
+        set_evidence(&event, line);
         tell(context, &event);
+    }
     return true;
+}
+
+/* Which patterns of a filter the line may match, from its first one on. */
+static uint64_t possible_patterns(const struct match *match, const struct hit *hit, uint32_t f) {
+    uint32_t first = match->first_bit[f];
+    if (match->unsorted & UINT32_C(1) << f)
+        return EVERY_PATTERN;
+    return hit->patterns >> first | hit->patterns << (64 - first) % 64;
 }
 
 /* A line that looks like a failure, and none of the filters knows it: it is counted for those that
@@ -372,7 +450,7 @@ static void look_at(struct match *match, struct span batch, const struct candida
     if (match->skip_count && is_skipped(match, line_end)) {
         struct wire_event event = {.line_end = line_end, .kind = EVENT_SKIPPED};
         match->counts.skipped++;
-        set_safe(&event.evidence.length, event.evidence.at, sizeof(event.evidence.at), line);
+        set_evidence(&event, line);
         tell(context, &event);
         return;
     }
@@ -386,12 +464,14 @@ static void look_at(struct match *match, struct span batch, const struct candida
     match->counts.last_time_us = stamp.at_us;
     struct span text = cut_stamp(line, &stamp, scratch);
     uint32_t knowing = 0;
-    for (uint32_t f = 0; f < match->count; f++)
-        if (candidate->filters & UINT32_C(1) << f &&
-            confirm(match, f, line, line_start, line_end, &stamp, text, tell, context))
+    for (uint32_t left = candidate->hit.filters; left; left &= left - 1) {
+        uint32_t f = (uint32_t)__builtin_ctz(left);
+        if (confirm(match, f, possible_patterns(match, &candidate->hit, f), line, line_start,
+                    line_end, &stamp, text, tell, context))
             knowing |= UINT32_C(1) << f;
+    }
     /* Where the prefilter was not asked, the line is. */
-    bool is_suspect = candidate->is_suspect ||
+    bool is_suspect = candidate->hit.is_suspect ||
                       (!match_has_prefilter(match) && knowing == 0 && suspect_looks_so(line));
     if (is_suspect && knowing == 0)
         count_unmatched(match, text);
@@ -444,13 +524,6 @@ struct collecting {
     struct span batch;
 };
 
-static void add_hit(struct candidate *candidate, unsigned id) {
-    if (id == SUSPECT_ID)
-        candidate->is_suspect = true;
-    else
-        candidate->filters |= UINT32_C(1) << id;
-}
-
 /* Hits come in the order of their ends, so a line's hits stand together. Should libhs ever do
  * otherwise, the batch is read without it. */
 static int collect(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
@@ -467,7 +540,7 @@ static int collect(unsigned id, unsigned long long from, unsigned long long to, 
             return 1;
         }
         if (to <= last->end) {
-            add_hit(last, id);
+            add_hit(&last->hit, &match->hits[id]);
             return 0;
         }
     }
@@ -486,8 +559,8 @@ static int collect(unsigned id, unsigned long long from, unsigned long long to, 
     must(end);
     struct candidate *made = &match->candidates[match->candidate_count++];
     *made = (struct candidate){.start = start ? (uint32_t)(start - batch.at) + 1 : 0,
-                               .end = (uint32_t)(end - batch.at) + 1};
-    add_hit(made, id);
+                               .end = (uint32_t)(end - batch.at) + 1,
+                               .hit = match->hits[id]};
     return 0;
 }
 
@@ -514,12 +587,11 @@ static void feed_all_lines(struct match *match, struct span batch, uint32_t alwa
     for (uint32_t at = 0; at < batch.length;) {
         const char *end = memchr(batch.at + at, '\n', batch.length - at);
         must(end);
-        struct candidate line = {
-            .start = at, .end = (uint32_t)(end - batch.at) + 1, .filters = always};
-        if (next < match->candidate_count && match->candidates[next].start == at) {
-            line.is_suspect = match->candidates[next].is_suspect;
-            line.filters |= match->candidates[next++].filters;
-        }
+        struct candidate line = {.start = at, .end = (uint32_t)(end - batch.at) + 1,
+                                 .hit = {.patterns = EVERY_PATTERN}};
+        if (next < match->candidate_count && match->candidates[next].start == at)
+            line.hit = match->candidates[next++].hit;
+        line.hit.filters |= always;
         pass_marks(match, batch, line.end, start, now_us);
         look_at(match, batch, &line, start, now_us, tell, context);
         at = line.end;
@@ -584,7 +656,7 @@ void match_try(const struct filter_rules *rules, struct span line, int64_t now_u
         uint32_t pattern = 0;
         struct span text = cut_stamp(line, &stamp, scratch);
         trial.text = text;
-        if (first_match(rules, text, &trial.groups, &pattern, &trial.passes_prefix,
+        if (first_match(rules, text, EVERY_PATTERN, &trial.groups, &pattern, &trial.passes_prefix,
                         &trial.is_ignored, &trial.text) == 1)
             trial.matched_pattern = (int)pattern;
     }

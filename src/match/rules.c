@@ -51,6 +51,8 @@ struct rule {
     pcre2_jit_stack *stack;
     bool has_jit;
     uint32_t numbers[RULE_GROUPS];     /* group number, 0: absent */
+    uint8_t present[RULE_GROUPS];      /* those that are not */
+    uint32_t present_count;
     uint32_t alt_user_numbers[8];      /* ascending, which is the order of appearance */
     uint32_t alt_user_count;
 };
@@ -138,6 +140,9 @@ static void find_groups(struct rule *rule) {
         if (strncmp(name, "alt_user", 8) == 0)
             add_alt_user(rule, number);
     }
+    for (uint8_t group = 0; group < RULE_GROUPS; group++)
+        if (rule->numbers[group])
+            rule->present[rule->present_count++] = group;
 }
 
 static int compile(struct rule *rule, const struct config_pattern *pattern,
@@ -235,8 +240,11 @@ int rule_match(const struct rule *rule, struct span text, struct rule_match *ret
     if (!ret_match)
         return 1;
     const PCRE2_SIZE *vector = pcre2_get_ovector_pointer(rule->data);
-    for (int group = 0; group < RULE_GROUPS; group++)
+    *ret_match = (struct rule_match){0};
+    for (uint32_t i = 0; i < rule->present_count; i++) {
+        uint8_t group = rule->present[i];
         ret_match->groups[group] = group_span(vector, count, rule->numbers[group], text);
+    }
     for (uint32_t i = 0; i < rule->alt_user_count; i++) {
         struct span *user = &ret_match->groups[GROUP_USER];
         if (user->length == 0)
@@ -271,21 +279,36 @@ static int compile_all(const struct config_patterns *patterns, enum rule_kind ki
     return 0;
 }
 
-/* Every pattern's needed set, joined; or else the prefix's own. What a pattern behind a prefix sees
- * may begin with the line too (^<F-CONTENT>), so all of them may touch where the date was. */
-static struct literal_set needed_literals(const struct filter_rules *rules) {
+uint32_t filter_pattern_count(const struct filter_rules *rules) {
+    return rules->fail_count + rules->success_count;
+}
+
+const struct rule *filter_rule(const struct filter_rules *rules, uint32_t pattern) {
+    return pattern < rules->fail_count ? rules->fail[pattern]
+                                       : rules->success[pattern - rules->fail_count];
+}
+
+/* Every pattern's needed set, and all joined; or else the prefix's own. What a pattern behind a
+ * prefix sees may begin with the line too (^<F-CONTENT>), so all of them may touch where the date
+ * was. */
+static void find_literals(struct filter_rules *rules) {
+    uint32_t count = filter_pattern_count(rules);
     struct literal_set all = {0};
-    for (uint32_t i = 0; i < rules->fail_count + rules->success_count; i++) {
-        const struct rule *rule = i < rules->fail_count ? rules->fail[i]
-                                                        : rules->success[i - rules->fail_count];
-        struct literal_set one = literals_of(rule_expanded(rule), true);
-        all = i == 0 ? one : literal_set_either(&all, &one);
+    rules->literals_of_each = calloc(count + 1, sizeof(*rules->literals_of_each));
+    must(rules->literals_of_each);
+    for (uint32_t i = 0; i < count; i++) {
+        struct literal_set *one = &rules->literals_of_each[i];
+        *one = literals_of(rule_expanded(filter_rule(rules, i)), true);
+        all = i == 0 ? *one : literal_set_either(&all, one);
         if (all.count == 0)
             break;
     }
-    if (all.count == 0 && rules->prefix)
-        all = literals_of(rule_expanded(rules->prefix), true);
-    return all;
+    if (all.count == 0) {
+        free(take_pointer(rules->literals_of_each));
+        if (rules->prefix)
+            all = literals_of(rule_expanded(rules->prefix), true);
+    }
+    rules->literals = all;
 }
 
 struct filter_rules *filter_rules_new(const struct config_filter *filter, struct why *reterr_why) {
@@ -304,7 +327,7 @@ struct filter_rules *filter_rules_new(const struct config_filter *filter, struct
         compile_all(&filter->ignore, RULE_IGNORE, &rules->ignore, &rules->ignore_count,
                     reterr_why) < 0)
         return filter_rules_free(rules);
-    rules->literals = needed_literals(rules);
+    find_literals(rules);
     return rules;
 }
 
@@ -321,6 +344,7 @@ struct filter_rules *filter_rules_free(struct filter_rules *rules) {
     free_all(rules->fail, rules->fail_count);
     free_all(rules->success, rules->success_count);
     free_all(rules->ignore, rules->ignore_count);
+    free(rules->literals_of_each);
     free(rules);
     return NULL;
 }

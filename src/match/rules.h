@@ -68,7 +68,14 @@ struct filter_rules {
     struct rule **fail, **success, **ignore;
     uint32_t fail_count, success_count, ignore_count;
     struct literal_set literals; /* count 0: every line is a candidate */
+    /* Of each failregex, then each successregex: together they are `literals`. NULL where these are
+     * the prefix's, or none. */
+    struct literal_set *literals_of_each;
 };
+
+/* Counted through failregex, then successregex. */
+uint32_t filter_pattern_count(const struct filter_rules *rules);
+const struct rule *filter_rule(const struct filter_rules *rules, uint32_t pattern);
 
 struct filter_rules *filter_rules_new(const struct config_filter *filter, struct why *reterr_why);
 struct filter_rules *filter_rules_free(struct filter_rules *rules);

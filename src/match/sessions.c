@@ -7,6 +7,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "match/sessions.h"
 
+#define SWEEP_APART_US (30 * INT64_C(1000000))
+
 struct session {
     struct digest key; /* of filter and id */
     uint64_t line_start;
@@ -49,11 +51,10 @@ uint32_t sessions_count(const struct sessions *sessions) {
 }
 
 static struct digest key_of(uint16_t filter, struct span id) {
-    struct digest_state state;
-    digest_begin(&state);
-    digest_add(&state, (struct span){(const char *)&filter, sizeof(filter)});
-    digest_add(&state, id);
-    return digest_end(&state);
+    struct digest key = digest_keyed(id);
+    key.at[0] ^= (uint8_t)filter;
+    key.at[1] ^= (uint8_t)(filter >> 8);
+    return key;
 }
 
 static void drop(struct sessions *sessions, struct session *session) {
@@ -62,10 +63,14 @@ static void drop(struct sessions *sessions, struct session *session) {
     table_remove(sessions->table, session);
 }
 
-/* NULL also for one whose last line is too old: it has ended, whether it was swept or not. */
+/* Its last line is too old: it has ended, whether it was swept or not. */
+static bool is_over(const struct session *session, int64_t at_us) {
+    return at_us - session->last_us > SESSION_LIFE_US;
+}
+
 static struct session *find(struct sessions *sessions, const struct digest *key, int64_t at_us) {
     struct session *session = table_find(sessions->table, key);
-    if (!session || at_us - session->last_us <= SESSION_LIFE_US)
+    if (!session || !is_over(session, at_us))
         return session;
     drop(sessions, session);
     return NULL;
@@ -84,14 +89,18 @@ static void drop_oldest(struct sessions *sessions) {
 
 static struct session *find_or_add(struct sessions *sessions, const struct digest *key,
                                    uint64_t line_start, int64_t at_us) {
-    struct session *session = find(sessions, key, at_us);
-    if (!session) {
-        if (table_count(sessions->table) == SESSIONS_MAX)
-            drop_oldest(sessions);
-        bool is_new;
+    bool is_new;
+    struct session *session = table_add(sessions->table, key, &is_new);
+    if (session && !is_new && is_over(session, at_us)) {
+        drop(sessions, session);
         session = table_add(sessions->table, key, &is_new);
-        if (!session)
-            return NULL;
+    } else if (!session) {
+        drop_oldest(sessions);
+        session = table_add(sessions->table, key, &is_new);
+    }
+    if (!session)
+        return NULL;
+    if (is_new) {
         session->line_start = line_start;
         session->last_us = at_us;
         if (line_start < sessions->first_line)
@@ -197,9 +206,10 @@ void sessions_end(struct sessions *sessions, uint16_t filter, struct span id) {
         drop(sessions, session);
 }
 
+/* Not for one session's sake: each walk takes what ended within half a minute. */
 void sessions_sweep(struct sessions *sessions, int64_t log_time_us) {
     if (table_count(sessions->table) == 0 ||
-        log_time_us - SESSION_LIFE_US <= sessions->oldest_us)
+        log_time_us - SESSION_LIFE_US - SWEEP_APART_US <= sessions->oldest_us)
         return;
     uint32_t place = 0;
     sessions->oldest_us = INT64_MAX;

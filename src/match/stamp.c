@@ -5,16 +5,21 @@
 
 #include "base/clock.h"
 
-/* `count` digits at `at`; -1 when they are not all digits. The caller has checked the length. */
-static int digits(const char *at, unsigned count) {
-    int value = 0;
-    for (unsigned i = 0; i < count; i++) {
-        unsigned digit = (unsigned)(at[i] - '0');
-        if (digit > 9)
-            return -1;
-        value = value * 10 + (int)digit;
-    }
-    return value;
+/* Digits at `at`; negative when they are not all digits. The caller has checked the length. */
+static int digit(const char *at) {
+    return *at >= '0' && *at <= '9' ? *at - '0' : -1;
+}
+
+static int two_digits(const char *at) {
+    int tens = digit(at);
+    int ones = digit(at + 1);
+    return (tens | ones) < 0 ? -1 : tens * 10 + ones;
+}
+
+static int four_digits(const char *at) {
+    int hundreds = two_digits(at);
+    int rest = two_digits(at + 2);
+    return (hundreds | rest) < 0 ? -1 : hundreds * 100 + rest;
 }
 
 static bool is_word(char c) {
@@ -69,14 +74,14 @@ static bool read_zone(struct span text, size_t *place, int64_t *ret_seconds) {
     }
     if ((*at != '+' && *at != '-') || left < 3)
         return false;
-    int hours = digits(at + 1, 2);
+    int hours = two_digits(at + 1);
     int minutes = 0;
     size_t length = 3;
-    if (left >= 6 && at[3] == ':' && digits(at + 4, 2) >= 0) {
-        minutes = digits(at + 4, 2);
+    if (left >= 6 && at[3] == ':' && two_digits(at + 4) >= 0) {
+        minutes = two_digits(at + 4);
         length = 6;
-    } else if (left >= 5 && digits(at + 3, 2) >= 0) {
-        minutes = digits(at + 3, 2);
+    } else if (left >= 5 && two_digits(at + 3) >= 0) {
+        minutes = two_digits(at + 3);
         length = 5;
     }
     if (hours < 0 || hours > 15 || minutes > 59)
@@ -117,12 +122,12 @@ static bool read_iso(struct span text, struct stamp *stamp) {
     if (text.length < 19 || (at[4] != '-' && at[4] != '/' && at[4] != '.') || at[7] != at[4] ||
         (at[10] != 'T' && at[10] != ' ') || at[13] != ':' || at[16] != ':')
         return false;
-    int year = digits(at, 4);
-    int month = digits(at + 5, 2);
-    int day = digits(at + 8, 2);
-    int hour = digits(at + 11, 2);
-    int minute = digits(at + 14, 2);
-    int second = digits(at + 17, 2);
+    int year = four_digits(at);
+    int month = two_digits(at + 5);
+    int day = two_digits(at + 8);
+    int hour = two_digits(at + 11);
+    int minute = two_digits(at + 14);
+    int second = two_digits(at + 17);
     if (year < 1970 || year > 2200 || !in_month(year, month, day) ||
         !in_day(hour, minute, second))
         return false;
@@ -145,12 +150,12 @@ static bool read_day_first(struct span text, struct stamp *stamp) {
     if (text.length < 20 || (at[2] != '-' && at[2] != '/') || at[6] != at[2] || at[11] != ' ' ||
         at[14] != ':' || at[17] != ':')
         return false;
-    int day = digits(at, 2);
+    int day = two_digits(at);
     int month = read_month(at + 3);
-    int year = digits(at + 7, 4);
-    int hour = digits(at + 12, 2);
-    int minute = digits(at + 15, 2);
-    int second = digits(at + 18, 2);
+    int year = four_digits(at + 7);
+    int hour = two_digits(at + 12);
+    int minute = two_digits(at + 15);
+    int second = two_digits(at + 18);
     if (year < 1970 || year > 2200 || !in_month(year, month, day) ||
         !in_day(hour, minute, second))
         return false;
@@ -174,15 +179,15 @@ static bool read_weekday_first(struct span text, struct stamp *stamp) {
         at[16] != ':' || !is_weekday(at))
         return false;
     int month = read_month(at + 4);
-    int day = at[8] == ' ' ? digits(at + 9, 1) : digits(at + 8, 2);
-    int hour = digits(at + 11, 2);
-    int minute = digits(at + 14, 2);
-    int second = digits(at + 17, 2);
+    int day = at[8] == ' ' ? digit(at + 9) : two_digits(at + 8);
+    int hour = two_digits(at + 11);
+    int minute = two_digits(at + 14);
+    int second = two_digits(at + 17);
     size_t place = 19;
     int64_t fraction = read_fraction(text, &place);
     if (text.length < place + 5 || at[place] != ' ')
         return false;
-    int year = digits(at + place + 1, 4);
+    int year = four_digits(at + place + 1);
     if (year < 1970 || year > 2200 || !in_month(year, month, day) ||
         !in_day(hour, minute, second))
         return false;
@@ -196,10 +201,10 @@ static bool read_syslog(struct span text, int64_t now_us, struct stamp *stamp) {
     if (text.length < 15 || at[3] != ' ' || at[6] != ' ' || at[9] != ':' || at[12] != ':')
         return false;
     int month = read_month(at);
-    int day = at[4] == ' ' ? digits(at + 5, 1) : digits(at + 4, 2);
-    int hour = digits(at + 7, 2);
-    int minute = digits(at + 10, 2);
-    int second = digits(at + 13, 2);
+    int day = at[4] == ' ' ? digit(at + 5) : two_digits(at + 4);
+    int hour = two_digits(at + 7);
+    int minute = two_digits(at + 10);
+    int second = two_digits(at + 13);
     if (month == 0 || !in_day(hour, minute, second))
         return false;
     if (!in_month(2024, month, day)) /* a leap year */

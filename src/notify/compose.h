@@ -27,6 +27,7 @@ void compose_not_in_force(struct story *story, const char *why);
 void compose_blind(struct story *story, const char *jail, const char *why);
 void compose_lost(struct story *story, const char *log, uint64_t bytes);
 void compose_configuration(struct story *story, const char *fault);
+void compose_deaths(struct story *story, const char *how); /* "sensor: killed by SIGSEGV, …" */
 void compose_test(struct story *story);
 /* What `hauberk audit` found otherwise than before: its own sentence and lines. */
 void compose_audit(struct story *story, const char *sentence, const char *body);

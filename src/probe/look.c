@@ -15,6 +15,8 @@ enum { VALUE_MOST_BYTES = 4000, FILE_MOST_BYTES = 4 << 20, OUTPUT_MOST_BYTES = 1
 
 struct look {
     const struct probe *probe;
+    char *const *arguments;
+    size_t argument_count;
     struct text *into;
 };
 
@@ -25,8 +27,8 @@ static void (*const functions[])(struct look *look) = {
 #undef PROBE
 };
 
-void probe_run(const struct probe *probe, struct text *into) {
-    struct look look = {probe, into};
+void probe_run(const struct probe *probe, char *const arguments[], size_t count, struct text *into) {
+    struct look look = {probe, arguments, count, into};
     functions[probe - probes](&look);
 }
 
@@ -70,6 +72,23 @@ void look_say_not(struct look *look, const char *key, const char *format, ...) {
     va_end(arguments);
     safe_copy(safe, sizeof(safe), span_trim(span_of(reason)));
     text_add_format(look->into, "!\t%s.%s\t%s\n", look->probe->name, key ? key : "", safe);
+}
+
+size_t look_mark(const struct look *look) { return look->into->length; }
+
+void look_back(struct look *look, size_t mark) {
+    must(mark <= look->into->length);
+    if (look->into->at)
+        look->into->at[mark] = '\0';
+    look->into->length = mark;
+}
+
+const char *look_argument(const struct look *look, const char *name) {
+    size_t length = strlen(name);
+    for (size_t i = 0; i < look->argument_count; i++)
+        if (strncmp(look->arguments[i], name, length) == 0 && look->arguments[i][length] == '=')
+            return look->arguments[i] + length + 1;
+    return NULL;
 }
 
 /* ---- files and programs ---- */

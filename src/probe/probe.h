@@ -30,10 +30,14 @@ bool probe_knows_reading(const char *name);
 void probe_each_reading(void (*each)(void *context, const char *name, const char *sentence),
                         void *context);
 
-/* Runs it; what it says goes to `into` as text (readings.h). */
-void probe_run(const struct probe *probe, struct text *into);
+/* Runs it; what it says goes to `into` as text (readings.h). arguments: "name=value", as many as
+ * `count`; a probe knows which it takes. */
+void probe_run(const struct probe *probe, char *const arguments[], size_t count, struct text *into);
 
 /* ---- for the probes ---- */
+
+/* The value of an argument, or NULL. */
+const char *look_argument(const struct look *look, const char *name);
 
 /* Say NAME.key of `subject`. The value is made safe and cut at some kilobytes. */
 void look_say(struct look *look, const char *key, const char *subject, struct span value);
@@ -42,6 +46,10 @@ void look_say_format(struct look *look, const char *key, const char *subject, co
                      ...) prints(4, 5);
 /* `key` cannot be looked at; NULL: nothing of this probe can. */
 void look_say_not(struct look *look, const char *key, const char *format, ...) prints(3, 4);
+
+/* Takes back all that was said since that mark: for a probe that says again, better. */
+size_t look_mark(const struct look *look);
+void look_back(struct look *look, size_t mark);
 
 /* Runs a program of Debian's (absolute path or found in /usr/sbin, /usr/bin, /sbin, /bin), without
  * a shell, stdin closed, LC_ALL=C, for at most some seconds; appends what it prints (at most

@@ -142,6 +142,7 @@ int main(int argc, char **argv) {
     checked.digest = config->digest;
     name_backends(config, &checked);
     wire_set_bytes(checked.text, text_span(&notices));
+    wire_set_bytes(checked.notify, span_of(config->notify));
     wire_set_bytes(checked.notify_command, span_of(config->notify_command));
     send_frame(SAY_CHECKED, &checked, NULL, 0);
     config_free(config);

@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
                                                .context = &role}};
     struct loop *loop = role.supervisor.loop;
     role.desk = desk_new(loop, config, options.state_folder, options.runtime_folder);
-    role.desk->decider->observes = config->observe == OBSERVE_YES || options.observe;
+    desk_begin_observing(role.desk, options.observe);
     desk_read_pause(role.desk);
     desk_begin_telling(role.desk);
     struct admins *admins = admins_read(config);

@@ -1,6 +1,6 @@
-/* hauberk-prober NAME: one probe of the audit. It looks, prints what it read (probe/readings.h),
- * and ends. Before it looks it gives up writing: no file can be changed or made by it or by a
- * program it runs.
+/* hauberk-prober NAME [WORD=VALUE…]: one probe of the audit. It looks, prints what it read
+ * (probe/readings.h), and ends. Before it looks it gives up writing: no file can be changed or made
+ * by it or by a program it runs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
@@ -17,7 +17,7 @@ int main(int argc, char **argv) {
     cleanup_text struct text said = {0};
     log_open("prober");
     hash_open();
-    const struct probe *probe = argc == 2 ? probe_find(argv[1]) : NULL;
+    const struct probe *probe = argc >= 2 ? probe_find(argv[1]) : NULL;
     if (!probe) {
         log_error("which probe? hauberk-prober NAME; hauberk audit --readings runs them all");
         return 2;
@@ -26,6 +26,6 @@ int main(int argc, char **argv) {
         log_error("%s", why_format(&why, text, sizeof(text)));
         return 1;
     }
-    probe_run(probe, &said);
+    probe_run(probe, argv + 2, (size_t)argc - 2, &said);
     return write_all(STDOUT_FILENO, text_span(&said)) < 0;
 }

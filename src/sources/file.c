@@ -5,7 +5,9 @@
  *   LOOKING   the path was asked for; is it the file we want?
  *   SEARCHING it was not: its rotated siblings are opened one after the other and their heads
  *             compared with the identity we want
- *   SIGHTING  first sight: waiting for the mark to be committed
+ *   LISTING   first sight: which rotated siblings are there?
+ *   SIGHTING  … waiting for the mark to be committed
+ *   EARLIER   … reading those siblings, for memory (earlier.h)
  *   READING   a file is open; reading what it has and what comes
  *   ABSENT    there is no file (yet); the folder will tell
  *
@@ -24,14 +26,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "sources/earlier.h"
 #include "sources/identity.h"
 #include "sources/siblings.h"
 #include "sources/stream.h"
 
 _Static_assert(SIBLINGS_MAX <= 64, "a bit for each in file_source.tried");
 
-enum phase { PHASE_IDLE, PHASE_LOOKING, PHASE_SEARCHING, PHASE_SIGHTING, PHASE_READING,
-             PHASE_ABSENT };
+enum phase { PHASE_IDLE, PHASE_LOOKING, PHASE_SEARCHING, PHASE_LISTING, PHASE_SIGHTING,
+             PHASE_EARLIER, PHASE_READING, PHASE_ABSENT };
 enum { SEGMENTS_MAX = 16, FINISHED_KEPT = 8, RELISTS_MAX = 8 };
 #define WRITER_PATIENCE_US SECOND_US
 
@@ -54,6 +57,8 @@ struct file_source {
     uint64_t known_done;
     bool is_sibling;          /* the file being read was found among the siblings */
     bool is_final;            /* … and nobody writes to it any more */
+    struct earlier earlier;   /* first sight: what is read before it */
+    bool goes_on_earlier;     /* a start that was ended amid that; what it was for is asked again */
 
     struct stream *stream;    /* being read */
     uint64_t offset;
@@ -94,6 +99,7 @@ struct file_source *file_source_new(const struct source_calls *calls, bool is_fr
 struct file_source *file_source_free(struct file_source *file) {
     if (!file)
         return NULL;
+    earlier_end(&file->earlier);
     stream_free(file->stream);
     stream_free(file->next);
     free(file);
@@ -155,8 +161,7 @@ static bool is_next(const struct file_source *file, uint64_t device, uint64_t in
 }
 
 static void look_at_path(struct file_source *file) {
-    if (file->phase == PHASE_IDLE || file->phase == PHASE_LOOKING ||
-        file->phase == PHASE_SEARCHING || file->phase == PHASE_SIGHTING) {
+    if (file->phase != PHASE_READING && file->phase != PHASE_ABSENT) {
         file->look_pending = true;
         return;
     }
@@ -346,16 +351,21 @@ static void ask_next_sibling(struct file_source *file) {
     ask_open(file, (uint16_t)(chosen + 1));
 }
 
-void file_listed(struct file_source *file, const struct wire_sibling *siblings, uint32_t count) {
-    if (file->phase != PHASE_SEARCHING)
-        return;
-    file->siblings.count = count < SIBLINGS_MAX ? count : SIBLINGS_MAX;
-    memcpy(file->siblings.at, siblings, file->siblings.count * sizeof(*siblings));
+static void search_listed(struct file_source *file) {
+    const struct wire_sibling *siblings = file->siblings.at;
     file->tried = 0;
     for (uint32_t i = 0; file->is_moving_on && i < file->siblings.count; i++)
         if (is_next(file, siblings[i].device, siblings[i].inode))
             drop_next(file); /* rotated meanwhile: its turn comes in the row */
     ask_next_sibling(file);
+}
+
+/* Is it another one than the list says? An inode alone does not tell: that of a file just compressed
+ * is free for the next one. */
+static bool was_renamed(const struct wire_sibling *sibling, const struct wire_opened *opened,
+                        const struct stream *stream) {
+    return opened->error || opened->inode != sibling->inode ||
+           (stream && stream_modified_us(stream) != sibling->modified_us);
 }
 
 static void sibling_opened(struct file_source *file, const struct wire_opened *opened, int fd) {
@@ -364,10 +374,8 @@ static void sibling_opened(struct file_source *file, const struct wire_opened *o
     if (fd >= 0 &&
         stream_open(fd, compressed_ending(wire_bytes(sibling->path)) > 0, &stream) < 0)
         stream = NULL;
-    /* An inode alone does not tell: that of a file just compressed is free for the next one. */
-    bool was_renamed = fd < 0 || opened->inode != sibling->inode ||
-                       (stream && stream_modified_us(stream) != sibling->modified_us);
-    if (was_renamed && file->relists < RELISTS_MAX) { /* rotated under our hands: list again */
+    if (was_renamed(sibling, opened, stream) &&
+        file->relists < RELISTS_MAX) { /* rotated under our hands: list again */
         stream_free(stream);
         file->relists++;
         file->calls.ask_list(file->context);
@@ -396,7 +404,25 @@ static void sibling_opened(struct file_source *file, const struct wire_opened *o
     file->is_moving_on = false;
 }
 
-/* First sight: the mark is where the file ends now; a bounded part before it is read for memory. */
+/* ---- first sight ---- */
+
+/* The mark is where the file ends now; a bounded part before it is read for memory, and of a log
+ * that is not new what was rotated before we came. */
+static void tell_sight(struct file_source *file) {
+    struct identity *identity = &file->wanted;
+    uint64_t size = file->is_fresh ? 0 : identity->seen_size;
+    uint64_t start = size > EARLIER_BYTES ? size - EARLIER_BYTES : 0;
+    file->offset = start;
+    if (!earlier_is_over(&file->earlier)) {
+        identity->base = EARLIER_ROOM;
+        start = earlier_ordinal(&file->earlier);
+    }
+    file->wanted_ordinal = identity->base + file->offset;
+    file->phase = PHASE_SIGHTING;
+    file->calls.tell_sight(file->context, identity->base + size, start,
+                           (struct span){(const char *)identity, sizeof(*identity)});
+}
+
 static void sight(struct file_source *file, struct stream *stream,
                   const struct wire_opened *opened) {
     struct identity identity = {.version = IDENTITY_VERSION};
@@ -408,26 +434,24 @@ static void sight(struct file_source *file, struct stream *stream,
         identity.modified_us = stream_modified_us(stream);
         identity_read_head(&identity, stream);
     }
-    if (file->is_fresh)
-        size = 0;
-    uint64_t start = size > SOURCE_MEMORY_BYTES ? size - SOURCE_MEMORY_BYTES : 0;
-    file->phase = PHASE_SIGHTING;
     file->wanted = identity;
-    file->wanted_ordinal = start;
     stream_free(file->stream);
     file->stream = stream;
-    file->offset = start;
-    file->calls.tell_sight(file->context, size, start,
-                           (struct span){(const char *)&identity, sizeof(identity)});
+    if (file->is_fresh) {
+        tell_sight(file);
+        return;
+    }
+    file->phase = PHASE_LISTING;
+    file->calls.ask_list(file->context);
 }
 
-void file_sighted(struct file_source *file) {
-    if (file->phase != PHASE_SIGHTING)
-        return;
+/* Now the log itself. */
+static void begin_sighted(struct file_source *file) {
     struct stream *stream = take_pointer(file->stream);
     struct identity identity = file->wanted;
-    uint64_t start = file->wanted_ordinal;
+    uint64_t start = file->wanted_ordinal - identity.base;
     file->wanted = (struct identity){0};
+    file->segment_count = 0;
     if (stream) {
         begin_reading(file, stream, &identity, start);
         file->is_in_long_line = start > 0; /* begin with a whole line */
@@ -438,6 +462,95 @@ void file_sighted(struct file_source *file) {
     if (file->look_pending)
         look_at_path(file);
 }
+
+/* All of them were read: `done` moves to where the log itself begins. */
+static void end_earlier(struct file_source *file) {
+    earlier_end(&file->earlier);
+    file->calls.tell_turn(file->context);
+    if (!file->goes_on_earlier) {
+        begin_sighted(file);
+        return;
+    }
+    file->goes_on_earlier = false;
+    if (file->wanted.head_length > 0)
+        file->segment_count = 0;
+    file->phase = PHASE_ABSENT;
+    look_at_path(file);
+}
+
+static void open_earlier(struct file_source *file) {
+    for (; !earlier_is_over(&file->earlier); earlier_next(&file->earlier)) {
+        int entry = earlier_find(&file->earlier, &file->siblings);
+        if (entry >= 0) {
+            ask_open(file, (uint16_t)(entry + 1));
+            return;
+        }
+        log_notice("%.*s is gone before it could be looked at",
+                   SPAN_FORMAT(earlier_path(&file->earlier)));
+    }
+    end_earlier(file);
+}
+
+static void earlier_opened(struct file_source *file, const struct wire_opened *opened, int fd) {
+    const struct wire_sibling *sibling = &file->siblings.at[opened->sibling - 1];
+    struct stream *stream = NULL;
+    int error = fd < 0 ? -(int)opened->error
+                       : stream_open(fd, compressed_ending(wire_bytes(sibling->path)) > 0, &stream);
+    if (was_renamed(sibling, opened, stream) && file->relists < RELISTS_MAX) {
+        stream_free(stream);
+        file->relists++;
+        file->calls.ask_list(file->context);
+        return;
+    }
+    if (stream && identity_fits(&file->wanted, stream)) { /* compressed since we sighted it */
+        stream_free(stream);
+        end_earlier(file);
+        return;
+    }
+    if (stream) {
+        log_debug("looking back into %.*s", SPAN_FORMAT(earlier_path(&file->earlier)));
+        earlier_begin(&file->earlier, stream);
+        return;
+    }
+    log_warning("%.*s cannot be looked at: %s", SPAN_FORMAT(earlier_path(&file->earlier)),
+                fd < 0 ? strerror(-error) : "it is damaged");
+    earlier_next(&file->earlier);
+    open_earlier(file);
+}
+
+void file_listed(struct file_source *file, const struct wire_sibling *siblings, uint32_t count) {
+    bool is_first = file->phase == PHASE_LISTING;
+    bool is_again = file->phase == PHASE_EARLIER && file->goes_on_earlier &&
+                    earlier_is_over(&file->earlier);
+    if (!is_first && file->phase != PHASE_SEARCHING && file->phase != PHASE_EARLIER)
+        return;
+    file->siblings.count = count < SIBLINGS_MAX ? count : SIBLINGS_MAX;
+    memcpy(file->siblings.at, siblings, file->siblings.count * sizeof(*siblings));
+    if (is_first || is_again)
+        earlier_choose(&file->earlier, &file->siblings, &file->wanted, file->wanted.seen_size,
+                       clock_now_us());
+    if (is_first)
+        tell_sight(file);
+    else if (file->phase == PHASE_EARLIER)
+        open_earlier(file);
+    else
+        search_listed(file);
+}
+
+void file_sighted(struct file_source *file) {
+    if (file->phase != PHASE_SIGHTING)
+        return;
+    if (earlier_is_over(&file->earlier)) {
+        begin_sighted(file);
+        return;
+    }
+    add_segment(file, &file->wanted); /* all that is told until then is in front of it */
+    file->phase = PHASE_EARLIER;
+    file->relists = 0;
+    open_earlier(file);
+}
+
+/* ---- opened ---- */
 
 static bool is_same_file(const struct file_source *file, const struct wire_opened *opened) {
     const struct segment *segment =
@@ -500,6 +613,8 @@ void file_opened(struct file_source *file, const struct wire_opened *opened, int
         sight(file, stream, opened);
     } else if (file->phase == PHASE_SEARCHING && opened->sibling > 0) {
         sibling_opened(file, opened, fd);
+    } else if (file->phase == PHASE_EARLIER && opened->sibling > 0) {
+        earlier_opened(file, opened, fd);
     } else if (opened->sibling == 0) {
         file->is_looking = false;
         path_opened(file, opened, fd);
@@ -518,13 +633,24 @@ void file_source_start(struct file_source *file, const struct wire_position *pos
     file->wanted = identity_from(wire_bytes(position->resume_identity));
     file->wanted_ordinal = position->resume;
     file->known_done = position->done;
+    file->goes_on_earlier = position->mark >= EARLIER_ROOM && position->done < EARLIER_ROOM;
+    if (file->goes_on_earlier) /* the log itself from its beginning, but that is for later */
+        file->wanted_ordinal = file->known_done = EARLIER_ROOM;
     if (file->wanted.head_length == 0) { /* there was no file, or an empty one */
         file->wanted = done;
-        file->wanted_ordinal = position->done;
+        file->wanted_ordinal = file->known_done;
     }
     file->done_in = done;
     if (file->wanted.head_length == 0)
-        add_segment(file, &(struct identity){.version = IDENTITY_VERSION, .base = position->done});
+        add_segment(file, &(struct identity){.version = IDENTITY_VERSION,
+                                             .base = file->known_done});
+    if (file->goes_on_earlier) {
+        if (file->wanted.head_length > 0)
+            add_segment(file, &file->wanted);
+        file->phase = PHASE_EARLIER;
+        file->calls.ask_list(file->context);
+        return;
+    }
     file->phase = PHASE_ABSENT;
     look_at_path(file);
 }
@@ -532,6 +658,8 @@ void file_source_start(struct file_source *file, const struct wire_position *pos
 /* ---- reading ---- */
 
 uint64_t file_source_done(const struct file_source *file) {
+    if (file->phase == PHASE_EARLIER)
+        return earlier_ordinal(&file->earlier);
     if (!file->segment_count)
         return file->known_done;
     return file->segments[file->segment_count - 1].end;
@@ -548,20 +676,20 @@ static void advance(struct file_source *file, uint64_t bytes) {
 }
 
 /* Gives out the whole lines of a block; what is behind the last newline stays in the file. */
-static size_t tell_block(struct file_source *file, struct span block) {
-    uint64_t start = current(file)->identity.base + file->offset;
-    if (file->is_in_long_line) {
+static size_t tell_block(struct file_source *file, struct span block, uint64_t start,
+                         bool *is_in_long_line) {
+    if (*is_in_long_line) {
         const char *newline = memchr(block.at, '\n', block.length);
         if (!newline)
             return block.length;
-        file->is_in_long_line = false;
+        *is_in_long_line = false;
         return (size_t)(newline - block.at) + 1;
     }
     const char *last = memrchr(block.at, '\n', block.length);
     if (!last) {
         if (block.length < sizeof(file->buffer))
             return 0; /* an incomplete line waits */
-        file->is_in_long_line = true;
+        *is_in_long_line = true;
         return block.length;
     }
     size_t length = (size_t)(last - block.at) + 1;
@@ -638,7 +766,36 @@ static void at_end(struct file_source *file) {
         start_search(file, true);
 }
 
+/* What is damaged, or far too long, ends that file and no more than that. */
+static bool earlier_turn(struct file_source *file) {
+    struct earlier *earlier = &file->earlier;
+    if (!earlier->stream)
+        return false;
+    bool is_endless = earlier->offset + sizeof(file->buffer) > EARLIER_FILE_ROOM;
+    ssize_t got = is_endless ? -EFBIG
+                             : stream_read(earlier->stream, earlier->offset, file->buffer,
+                                           sizeof(file->buffer));
+    if (got < 0)
+        log_warning("%.*s cannot be read to its end (%s); %llu bytes of it were",
+                    SPAN_FORMAT(earlier_path(earlier)),
+                    got == -EFBIG ? "it is too long" : "it is damaged",
+                    (unsigned long long)earlier->offset);
+    size_t used = got > 0 ? tell_block(file, (struct span){file->buffer, (size_t)got},
+                                       earlier_ordinal(earlier), &earlier->is_in_long_line)
+                          : 0;
+    earlier->offset += used;
+    if (used > 0) {
+        file->calls.tell_turn(file->context);
+        return true;
+    }
+    earlier_next(earlier);
+    open_earlier(file);
+    return file->phase == PHASE_READING;
+}
+
 bool file_source_turn(struct file_source *file) {
+    if (file->phase == PHASE_EARLIER)
+        return earlier_turn(file);
     if (file->phase != PHASE_READING)
         return false;
     if (was_truncated(file)) {
@@ -653,7 +810,10 @@ bool file_source_turn(struct file_source *file) {
     }
     /* Before anything of the new bytes is told: no position goes out under an empty head. */
     identity_lengthen_head(&current(file)->identity, file->stream, file->offset + (uint64_t)got);
-    size_t used = got > 0 ? tell_block(file, (struct span){file->buffer, (size_t)got}) : 0;
+    size_t used = got > 0 ? tell_block(file, (struct span){file->buffer, (size_t)got},
+                                       current(file)->identity.base + file->offset,
+                                       &file->is_in_long_line)
+                          : 0;
     if (used == 0) {
         at_end(file);
         return false;
@@ -698,7 +858,7 @@ uint64_t file_source_lag(const struct file_source *file) {
         lag = size - file->offset;
     if (file->next && stream_size(file->next, &size) >= 0)
         lag += size;
-    return lag;
+    return lag + earlier_left(&file->earlier);
 }
 
 enum source_state_kind file_source_state(const struct file_source *file) {

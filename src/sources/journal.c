@@ -36,7 +36,7 @@
 
 enum phase { PHASE_IDLE, PHASE_COUNTING, PHASE_SIGHTING, PHASE_READING };
 enum { TURN_ENTRIES = 1024, PLACES_KEPT = 512, PLACES_MAX = PLACES_KEPT + TURN_ENTRIES + 2,
-       RELISTS_MAX = 8 };
+       RELISTS_MAX = 8, MEMORY_BYTES = 64 << 20 };
 #define MEMORY_US (30 * DAY_US)         /* how far back the first sight looks */
 #define CLOCK_SLACK_US HOUR_US          /* a file's time and its entries' may differ that much */
 #define TALK_US (10 * SECOND_US)        /* after an entry, more are expected for so long */
@@ -281,7 +281,7 @@ static bool count_turn(struct journal_source *journal) {
     struct place here = {.version = PLACE_VERSION};
     for (uint32_t i = 0; i < TURN_ENTRIES; i++) {
         bool is_there = step_back(journal, &here);
-        if (!is_there || here.at_us < oldest_us || journal->counted > SOURCE_MEMORY_BYTES) {
+        if (!is_there || here.at_us < oldest_us || journal->counted > MEMORY_BYTES) {
             if (!is_there)
                 here = (struct place){.version = PLACE_VERSION};
             here.sight_us = journal->done.sight_us;

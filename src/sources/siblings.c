@@ -48,10 +48,13 @@ bool sibling_is_newer(const struct wire_sibling *a, const struct wire_sibling *b
     return a->modified_us > b->modified_us;
 }
 
+bool sibling_is_rotated(const struct siblings *siblings, const struct wire_sibling *sibling) {
+    return rotation_number(sibling) >= 0 && !sibling_is_half_made(siblings, sibling);
+}
+
 bool sibling_is_later(const struct siblings *siblings, const struct wire_sibling *sibling,
                       const struct wire_sibling *than) {
-    return rotation_number(sibling) >= 0 && !sibling_is_half_made(siblings, sibling) &&
-           sibling_is_newer(sibling, than);
+    return sibling_is_rotated(siblings, sibling) && sibling_is_newer(sibling, than);
 }
 
 bool siblings_have_later(const struct siblings *siblings, const struct wire_sibling *than) {

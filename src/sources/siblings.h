@@ -20,6 +20,8 @@ bool sibling_is_half_made(const struct siblings *siblings, const struct wire_sib
 /* By their names: .1 was rotated after .2, -20261121 after -20261120; by the time of their last
  * change where names do not tell. */
 bool sibling_is_newer(const struct wire_sibling *a, const struct wire_sibling *b);
+/* One that its name calls a rotated log, and that is whole. */
+bool sibling_is_rotated(const struct siblings *siblings, const struct wire_sibling *sibling);
 /* A file that was rotated after `than`; mail.log.custom is none, but somebody else's. */
 bool sibling_is_later(const struct siblings *siblings, const struct wire_sibling *sibling,
                       const struct wire_sibling *than);

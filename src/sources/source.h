@@ -15,7 +15,7 @@
 #include "base/span.h"
 #include "wire/wire.h"
 
-enum { SOURCE_TURN_BYTES = 256 << 10, SOURCE_MEMORY_BYTES = 64 << 20 };
+enum { SOURCE_TURN_BYTES = 256 << 10 };
 
 struct source;
 

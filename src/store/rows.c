@@ -13,13 +13,17 @@ static const char schema[] = {
 static const char to_version_2[] = {
 #include "schema_2.h"
 };
+static const char to_version_3[] = {
+#include "schema_3.h"
+};
 
 /* What makes version n + 1 of version n; schema.sql is the newest whole. */
-enum { SCHEMA_VERSION = 2 };
-static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2};
+enum { SCHEMA_VERSION = 3 };
+static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2,
+                                                      [2] = to_version_3};
 
 static const char *const texts[STATEMENTS] = {
-    [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?)",
+    [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?,?,?)",
     [DROP_POSITION] = "DELETE FROM position WHERE source=?",
     [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [DROP_COUNTER] = "DELETE FROM counter WHERE jail=? AND address=? AND length=? AND window=?",
@@ -89,6 +93,8 @@ static int put_position(const struct statements *s, const struct row_position *r
     bind_blob(&b, row->position.done_identity.at, row->position.done_identity.length);
     bind_blob(&b, row->position.resume_identity.at, row->position.resume_identity.length);
     bind_number(&b, (int64_t)row->lost);
+    bind_number(&b, row->read_until_us);
+    bind_number(&b, row->takes_over_us);
     return step(&b);
 }
 
@@ -380,6 +386,8 @@ static void load_position(sqlite3_stmt *s, const struct store_readers *readers, 
     read_blob(s, 5, row.position.resume_identity.at, sizeof(row.position.resume_identity.at),
               &row.position.resume_identity.length);
     row.lost = (uint64_t)sqlite3_column_int64(s, 6);
+    row.read_until_us = sqlite3_column_int64(s, 7);
+    row.takes_over_us = sqlite3_column_int64(s, 8);
     readers->position(context, &row);
 }
 
@@ -506,17 +514,17 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
         const char *sql;
         void (*load)(sqlite3_stmt *, const struct store_readers *, void *);
     } tables[] = {
+        {"SELECT * FROM fact", load_fact}, /* whether to enforce at all: before any ban */
         {"SELECT * FROM position", load_position},
         {"SELECT * FROM known", load_known},
         {"SELECT * FROM counter", load_counter},
         {"SELECT * FROM session", load_session},
-        {"SELECT * FROM fact", load_fact},
         {"SELECT * FROM burst", load_burst},
         {"SELECT * FROM spared", load_spared},
         {"SELECT * FROM past", load_past},
         {"SELECT * FROM ban", load_ban},
         {"SELECT * FROM (SELECT at,jail,address,length FROM history WHERE kind='unban'"
-         " ORDER BY at DESC LIMIT 256) ORDER BY at", /* the decider's ring drops the oldest */
+         " ORDER BY at DESC LIMIT 65536) ORDER BY at", /* PARDONS_MOST */
          load_unban},
         {"SELECT * FROM notice ORDER BY at DESC LIMIT 256", load_notice},
         {"SELECT * FROM sight", load_sight},

@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
 -- What hauberk keeps (src/store/store.h). Times are microseconds UTC, addresses 16 bytes with IPv4
 -- mapped, lengths count bits of the family. Schema version 2; how an earlier one is brought up to date
--- is in schema_2.sql.
+-- is in schema_2.sql, and so on.
 CREATE TABLE position (
     source TEXT PRIMARY KEY,
     mark INTEGER NOT NULL, done INTEGER NOT NULL, resume INTEGER NOT NULL,
     done_identity BLOB NOT NULL, resume_identity BLOB NOT NULL,
-    lost INTEGER NOT NULL DEFAULT 0
+    lost INTEGER NOT NULL DEFAULT 0,
+    read_until INTEGER NOT NULL DEFAULT 0, takes_over INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE counter (
     jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL, window INTEGER NOT NULL,
@@ -76,4 +77,4 @@ CREATE TABLE spared (
     PRIMARY KEY (address, length, kind)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -26,6 +26,7 @@ struct row_position {
     bool is_gone;
     struct wire_position position;
     uint64_t lost; /* bytes gone before they were read, ever */
+    int64_t read_until_us, takes_over_us; /* desk.h */
 };
 
 struct row_counter {

@@ -65,6 +65,8 @@ static int take_frame(int fd, const struct supervise_options *options,
                        SPAN_FORMAT(wire_bytes(verdict->text)));
     checked->digest = verdict->digest;
     checked->follow_symlinks = verdict->follow_symlinks;
+    snprintf(checked->notify, sizeof(checked->notify), "%.*s",
+             SPAN_FORMAT(wire_bytes(verdict->notify)));
     snprintf(checked->notify_command, sizeof(checked->notify_command), "%.*s",
              SPAN_FORMAT(wire_bytes(verdict->notify_command)));
     checked->on_file = verdict->on_file;

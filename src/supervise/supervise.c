@@ -29,11 +29,12 @@
 #include "supervise/premises.h"
 #include "wire/inherited.h"
 
-enum { FAULTS_TO_GIVE_UP = 3 };
+enum { FAULTS_TO_GIVE_UP = 3, FAULTS_TO_TELL = 7 };
 #define LINGER_US SECOND_US          /* from QUIT to SIGKILL */
 #define PING_EVERY_US SECOND_US
 #define SILENCE_US (10 * SECOND_US)  /* without a PONG: killed */
 #define HEALTHY_US (60 * SECOND_US)  /* this long alive: the back-off begins anew */
+#define BOUNCERS_EVERY_US MINUTE_US
 #define GONE_PATIENCE_US SECOND_US   /* from "its end is closed" to "it lives on": time to die */
 #define TOLD_REST_US (200 * INT64_C(1000)) /* rests from here on are told to who asks */
 /* The sensor's questions may take so much of our time: it is the one that attackers talk to, and
@@ -65,9 +66,12 @@ struct supervisor {
     uint32_t faults;           /* in a row, each within HEALTHY_US of the start before */
     struct watch *gone_timer;  /* armed: the end of that role's wire is closed, but does it live? */
     enum role gone;
+    uint32_t bouncers; /* as last told */
+    int64_t bouncers_seen_us;
     int64_t questions_since_us, questions_took_us;
     struct watch *questions_timer; /* armed: they took too long, and wait */
     bool questions_are_told;
+    int64_t deaths_told_us; /* monotonic: when the owner was told of a row of faults; 0 never */
     struct poisons poisons;
     struct mails *mails;
 };
@@ -77,10 +81,25 @@ static const enum role started_roles[] = {SENSOR, DECIDER, ENFORCER};
 static void start_all(struct supervisor *supervisor);
 static void end_all(struct supervisor *supervisor, int64_t rest_us);
 
+static const char *told_death(const struct supervisor *supervisor, enum role role) {
+    const char *death = supervisor->children[role].last_death;
+    return death[0] ? death : "well";
+}
+
+static void tell_owner_of_faults(struct supervisor *supervisor) {
+    char how[500];
+    snprintf(how, sizeof(how), "How they ended last: sensor %s, decider %s, enforcer %s.",
+             told_death(supervisor, SENSOR), told_death(supervisor, DECIDER),
+             told_death(supervisor, ENFORCER));
+    deaths_tell(supervisor->mails, &supervisor->in_force.checked, how, &supervisor->deaths_told_us);
+}
+
 static int64_t rest_after_fault(struct supervisor *supervisor) {
     bool is_another = clock_monotonic_us() - supervisor->all_started_us < HEALTHY_US;
     supervisor->faults = is_another ? supervisor->faults + 1 : 1;
     supervisor->in_force.is_doubted = supervisor->faults > 1;
+    if (supervisor->faults == FAULTS_TO_TELL)
+        tell_owner_of_faults(supervisor);
     size_t step = supervisor->faults - 1;
     return back_off_us[step < ELEMENTS_OF(back_off_us) ? step : ELEMENTS_OF(back_off_us) - 1];
 }
@@ -142,6 +161,8 @@ static void role_is_ready(struct supervisor *supervisor, struct child *child) {
 
 static void tell_bouncers(struct supervisor *supervisor) {
     struct wire_bouncers told = {.running = bouncers_running()};
+    supervisor->bouncers = told.running;
+    supervisor->bouncers_seen_us = clock_monotonic_us();
     (void)channel_send(supervisor->children[DECIDER].channel, SAY_OTHER_BOUNCERS, &told, NULL, 0);
 }
 
@@ -275,8 +296,13 @@ static void take_mail(struct supervisor *supervisor, struct child *child, struct
 
 static void mail_is_done(void *context, const struct wire_mailed *mailed) {
     struct supervisor *supervisor = context;
-    if (supervisor->children[DECIDER].channel)
+    if (mailed->ticket == DEATHS_TICKET) {
+        if (!mailed->is_sent)
+            log_warning("the owner cannot be told that processes die: %.*s",
+                        SPAN_FORMAT(wire_bytes(mailed->text)));
+    } else if (supervisor->children[DECIDER].channel) {
         (void)channel_send(supervisor->children[DECIDER].channel, SAY_MAILED, mailed, NULL, 0);
+    }
 }
 
 static int from_role(struct supervisor *supervisor, struct child *child, struct message *message) {
@@ -361,11 +387,6 @@ static bool all_are_dead(const struct supervisor *supervisor) {
         if (supervisor->children[started_roles[i]].pid)
             return false;
     return true;
-}
-
-static const char *told_death(const struct supervisor *supervisor, enum role role) {
-    const char *death = supervisor->children[role].last_death;
-    return death[0] ? death : "well";
 }
 
 static int rest_is_over(void *context) {
@@ -595,6 +616,12 @@ static void start_enforcer_alone(struct supervisor *supervisor) {
 
 /* ---- watching over ---- */
 
+static void look_for_bouncers(struct supervisor *supervisor) {
+    supervisor->bouncers_seen_us = clock_monotonic_us();
+    if (supervisor->children[DECIDER].channel && bouncers_running() != supervisor->bouncers)
+        tell_bouncers(supervisor);
+}
+
 static int ping_roles(void *context) {
     struct supervisor *supervisor = context;
     int64_t now_us = clock_monotonic_us();
@@ -621,6 +648,8 @@ static int ping_roles(void *context) {
     }
     if (all_answer)
         loop_notify("WATCHDOG=1");
+    if (now_us - supervisor->bouncers_seen_us > BOUNCERS_EVERY_US)
+        look_for_bouncers(supervisor);
     watch_set_timer(supervisor->ping_timer, PING_EVERY_US);
     return 0;
 }

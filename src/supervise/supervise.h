@@ -37,7 +37,7 @@ struct checked_config {
     struct wire_exemption exempt[1024];
     uint32_t exempt_count;
     char notices[901];
-    char notify_command[257]; /* "" none */
+    char notify[257], notify_command[257]; /* "" none */
 };
 
 /* check.c: runs the checker on the folders in `options` and waits for it (at most 10 s). -EINVAL
@@ -138,6 +138,13 @@ must_use int child_start(struct child *child, const struct supervise_options *op
 void child_describe_death(const siginfo_t *how, char into[121]);
 /* Died by its own fault, in a way that can be a poison line's doing. */
 bool child_death_is_crash(const struct child *child, const siginfo_t *how);
+
+/* deaths.c: a letter to the owner: processes die within a minute of each start, and this is how. Once
+ * a day; *told_us remembers when. Its ticket is none of the decider's. */
+struct mails;
+enum { DEATHS_TICKET = 0 };
+void deaths_tell(struct mails *mails, const struct checked_config *checked, const char *how,
+                 int64_t *told_us);
 
 /* supervise.c: runs until told to end (SIGTERM, SIGINT). Returns main()'s result. */
 int supervise_run(const struct supervise_options *options);

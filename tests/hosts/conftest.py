@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 import pytest
 
 import attack
+import delay
 import guard
 import host
 import names
@@ -148,7 +149,7 @@ class Report:
         self.line("Bail out! interrupted")
 
     def pytest_sessionfinish(self, session):
-        for text in guard.MEASURED:
+        for text in [*guard.MEASURED, *delay.told()]:
             self.line(f"# measured: {text}")
         self.line(f"# hosts: {', '.join(f'{count} {word}' for word, count in self.counts.items())}")
         if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and sum(self.counts.values()):

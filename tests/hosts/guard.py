@@ -1,7 +1,6 @@
 """hauberkd running on a booted host, seen from outside: its words, its unit, its effects in the kernel."""
 
 import contextlib
-import datetime
 import itertools
 import json
 import os
@@ -126,8 +125,3 @@ class Guard:
     def told_since(self, written):
         """What hauberkd's journal says beyond its first `written` characters."""
         return self.journal()[written:]
-
-
-def stamp(line):
-    """The moment of an RFC 3339 log line, in seconds."""
-    return datetime.datetime.fromisoformat(line.split(" ", 1)[0]).timestamp()

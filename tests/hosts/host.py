@@ -83,7 +83,9 @@ class World:
         pathlib.Path("/proc/sys/net/ipv4/conf/default/send_redirects").write_text("0")
         pathlib.Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
         ip("link", "set", "lo", "up")
-        ip("link", "add", "br0", "type", "bridge")
+        # An address of its own: else the bridge takes the lowest of its ports', another whenever a machine comes or
+        # goes, and whoever knows the gateway by the old one is cut off for seconds.
+        ip("link", "add", "br0", "address", "02:00:00:00:00:01", "type", "bridge")
         ip("link", "set", "br0", "up")
         ip("addr", "add", f"{GATEWAY_4}/24", "dev", "br0")
         ip("addr", "add", f"{GATEWAY_6}/64", "dev", "br0", "nodad")

@@ -36,9 +36,7 @@ def prepare(world, release, which, resolver):
     made = host.Host(world, release, name=f"{which}-{release}", layers=[
         trees.path_of(release, "hauberk"), *(trees.path_of(release, layer) for layer in LAYERS[which])]).boot()
     if which == "hardened":
-        for script in sorted((test_audit.SABOTAGE / "hardened").glob("*.sh")):
-            made.write(f"/root/hardened/{script.name}", script.read_text())
-            made.enter("sh", "-eu", f"/root/hardened/{script.name}", timeout=300)
+        test_audit.harden(made)
     else:
         test_audit.Audited(made).shell(test_guides.PLAIN)
     return made

@@ -14,7 +14,7 @@ import re
 import pytest
 
 import attack
-import guard
+import delay
 import host
 import namespaces
 
@@ -23,27 +23,32 @@ USERS = host.users()
 
 @dataclasses.dataclass(frozen=True)
 class Attack:
-    """Wrong passwords over one service. `failures` finds the service's own lines and the attempts each one names."""
+    """Wrong passwords over one service."""
 
     source: str
     service: str            # as in attack.LOGINS
     connections: int
     tries: int              # per connection
-    limit: int              # of the jail that must act
+    jail: str               # that must act; a key of delay.JAILS
     bantime: int            # of that jail, seconds
-    log: str
-    failures: str           # regex over a line; group 1, if any, is the number of attempts
     user: str = "bob"
 
     @property
     def port(self):
         return attack.LOGINS[self.service]
 
+    @property
+    def log(self):
+        return delay.JAILS[self.jail].log
 
-AUTH, MAIL = "/var/log/auth.log", "/var/log/mail.log"
-SSHD = {"limit": 3, "bantime": 12 * 3600, "log": AUTH, "failures": r"sshd(?:-session)?\[.*: Failed password"}
-SASL = {"limit": 3, "bantime": 4 * 3600, "log": MAIL, "failures": r"SASL \S+ authentication failed"}
-BOX = {"limit": 4, "bantime": 2 * 3600, "log": MAIL, "failures": r"-login: .*auth failed, (\d+) attempts"}
+    @property
+    def limit(self):
+        return delay.JAILS[self.jail].limit
+
+
+SSHD = {"jail": "sshd", "bantime": 12 * 3600}
+SASL = {"jail": "postfix-sasl", "bantime": 4 * 3600}
+BOX = {"jail": "dovecot", "bantime": 2 * 3600}
 
 ATTACKS = {
     "ssh": Attack("203.0.113.11", "ssh", 3, 1, **SSHD),
@@ -130,7 +135,7 @@ def test_the_attacker_is_in_the_kernel_set(machine, siege, name):
     each = ATTACKS[name]
     event = machine.watch.added(each.source)
     assert event, f"{each.source} is in no set; it saw {siege[name]}; {lines_of(machine.host, each)}"
-    report_time(machine.host, name, each, event)
+    delay.note(machine.host.release, each.jail, delay.FILE, delay.of_file(machine.host, each.log), each.source, event)
     bans = machine.ban_of(each.source)
     assert bans, f"no ban of {each.source} in: {machine.bans()}"
     for ban in bans:
@@ -246,7 +251,7 @@ def test_auth_verbose_does_not_count_twice(machine, outside, siege):
             jobs = [pool.submit(outside.imap, box, machine.host.address, "bob", "wrong") for _ in range(3)]
             jobs += [pool.submit(outside.smtp, sasl, machine.host.address, "bob", "wrong", 465) for _ in range(2)]
             assert {job.result() for job in jobs} == {attack.REFUSED}
-        host.wait_for(lambda: machine.host.read(MAIL).count(f"(bob,{box}") >= 3, 10, "the verbose lines")
+        host.wait_for(lambda: machine.host.read(delay.MAIL).count(f"(bob,{box}") >= 3, 10, "the verbose lines")
         machine.caught_up()
         assert_free(machine, outside, box)
         assert_free(machine, outside, sasl)
@@ -275,18 +280,3 @@ def moment(text):
 def lines_of(machine, each):
     """The log's lines that name the attacker."""
     return "\n".join(line for line in machine.read(each.log).splitlines() if each.source in line)
-
-
-def report_time(machine, name, each, event):
-    """From the stamp of the service's line that crosses the limit to the kernel's own announcement of the element."""
-    count = 0
-    for line in lines_of(machine, each).splitlines():
-        found = re.search(each.failures, line)
-        if found:
-            count += min(int(found.group(1)), 5) if found.groups() else 1
-        if count >= each.limit:
-            span = (event.moment - guard.stamp(line)) * 1000
-            guard.measured(f"{machine.release} {name}: {span:.1f} ms from the line that crosses the limit to the "
-                           "element")
-            return
-    guard.measured(f"{machine.release} {name}: banned before the line this test expects to cross the limit")

@@ -19,9 +19,9 @@ SEED = 2
 TOLD = r"(?i)table|rule ?set|firewall|nftables"     # what a sentence about a foreign change cannot do without
 
 
-def write_failures(machine, address, count):
-    """Lines as Postfix writes them, through the host's syslog; on a different account each."""
-    for n in range(count):
+def write_failures(machine, address, count, first=0):
+    """Lines as Postfix writes them, through the host's syslog; on a different account each, from number `first` on."""
+    for n in range(first, first + count):
         machine.enter("logger", "-p", "mail.info", "-t", "postfix/smtpd[77]", f"warning: unknown[{address}]: "
                       f"SASL LOGIN authentication failed: (reason unavailable), sasl_username=user{n}")
 

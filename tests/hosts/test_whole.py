@@ -1,7 +1,8 @@
 """A whole mail server attacked from outside: postscreen, smtpd's rejects, ManageSieve, web logins, webmail, Rspamd.
 
 As in test_ban.py all attacks of a host run side by side, once (`attacked`), each from an address of its own; then the
-tests look at what became of each. 203.0.113.1 to .127 meet postscreen, the other sources smtpd itself.
+tests look at what became of each. 203.0.113.1 to .127 meet postscreen, the other sources smtpd itself. Two of those who
+come to the webmail sit before a browser. What syslog brings is attacked on a second machine, too, without a log file.
 """
 
 import concurrent.futures
@@ -14,8 +15,13 @@ import typing
 import pytest
 
 import attack
+import browser
 import conversations as say
+import delay
+import guard
 import host
+import names
+import trees
 
 USERS = host.users()
 INJECTED = "198.51.100.199"
@@ -101,14 +107,24 @@ ATTACKS = {
 }
 OWNER, ERRING, GUESSING, POLITE, BADLY_LISTED, FORGER = (
     "198.51.100.111", "198.51.100.112", "198.51.100.113", "203.0.113.40", "203.0.113.70", "203.0.113.41")
+BROWSING, READING = "203.0.113.65", "198.51.100.114"
+OVER_SYSLOG = [name for name, each in ATTACKS.items() if delay.JAILS[each.jail].log == delay.MAIL]
+OWN_FILES = (delay.NGINX, delay.ROUNDCUBE, delay.RSPAMD)
 GONE = (OSError, EOFError, imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException)
 
 
 @pytest.fixture(scope="session")
-def attacked(whole, outside):
+def desks(world):
+    """Where browsers run, by the address they come from."""
+    return {BROWSING: browser.desk(world, "browsing", BROWSING), READING: browser.desk(world, "reading", READING)}
+
+
+@pytest.fixture(scope="session")
+def attacked(whole, outside, desks):
     """All of it at once; what each actor saw, by name."""
     machine = whole.host
-    with concurrent.futures.ThreadPoolExecutor(len(ATTACKS) + 6) as pool:
+    arrivals = delay.Arrivals(machine, *OWN_FILES)
+    with concurrent.futures.ThreadPoolExecutor(len(ATTACKS) + 8) as pool:
         jobs = {name: pool.submit(assault, outside, machine, each) for name, each in ATTACKS.items()}
         jobs["owner"] = pool.submit(log_in_everywhere, outside, machine)
         jobs["erring"] = pool.submit(err_once, outside, machine)
@@ -119,10 +135,52 @@ def attacked(whole, outside):
         jobs["listed"] = pool.submit(repeat, 4, lambda: say.smtp(
             outside, BADLY_LISTED, machine.address, HELLO, SENDER, "RCPT TO:<bob@mx.test>", QUIT))
         jobs["forger"] = pool.submit(repeat, 2, lambda: say.webmail(outside, FORGER, machine.address, FORGED * 6, "x"))
+        if not browser.missing():
+            jobs["browsing"] = pool.submit(guess_in_a_browser, whole, desks[BROWSING])
+            jobs["reading"] = pool.submit(read_in_a_browser, whole.host, desks[READING])
         seen = {name: job.result() for name, job in jobs.items()}
     for each in ATTACKS.values():
         whole.watch.wait(each.source, 10)
     whole.caught_up()
+    arrived = arrivals.close()
+    note_delays(whole, {each.source: each.jail for each in ATTACKS.values()} | {BROWSING: "roundcube"}, lambda log: (
+        arrived[log] if log in OWN_FILES else delay.of_file(machine, log)))
+    return seen
+
+
+def note_delays(machine, jails, lines_of, way=None):
+    """From the lines in `lines_of(log)` to the elements, for each source of `jails`."""
+    lines = {log: list(lines_of(log)) for log in {delay.JAILS[jail].log for jail in jails.values()}}
+    for source, jail in jails.items():
+        element, reads = machine.watch.added(source), delay.JAILS[jail]
+        if element:
+            delay.note(machine.host.release, jail, way or reads.way, lines[reads.log], source, element)
+
+
+@pytest.fixture(scope="module")
+def journal_only(world, resolver, release):
+    """The same machine without a syslog daemon and what it wrote."""
+    made = host.Host(world, release, name=f"whole-journal-{release}",
+                     layers=[trees.path_of(release, "hauberk"), trees.path_of(release, "whole")]).boot()
+    made.enter("systemctl", "disable", "--now", "rsyslog.service", "syslog.socket", check=False)
+    made.enter("rm", "-f", delay.AUTH, delay.MAIL, "/var/log/syslog")
+    names.used_by(made)
+    host.wait_for(lambda: {25, 80, 4190} <= made.listening(), 120, "the services")
+    with guard.Guard(made) as guarded:
+        yield guarded
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def attacked_again(journal_only, outside):
+    """What syslog brings, all at once; what each attacker saw, by name."""
+    with concurrent.futures.ThreadPoolExecutor(len(OVER_SYSLOG)) as pool:
+        jobs = {name: pool.submit(assault, outside, journal_only.host, ATTACKS[name]) for name in OVER_SYSLOG}
+        seen = {name: job.result() for name, job in jobs.items()}
+    for name in OVER_SYSLOG:
+        journal_only.watch.wait(ATTACKS[name].source, 10)
+    note_delays(journal_only, {ATTACKS[name].source: ATTACKS[name].jail for name in OVER_SYSLOG},
+                lambda _: delay.of_journal(journal_only.host), delay.JOURNAL)
     return seen
 
 
@@ -176,6 +234,22 @@ def err_once(outside, machine):
         say.sieve(outside, ERRING, machine.address, "alice", word))]
 
 
+def guess_in_a_browser(machine, desk):
+    """Another account each time, until the browser has no way in; what it showed, and what it shows then."""
+    url = f"http://{machine.host.address}/"
+    with browser.Browser(desk) as page:
+        seen = [page.webmail(url, f"user{number}", "wrong") for number in range(delay.JAILS["roundcube"].limit)]
+        machine.watch.wait(BROWSING, 20)
+        return [*seen, page.open(url)]
+
+
+def read_in_a_browser(machine, desk):
+    """Mistaken once, then right, and once more there; what the browser showed."""
+    url = f"http://{machine.address}/"
+    with browser.Browser(desk) as page:
+        return [*(page.webmail(url, "alice", word) for word in ("wrong", USERS["alice"])), page.open(url)]
+
+
 # --- the attackers are out -------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -197,6 +271,32 @@ def test_the_attack_meets_a_shut_door(whole, outside, attacked, name):
     assert outside.port(each.source, address, each.open, 0.5) == "open"
 
 
+@pytest.mark.parametrize("name", OVER_SYSLOG)
+def test_the_journal_alone_shuts_the_door_too(journal_only, outside, attacked_again, name):
+    """Without a log file, by the jail that is meant to."""
+    each = ATTACKS[name]
+    assert journal_only.watch.added(each.source), f"{each.source} is in no set; it saw {attacked_again[name]}"
+    assert each.jail in {ban["jail"] for ban in journal_only.ban_of(each.source)}
+    assert outside.port(each.source, target(journal_only.host, each.source), each.port, 0.5) == "timed out"
+
+
+@pytest.fixture
+def browsed(attacked):
+    """What was seen, browsers included."""
+    if browser.missing():
+        pytest.skip(browser.missing())
+    return attacked
+
+
+def test_who_guesses_in_a_browser_cannot_connect_any_more(whole, browsed):
+    """Chromium itself meets the shut door, its connections that were open included."""
+    seen = browsed["browsing"]
+    assert whole.watch.added(BROWSING), f"{BROWSING} is in no set; it saw {seen}"
+    assert {ban["jail"] for ban in whole.ban_of(BROWSING)} == {"roundcube"}
+    assert seen[:3] == [attack.REFUSED] * 3, seen
+    assert seen[-1] == "ERR_CONNECTION_TIMED_OUT", seen
+
+
 # --- the others are not ----------------------------------------------------------------------------------------------
 
 def test_the_owner_of_a_whole_server_is_never_banned(whole, outside, attacked):
@@ -207,6 +307,11 @@ def test_the_owner_of_a_whole_server_is_never_banned(whole, outside, attacked):
 def test_who_errs_once_at_each_service_is_never_banned(whole, outside, attacked):
     assert attacked["erring"] == [attack.REFUSED] * 4 + [attack.ACCEPTED] * 4
     assert_free(whole, outside, ERRING)
+
+
+def test_who_reads_mail_in_a_browser_is_never_banned(whole, browsed):
+    assert browsed["reading"] == [attack.REFUSED, attack.ACCEPTED, "open"]
+    assert_never_banned(whole, READING)
 
 
 @pytest.mark.parametrize("source", (GUESSING, POLITE, BADLY_LISTED), ids=("unknown-user", "polite", "badly-listed"))
@@ -224,7 +329,12 @@ def test_nobody_is_banned_by_another_s_text(whole, outside, attacked):
 
 def assert_free(machine, client, source):
     """No ban, no element, and it never was otherwise."""
-    assert machine.ban_of(source) == [] and machine.scopes(source) == set()
-    assert machine.watch.added(source) is None
+    assert_never_banned(machine, source)
     for port in (25, 80, 993):
         assert client.port(source, target(machine.host, source), port) == "open"
+
+
+def assert_never_banned(machine, source):
+    """Neither for hauberk nor for the kernel."""
+    assert machine.ban_of(source) == [] and machine.scopes(source) == set()
+    assert machine.watch.added(source) is None

@@ -53,9 +53,9 @@ WHOLE_PACKAGES = """dovecot-lmtpd dovecot-managesieved dovecot-sqlite dovecot-su
 # What hauberk links against. Named per release because of Debian's 64-bit time_t renaming.
 RUNTIME_PACKAGES = {
     "bookworm": """libsystemd0 libpcre2-8-0 libhyperscan5 libmnl0 libnftnl11 libnetfilter-conntrack3 libsqlite3-0
-        libseccomp2 libcap-ng0 libsodium23 libjansson4 libarchive13""".split(),
+        libseccomp2 libcap-ng0 libsodium23 libjansson4 libarchive13 libunbound8 libssl3""".split(),
     "trixie": """libsystemd0 libpcre2-8-0 libhyperscan5 libmnl0 libnftnl11 libnetfilter-conntrack3 libsqlite3-0
-        libseccomp2 libcap-ng0 libsodium23 libjansson4 libarchive13t64""".split(),
+        libseccomp2 libcap-ng0 libsodium23 libjansson4 libarchive13t64 libunbound8 libssl3t64""".split(),
 }
 
 OTHER_PACKAGES = ["lynis", "testssl.sh"]        # who else looks; side_by_side.py takes the files out of this layer

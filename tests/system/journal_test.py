@@ -200,18 +200,60 @@ def test_journal_or_file():
         fail(journal, "203.0.113.9", 2)
         wait_for_failures(world, 7)  # with five that are memory
         world.stop()
-        configure("backend = file\n")  # both were read by now; what was written meanwhile is memory
-        with open(log, "a") as out:
-            for i in range(3):
-                out.write(f"{stamp()} mx sshd[{i}]: Failed password for root from 203.0.113.9 port 2 ssh2\n")
+        configure("backend = file\n")
         world.start()
         assert reads() == [str(log)], reads()
         with open(log, "a") as out:
             out.write(f"{stamp()} mx sshd[9]: Failed password for root from 203.0.113.10 port 2 ssh2\n")
-        wait_for_failures(world, 7)  # with six that are memory
+        wait_for_failures(world, 4)  # with three that are memory
         assert {b["address"] for b in world.bans()} == {"203.0.113.8"}, world.bans()
         shown = world.hauberk("config").stdout
         assert "backend = file" in shown and "journalmatch = _UID=0 SYSLOG_IDENTIFIER=sshd" in shown, shown
+
+
+def test_a_change_over_neither_repeats_nor_loses():
+    """rsyslog goes and comes: the lines that both hold count once, those that only the new one holds too."""
+    with make_world() as (world, journal):
+        log = world.folder / "log" / "auth.log"
+
+        def configure(backend):
+            world.configure(f"[sshd]\nlogpath = {log}\nbackend = {backend}\n" + MATCH.format("sshd") + OTHERS)
+
+        def write(address, count=1, at=None):
+            with open(log, "a") as out:
+                for i in range(count):
+                    out.write(f"{at or stamp()} mx sshd[{i}]: Failed password for root from {address} port 2 ssh2\n")
+
+        configure("file")
+        log.write_text("")
+        world.start()
+        fail(journal, "203.0.113.1", 2)  # both have these
+        fail(journal, "203.0.113.2", 2)
+        journal.settle()
+        write("203.0.113.1", 2)
+        write("203.0.113.2", 2)
+        wait_for_failures(world, 4)
+        committed_at = stamp()
+        wait_for(lambda: all(s["committed"] == s["position"] for s in world.status()["sources"]), 10, "the commit")
+        world.stop()
+        time.sleep(1.1)  # two clocks may differ by a second
+        fail(journal, "203.0.113.1", 1)  # the journal alone has this
+        journal.settle()
+        configure("journal")
+        world.start()
+        world.wait_for_bans({("sshd", "203.0.113.1")})
+        fail(journal, "203.0.113.3", 2)
+        wait_for_failures(world, 7)  # with four that are memory
+        committed(world)
+        world.stop()
+        # And back. What the file holds of before is known, of the journal's time it holds nothing.
+        time.sleep(1.1)
+        write("203.0.113.2", 1, at=committed_at)
+        write("203.0.113.3", 1)
+        configure("file")
+        world.start()
+        world.wait_for_bans({("sshd", "203.0.113.1"), ("sshd", "203.0.113.3")})
+        assert "the other of file and journal" in world.log_path.read_text()
 
 
 def cpu_seconds(pid):

@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 import alone_test  # noqa: E402
 import container_test  # noqa: E402
+import dns_test  # noqa: E402
 import exempt_test  # noqa: E402
 import first_test  # noqa: E402
 import kill_test  # noqa: E402
@@ -31,7 +32,7 @@ def main():
         return 0
     failed = 0
     for module in (ban_test, first_test, alone_test, exempt_test, container_test, words_test, notify_test, bulk_test,
-                   selftest_test, source_test, journal_test, fault_test,
+                   selftest_test, source_test, dns_test, journal_test, fault_test,
                    supervise_test, kill_test):
         for name, test in sorted(vars(module).items()):
             if not name.startswith("test_") or (sys.argv[1:] and name not in sys.argv[1:]):

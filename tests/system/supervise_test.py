@@ -11,6 +11,7 @@ import time
 
 from ban_test import CONFIGURATION, attack, ssh_failure
 from faulty import BUILD, FAULTS, ROOT, make_world, replace_role
+from notify_test import mails, make_telling_world
 from world import wait_for
 
 MESSAGES = re.findall(r"^MESSAGE\((\w+)", (ROOT / "src/wire/messages.def").read_text(), re.M)
@@ -129,6 +130,22 @@ def test_a_role_that_always_dies_is_not_started_in_a_tight_loop():
             wait_for(world.is_ready, 20, "the repaired decider")
             wait_for(lambda: not (world.folder / "run" / "resting").exists(), 5, "the rest to be over")
             assert [b["address"] for b in world.bans()] == ["203.0.113.9"]
+
+
+def test_the_owner_is_told_once_of_a_role_that_always_dies():
+    world, path = make_telling_world()
+    with world:
+        replace_role(world, "decider", "")
+        world.start()
+        (world.libexec / "new").write_text("#!/bin/sh\nexit 7\n")
+        (world.libexec / "new").chmod(0o755)
+        (world.libexec / "new").rename(world.libexec / "hauberk-decider")
+        os.kill(world.pids()["decider"], signal.SIGKILL)
+        wait_for(lambda: mails(path), 40, "the letter")
+        deaths = said(world, "the decider ended (exit 7)")
+        wait_for(lambda: said(world, "the decider ended (exit 7)") > deaths + 1, 20, "two more deaths")
+        told, = mails(path)
+        assert ": its processes end again and again\n" in told and "decider exit 7" in told, told
 
 
 def test_a_role_that_shuts_its_wire_and_lives_is_restarted():

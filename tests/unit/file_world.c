@@ -25,10 +25,13 @@ static int64_t our_monotonic_us(void) {
     return monotonic_us;
 }
 #define clock_monotonic_us our_monotonic_us
+static int64_t our_now_us(void) {
+    return w.wall * SECOND_US;
+}
+#define clock_now_us our_now_us
 #include "sources/file.c" /* NOLINT */
 
 struct world w;
-
 
 void failed(const char *what, uint32_t generation, uint32_t line) {
     print_error("%s\n%s: line %u.%u\n", trail, what, generation, line);
@@ -440,7 +443,7 @@ void start_sensor(void) {
     file_source_start(w.file, &beside.position);
 }
 
-static void stop_sensor(void) {
+void stop_sensor(void) {
     w.file = file_source_free(w.file);
     for (uint32_t i = 0; i < w.answer_count; i++) {
         cleanup_close_fd(&w.answers[i]->fd);
@@ -505,4 +508,23 @@ void forget_all(void) {
     free(w.frame);
     w.told = w.frame = NULL;
     w.told_room = w.frame_room = 0;
+}
+
+void check_promise(void) {
+    uint32_t at = 0;
+    for (uint32_t i = 1; i < w.told_count; i++) {
+        const struct told *a = &w.told[i - 1];
+        const struct told *b = &w.told[i];
+        if (a->generation > b->generation ||
+            (a->generation == b->generation && a->line >= b->line))
+            failed("told twice or out of order", b->generation, b->line);
+    }
+    for (uint32_t g = 0; g < w.generation_count; g++)
+        for (uint32_t i = 0; i < w.generations[g].lines; i++) {
+            bool is_told = at < w.told_count && w.told[at].generation == g && w.told[at].line == i;
+            if (!is_told && !w.generations[g].is_gone[i])
+                failed("never told", g, i);
+            at += is_told;
+        }
+    assert_int_equal(at, w.told_count);
 }

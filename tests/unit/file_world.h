@@ -105,8 +105,12 @@ bool hear_answer(void);
 bool hear_news(void);
 
 void start_sensor(void);
+void stop_sensor(void);
 void restart(void);
 void commit(void);
 
 /* Everything asked is answered and everything there is read. */
 void settle(void);
+
+/* Every line that still exists was told once, and in order. */
+void check_promise(void);

@@ -49,6 +49,10 @@ static const struct {
      0, 0},
     {"[hauberk]\nmaxretry = 3\n",
      CONF ":2: 'maxretry' does not belong in [hauberk] but in a jail or [DEFAULT]", 0, 0},
+    {"[hauberk]\ndomains = example.org, a_b.org\n",
+     CONF ":2: domains in [hauberk] holds 'a_b.org', which is no domain", 0, 0},
+    {"[hauberk]\ndomains =\n  example.org\n  mail\n",
+     CONF ":4: domains in [hauberk] holds 'mail', which is no domain", 0, 0},
     /* sections */
     {"[shsd]\n", CONF ":1: unknown section [shsd]: no jail of that name comes with hauberk; did "
                       "you mean 'sshd'?", 0, 0},

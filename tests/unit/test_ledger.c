@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "ledger/account.h"
+#include "ledger/bursts.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
 #include "ledger/ledger.h"
@@ -153,6 +154,32 @@ static void jails_count_apart(void **state) {
     ledger_forget_prefix(ledger, &id, -1);
     assert_null(find(ledger, 1, &id));
     ledger_free(ledger);
+}
+
+/* ---- bursts ---- */
+
+static void a_full_memory_of_mistakes_goes_on_folding(void **state) {
+    (void)state;
+    enum { ROOM = 200, TRIES = 2000 };
+    struct bursts *bursts = bursts_new(ROOM, 0);
+    struct address address;
+    uint32_t folded = 0;
+    assert_true(address_parse(SPAN("203.0.113.5"), &address) >= 0);
+    for (uint64_t i = 1; i <= TRIES; i++) { /* each account twice, a second apart: one mistake */
+        int64_t at_us = (int64_t)i * 10000;
+        assert_false(bursts_fold(bursts, SPAN("imap"), &address, i, at_us));
+        folded += i > 50 && bursts_fold(bursts, SPAN("imap"), &address, i - 50, at_us);
+        assert_true(bursts_count(bursts) <= ROOM);
+    }
+    /* The draw takes one of the oldest, not always the oldest itself. */
+    assert_true(folded > TRIES * 9 / 10);
+    assert_true(bursts_evicted(bursts) >= TRIES - ROOM);
+    struct burst_key key;
+    uint32_t gone = 0;
+    while (bursts_take_dirty(bursts, &key)) /* the store is told of them, too */
+        gone += bursts_find(bursts, &key) == NULL;
+    assert_true(gone >= bursts_evicted(bursts) - 100);
+    bursts_free(bursts);
 }
 
 /* ---- eviction ---- */
@@ -466,6 +493,7 @@ int main(void) {
         cmocka_unit_test(an_event_out_of_order_counts_and_moves_no_time),
         cmocka_unit_test(a_record_begins_anew_after_findtime),
         cmocka_unit_test(jails_count_apart),
+        cmocka_unit_test(a_full_memory_of_mistakes_goes_on_folding),
         cmocka_unit_test(the_heavy_ones_outlive_a_flood),
         cmocka_unit_test(dirty_keys_name_every_change),
         cmocka_unit_test(a_sweep_drops_what_has_run_out),

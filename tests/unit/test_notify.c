@@ -63,11 +63,11 @@ static void a_suspicious_login_reads_as_it_should(void **state) {
 static void each_story_ends_with_one_command(void **state) {
     (void)state;
     struct prefix id = prefix_from("2001:db8:1:2::/64");
-    struct story stories[7] = {0};
+    struct story stories[8] = {0};
     static const char *const commands[ELEMENTS_OF(stories)] = {
         "hauberk why 2001:db8:1:2::/64", "hauberk unban --false-positive 2001:db8:1:2::/64",
         "hauberk status", "hauberk status; hauberk config", "hauberk status", "hauberk reload",
-        "hauberk notify"};
+        "hauberk notify", "journalctl -u hauberk -n 100"};
     compose_suspicious(&stories[0], &id, "", 9, true);
     compose_own_banned(&stories[1], &id, "4 wrong IMAP passwords in 41 s", NOON_US, NOON_US);
     compose_not_in_force(&stories[2], "the enforcer is not there yet");
@@ -75,6 +75,7 @@ static void each_story_ends_with_one_command(void **state) {
     compose_lost(&stories[4], "/var/log/mail.log", 4096);
     compose_configuration(&stories[5], "/etc/hauberk/hauberk.conf:3: unknown setting 'adnim'");
     compose_test(&stories[6]);
+    compose_deaths(&stories[7], "How they ended last: sensor killed by SIGSEGV, decider well, enforcer well.");
     for (size_t i = 0; i < ELEMENTS_OF(stories); i++) {
         char end[100];
         snprintf(end, sizeof(end), "\n\n    %s\n", commands[i]);

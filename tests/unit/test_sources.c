@@ -13,29 +13,8 @@
 
 #include <cmocka.h>
 
-#include "base/files.h"
 #include "chance.h"
 #include "file_world.h"
-
-/* The promise. */
-static void check_promise(void) {
-    uint32_t at = 0;
-    for (uint32_t i = 1; i < w.told_count; i++) {
-        const struct told *a = &w.told[i - 1];
-        const struct told *b = &w.told[i];
-        if (a->generation > b->generation ||
-            (a->generation == b->generation && a->line >= b->line))
-            failed("told twice or out of order", b->generation, b->line);
-    }
-    for (uint32_t g = 0; g < w.generation_count; g++)
-        for (uint32_t i = 0; i < w.generations[g].lines; i++) {
-            bool is_told = at < w.told_count && w.told[at].generation == g && w.told[at].line == i;
-            if (!is_told && !w.generations[g].is_gone[i])
-                failed("never told", g, i);
-            at += is_told;
-        }
-    assert_int_equal(at, w.told_count);
-}
 
 /* A file nobody has seen can come and go unseen: what rotates is known by its first lines. */
 static void random_deed(void) {

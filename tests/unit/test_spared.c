@@ -1,4 +1,4 @@
-/* The list of the spared, and the administrators' names.
+/* The list of the spared, what was forgiven, and the administrators' names.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <setjmp.h>
@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "bans/pardons.h"
 #include "bans/spared.h"
 #include "config/admins.h"
 
@@ -22,6 +23,47 @@ static struct spared entry_of(const char *prefix, enum spared_kind kind, int64_t
     struct spared entry = {.key = {P(prefix), (uint8_t)kind}, .until_us = until_us};
     snprintf(entry.why, sizeof(entry.why), "%s", prefix);
     return entry;
+}
+
+static void a_thousand_pardons_hold(void **state) {
+    (void)state;
+    struct pardons *pardons = pardons_new();
+    struct prefix id = P("198.51.0.0");
+    for (uint32_t i = 0; i < 2000; i++) { /* somebody's script lets them in, one by one */
+        id.address.at[14] = (uint8_t)(i >> 8);
+        id.address.at[15] = (uint8_t)i;
+        pardons_add(pardons, &id, i % 2 ? -1 : 3, 1000 + i);
+    }
+    for (uint32_t i = 0; i < 2000; i++) {
+        id.address.at[14] = (uint8_t)(i >> 8);
+        id.address.at[15] = (uint8_t)i;
+        assert_true(pardons_cover(pardons, 3, &id, 1000 + i));
+        assert_false(pardons_cover(pardons, 3, &id, 1001 + i));
+        assert_int_equal(pardons_cover(pardons, 4, &id, 1000 + i), i % 2);
+    }
+    struct prefix net = P("198.51.7.0/24");
+    struct prefix host = P("198.51.7.255");
+    pardons_add(pardons, &net, -1, 500); /* later known, but earlier said */
+    assert_true(pardons_cover(pardons, 9, &host, 500));
+    assert_false(pardons_cover(pardons, 9, &host, 501));
+    pardons_free(pardons);
+}
+
+static void the_oldest_pardons_make_room(void **state) {
+    (void)state;
+    struct pardons *pardons = pardons_new();
+    struct prefix first = P("203.0.113.1");
+    struct prefix other = P("203.0.113.2");
+    struct prefix last = P("203.0.113.3");
+    pardons_add(pardons, &first, -1, 1);
+    for (uint32_t i = 1; i < PARDONS_MOST; i++)
+        pardons_add(pardons, &other, -1, 1 + i);
+    assert_true(pardons_cover(pardons, 0, &first, 1));
+    pardons_add(pardons, &last, -1, 1 + PARDONS_MOST);
+    assert_false(pardons_cover(pardons, 0, &first, 1));
+    assert_true(pardons_cover(pardons, 0, &other, PARDONS_MOST) &&
+                pardons_cover(pardons, 0, &last, 1 + PARDONS_MOST));
+    pardons_free(pardons);
 }
 
 static void entries_hold_for_their_time(void **state) {
@@ -117,6 +159,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_hold_for_their_time),
         cmocka_unit_test(what_is_stored_is_told_once),
+        cmocka_unit_test(a_thousand_pardons_hold),
+        cmocka_unit_test(the_oldest_pardons_make_room),
         cmocka_unit_test(trust_is_never_evicted),
         cmocka_unit_test(administrators_are_known_by_name_and_number),
     };
