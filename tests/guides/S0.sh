@@ -1,3 +1,4 @@
+#!/bin/sh
 # S0, the page "Security" of a blog for Ubuntu 12.04: what its commands leave on a mail server.
 #
 # packages: ufw iptables psad fail2ban python3-systemd

@@ -1,3 +1,4 @@
+#!/bin/sh
 # S1 once more, when its lines that keep Postfix, Dovecot and fail2ban from starting have been put where they were meant.
 
 . /etc/os-release

@@ -1,3 +1,4 @@
+#!/bin/sh
 # S1, the "Mail Server Security Hardening Guide" for docker-mailserver; what it sets there is set in the same Postfix,
 # Dovecot and SpamAssassin of the host.
 #

@@ -1,3 +1,4 @@
+#!/bin/sh
 # S2, "Building a Secure Email Server" for Debian 7, as far as its text goes: it ends where Postfix would be set up, so
 # Postfix, Dovecot and their certificate are the host's.
 #

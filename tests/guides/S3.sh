@@ -1,3 +1,4 @@
+#!/bin/sh
 # S3, "Overview Mail Server Hardening" for Debian 13: jails of fail2ban, before Postfix, Dovecot, Rspamd and Apache as
 # Debian ships them.
 #

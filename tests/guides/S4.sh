@@ -1,3 +1,4 @@
+#!/bin/sh
 # S4, "VPS Setup" for Ubuntu 12.04: one's own authority, Postfix, Dovecot, a firewall, nginx, awstats, OpenDKIM.
 #
 # packages: htop tmux lynx telnet lsof mercurial git libtool strace sqlite3 gnupg ufw iptables psad fail2ban
