@@ -79,20 +79,26 @@ def open_resolver(world, resolver):
 
 
 class Followed:
-    """A host on which somebody follows a guide."""
+    """A host on which somebody follows a guide; None: nobody does."""
 
     def __init__(self, world, release, guide, resolver):
-        self.guide, self.resolver = guide, resolver
-        self.host = host.Host(world, release, name=f"{guide.lower()}-{release}",
-                              layers=[trees.path_of(release, "hauberk"), trees.path_of(release, f"guide-{guide}")]).boot()
+        own = [trees.path_of(release, f"guide-{guide}")] if guide else []
+        self.resolver = resolver
+        self.host = host.Host(world, release, name=f"{(guide or 'plain').lower()}-{release}",
+                              layers=[trees.path_of(release, "hauberk"), *own]).boot()
         self.audited = test_audit.Audited(self.host)
         self.audited.shell(PLAIN)
+        self.publish()
 
     def follow(self, script):
-        """Run a script of tests/guides, and let the DNS say what it has one publish."""
+        """Run a script of tests/guides."""
         self.host.write("/root/guide.sh", (trees.GUIDES / script).read_text())
         self.host.enter("sh", "-eu", "/root/guide.sh", timeout=300)
         self.host.enter("rm", "/root/guide.sh")
+        self.publish()
+
+    def publish(self):
+        """Let the DNS say what the host's zone has, and the reverse names that belong to it."""
         lines = self.zone()
         name = next(line.split()[2] for line in lines if line.split()[1] == "MX")
         for address in (self.host.address, self.host.address_6):
@@ -110,6 +116,18 @@ class Followed:
     def close(self):
         """End the host."""
         self.host.close()
+
+
+def test_the_plain_host_is_sound(world, resolver, release):
+    followed = Followed(world, release, None, resolver)
+    try:
+        report = followed.audited.audit()
+    finally:
+        followed.close()
+    note(test_audit.NUMBERS[release], "plain", [report], set())
+    broken = {one["id"] for one in report["findings"]} & {"postfix-configuration-broken", "dovecot-configuration-broken",
+                                                         "host-failed-units"}
+    assert not broken, "what is broken on a guide's host would not be the guide's doing"
 
 
 @pytest.mark.parametrize("guide", NAMES)
