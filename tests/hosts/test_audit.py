@@ -82,22 +82,26 @@ class Audited:
         return {one["id"]: one["evidence"] for one in self.audit()["findings"]}
 
 
+def harden(machine):
+    """Bring a host with the layers `whole` and `hardened` into the state that the rules want."""
+    machine.enter("mkdir", "-p", "/var/lib/hauberk-test")
+    for file in sorted((SABOTAGE / "dns").iterdir()):
+        machine.write(f"/opt/dns-world/{file.name}", file.read_text())
+    machine.enter("chmod", "+x", "/opt/dns-world/dns-world")
+    # The DNS last: it publishes the certificate that the others made.
+    for script in sorted((SABOTAGE / "hardened").glob("*.sh"), key=lambda path: (path.stem == "dns", path.stem)):
+        machine.write(f"/root/hardened/{script.name}", script.read_text())
+        machine.enter("sh", "-eu", f"/root/hardened/{script.name}", timeout=300)
+
+
 @pytest.fixture(scope="session")
 def audited(world, release):
     """A booted host in the hardened state."""
     made = host.Host(world, release, name=f"mail-{release}",
                      layers=[trees.path_of(release, "hauberk"), trees.path_of(release, "hardened"),
                              trees.path_of(release, "whole")]).boot()
-    machine = Audited(made)
-    made.enter("mkdir", "-p", "/var/lib/hauberk-test")
-    for file in sorted((SABOTAGE / "dns").iterdir()):
-        made.write(f"/opt/dns-world/{file.name}", file.read_text())
-    made.enter("chmod", "+x", "/opt/dns-world/dns-world")
-    # The DNS last: it publishes the certificate that the others made.
-    for script in sorted((SABOTAGE / "hardened").glob("*.sh"), key=lambda path: (path.stem == "dns", path.stem)):
-        made.write(f"/root/hardened/{script.name}", script.read_text())
-        made.enter("sh", "-eu", f"/root/hardened/{script.name}", timeout=300)
-    yield machine
+    harden(made)
+    yield Audited(made)
     made.close()
 
 
