@@ -65,33 +65,47 @@ static size_t processors(void) {
     return sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
 }
 
-void collect(const char *libexec, const struct rules *rules, const char *service,
-             const char *domains, struct readings *into) {
+struct collecting {
     char path[4200];
-    cleanup_text struct text told = {0};
+    struct text domains; /* "domains=…" */
     const char *arguments[PROBES_MAX][4];
-    struct run runs[PROBES_MAX];
     const char *names[PROBES_MAX];
-    size_t count = 0;
-    must(probe_count <= PROBES_MAX);
-    text_add_format(&told, "domains=%s", domains);
-    must(told.at);
-    snprintf(path, sizeof(path), "%s/hauberk-prober", libexec);
-    for (size_t i = 0; i < probe_count; i++) {
-        if (!is_needed(rules, service, probes[i].name))
-            continue;
-        names[count] = probes[i].name;
-        arguments[count][0] = "hauberk-prober";
-        arguments[count][1] = probes[i].name;
-        arguments[count][2] = strcmp(probes[i].name, "dns") == 0 ? told.at : NULL;
-        arguments[count][3] = NULL;
-        runs[count] = (struct run){.path = path,
-                                   .arguments = arguments[count],
-                                   .limit_us = probes[i].seconds * SECOND_US,
-                                   .most_bytes = OUTPUT_MOST_BYTES};
-        count++;
-    }
-    run_all(runs, count, 4 * processors()); /* most of them wait for others most of the time */
-    for (size_t i = 0; i < count; i++)
-        take(&runs[i], names[i], into);
+    struct run runs[PROBES_MAX];
+    size_t count;
+};
+
+static void add(struct collecting *collecting, const struct probe *probe) {
+    size_t at = collecting->count++;
+    const char **arguments = collecting->arguments[at];
+    collecting->names[at] = probe->name;
+    arguments[0] = "hauberk-prober";
+    arguments[1] = probe->name;
+    arguments[2] = strcmp(probe->name, "dns") == 0 ? collecting->domains.at : NULL;
+    arguments[3] = NULL;
+    collecting->runs[at] = (struct run){.path = collecting->path,
+                                        .arguments = arguments,
+                                        .limit_us = probe->seconds * SECOND_US,
+                                        .most_bytes = OUTPUT_MOST_BYTES};
+}
+
+struct collecting *collect_begin(const char *libexec, const struct rules *rules,
+                                 const char *service, const char *domains) {
+    struct collecting *collecting = calloc(1, sizeof(*collecting));
+    must(collecting && probe_count <= PROBES_MAX);
+    text_add_format(&collecting->domains, "domains=%s", domains);
+    must(collecting->domains.at);
+    snprintf(collecting->path, sizeof(collecting->path), "%s/hauberk-prober", libexec);
+    for (size_t i = 0; i < probe_count; i++)
+        if (is_needed(rules, service, probes[i].name))
+            add(collecting, &probes[i]);
+    /* Most of them wait for others most of the time. */
+    run_all(collecting->runs, collecting->count, 4 * processors());
+    return collecting;
+}
+
+void collect_finish(struct collecting *collecting, struct readings *into) {
+    for (size_t i = 0; i < collecting->count; i++)
+        take(&collecting->runs[i], collecting->names[i], into);
+    text_free(&collecting->domains);
+    free(collecting);
 }

@@ -5,8 +5,15 @@
 
 #include "audit/rules.h"
 
-/* `libexec`: where hauberk-prober lies. A probe that fails, hangs or says what no probe may say
- * becomes a reason (readings_fail), never an error. service: only what its rules need; NULL: all.
- * domains: those that hauberk.conf names, separated by commas, for the DNS probe; "" none. */
-void collect(const char *libexec, const struct rules *rules, const char *service,
-             const char *domains, struct readings *into);
+struct collecting;
+
+/* Runs the probes, each confined by itself, to their ends: before the caller enters a sandbox, in
+ * which some of them could not look. `libexec`: where hauberk-prober lies. service: only what its
+ * rules need; NULL: all. domains: those that hauberk.conf names, separated by commas, for the DNS
+ * probe; "" none. */
+struct collecting *collect_begin(const char *libexec, const struct rules *rules,
+                                 const char *service, const char *domains);
+
+/* Reads what they said, which may be hostile. A probe that failed, hung or said what no probe may
+ * say becomes a reason (readings_fail), never an error. Frees *collecting. */
+void collect_finish(struct collecting *collecting, struct readings *into);

@@ -84,9 +84,22 @@ static void add_evidence(struct text *evidence, const char *name, const char *su
                                   : "(empty)");
 }
 
+/* Another of a clause's readings, which might have held for that subject, could not be looked at. */
+static const char *unknown_alternative(const struct clause *clause, struct readings *readings,
+                                       const char *subject) {
+    const char *reason = NULL;
+    for (size_t i = 1; i < clause->count && !reason; i++) {
+        const char *name = clause->at[i].reading;
+        if (!readings_value(readings, name, subject) && !readings_value(readings, name, ""))
+            reason = readings_why_not(readings, name);
+    }
+    return reason;
+}
+
 static void ask(struct judged *judged, struct readings *readings) {
     const struct rule *rule = judged->rule;
     cleanup_text struct text evidence = {0};
+    const char *unknown = NULL;
     unsigned asked = 0;
     unsigned failed = 0;
     for (size_t i = 0; i < rule->wanted.count; i++) {
@@ -110,9 +123,18 @@ static void ask(struct judged *judged, struct readings *readings) {
             if (!is_let_through(&rule->where, readings, first[j].subject))
                 continue;
             asked++;
-            if (!clause_holds(clause, readings, first[j].subject, first[j].value))
+            if (clause_holds(clause, readings, first[j].subject, first[j].value))
+                continue;
+            const char *hidden = unknown_alternative(clause, readings, first[j].subject);
+            if (hidden)
+                unknown = hidden;
+            else
                 add_evidence(&evidence, name, first[j].subject, first[j].value, failed++);
         }
+    }
+    if (unknown && !failed) {
+        keep_reason(judged, unknown);
+        return;
     }
     judged->outcome = failed ? OUTCOME_FOUND : asked ? OUTCOME_PASSED : OUTCOME_NOT_ASKED;
     if (failed)

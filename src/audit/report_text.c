@@ -126,14 +126,29 @@ static void add_accepted(struct text *text, const struct report *report) {
     }
 }
 
+static bool is_for_the_same(const struct judged *a, const struct judged *b) {
+    return a->outcome == OUTCOME_NOT_LOOKED && b->outcome == OUTCOME_NOT_LOOKED &&
+           strcmp(a->reason ? a->reason : "", b->reason ? b->reason : "") == 0;
+}
+
+/* Each reason once, with the rules that it keeps from being asked. */
 static void add_not_looked(struct text *text, const struct report *report) {
+    const struct judgement *judgement = report->judgement;
     bool has_head = false;
-    for (size_t i = 0; i < report->judgement->count; i++) {
-        const struct judged *judged = &report->judgement->at[i];
-        if (judged->outcome != OUTCOME_NOT_LOOKED)
+    for (size_t i = 0; i < judgement->count; i++) {
+        const struct judged *judged = &judgement->at[i];
+        cleanup_text struct text ids = {0};
+        size_t j = 0;
+        while (j < i && !is_for_the_same(&judgement->at[j], judged))
+            j++;
+        if (judged->outcome != OUTCOME_NOT_LOOKED || j < i)
             continue;
-        text_add_format(text, "%s  %-36s  %s\n", has_head ? "" : "\nNot looked at\n",
-                        judged->rule->id, judged->reason ? judged->reason : "");
+        for (; j < judgement->count; j++)
+            if (is_for_the_same(&judgement->at[j], judged))
+                text_add_format(&ids, "%s%s", ids.length ? " " : "", judgement->at[j].rule->id);
+        text_add_format(text, "%s  %s\n", has_head ? "" : "\nNot looked at\n",
+                        judged->reason ? judged->reason : "");
+        add_wrapped(text, ids.at);
         has_head = true;
     }
 }

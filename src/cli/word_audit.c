@@ -137,7 +137,7 @@ static int show(const struct cli *cli, const struct wishes *wishes, const struct
 
 /* With the book, which is NULL when there can be none. */
 static int audit(const struct cli *cli, const struct rules *rules, const struct wishes *wishes,
-                 struct book *book, int page_fd) {
+                 struct book *book, int page_fd, struct collecting *collecting) {
     char host[256] = "this host";
     struct why why = {0};
     struct judgement judgement;
@@ -145,10 +145,7 @@ static int audit(const struct cli *cli, const struct rules *rules, const struct 
     (void)gethostname(host, sizeof(host) - 1);
     struct readings *readings = readings_new();
     struct report report = {&judgement, book, host, clock_now_us()};
-    struct config *config = cli_read_config(cli); /* told when it is wrong; the audit goes on */
-    collect(cli->installed.libexec, rules, wishes->service,
-            config && config->domains ? config->domains : "", readings);
-    config_free(config);
+    collect_finish(collecting, readings);
     if (wishes->accepts_state && baseline_accept(book, readings, report.now_us, &why) < 0)
         exit_code = cli_fail_why(EXIT_FAILED, &why);
     if (book && !wishes->service)
@@ -179,6 +176,16 @@ static int audit(const struct cli *cli, const struct rules *rules, const struct 
     return exit_code;
 }
 
+static struct collecting *look(const struct cli *cli, const struct rules *rules,
+                               const struct wishes *wishes) {
+    struct config *config = cli_read_config(cli); /* told when it is wrong; the audit goes on */
+    const char *domains = config && config->domains ? config->domains : "";
+    struct collecting *collecting =
+        collect_begin(cli->installed.libexec, rules, wishes->service, domains);
+    config_free(config);
+    return collecting;
+}
+
 static int prepare_and_audit(const struct cli *cli, const struct rules *rules,
                              const struct wishes *wishes) {
     struct why why = {0};
@@ -188,12 +195,15 @@ static int prepare_and_audit(const struct cli *cli, const struct rules *rules,
         return cli_fail_why(EXIT_FAILED, &why);
     cleanup_close int page_fd = open_page(wishes);
     int exit_code;
-    if (page_fd < -1)
+    if (page_fd < -1) {
         exit_code = cli_fail(EXIT_FAILED, "%s: %s", wishes->html, strerror(-page_fd - 1));
-    else if (sandbox_read_only(book ? book_folder(book) : NULL, &why) < 0)
-        exit_code = cli_fail_why(EXIT_FAILED, &why);
-    else
-        exit_code = audit(cli, rules, wishes, book, page_fd);
+    } else {
+        struct collecting *collecting = look(cli, rules, wishes);
+        if (sandbox_read_only(book ? book_folder(book) : NULL, &why) < 0)
+            exit_code = cli_fail_why(EXIT_FAILED, &why);
+        else
+            exit_code = audit(cli, rules, wishes, book, page_fd, collecting);
+    }
     book_close(book);
     return exit_code;
 }

@@ -5,7 +5,8 @@
 #include "probe/probe.h"
 
 const struct probe probes[] = {
-#define PROBE(name, seconds, means) {#name, seconds, means},
+#define PROBE(name, seconds, means) {#name, seconds, means, false},
+#define PROBE_OF_PROCESSES(name, seconds, means) {#name, seconds, means, true},
 #include "probe/probes.def"
 #undef PROBE
 };
@@ -24,6 +25,11 @@ const struct probe *probe_find(const char *name) {
         if (strcmp(probes[i].name, name) == 0)
             return &probes[i];
     return NULL;
+}
+
+/* Dovecot 2.4's doveconf compiles the configuration into a file of /tmp and reads that. */
+bool probe_needs_tmp(const struct probe *probe) {
+    return strcmp(probe->name, "dovecot") == 0;
 }
 
 bool probe_knows_reading(const char *name) {

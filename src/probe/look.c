@@ -91,6 +91,10 @@ const char *look_argument(const struct look *look, const char *name) {
     return NULL;
 }
 
+void look_pass_on(struct look *look, struct span lines) {
+    text_add(look->into, lines);
+}
+
 /* ---- files and programs ---- */
 
 int look_file(const char *path, struct text *text) {

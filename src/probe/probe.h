@@ -18,11 +18,15 @@ struct probe {
     const char *name;
     unsigned seconds;  /* it is ended after that */
     const char *means; /* how it looks, for people */
+    bool sees_processes; /* other people's too; it then runs no program */
 };
 
 extern const struct probe probes[];
 extern const size_t probe_count;
 const struct probe *probe_find(const char *name); /* NULL: there is none */
+
+/* Does it run programs that write to /tmp before they tell anything? It then gets one of its own. */
+bool probe_needs_tmp(const struct probe *probe);
 
 /* Is `name` what some probe may say? Families (postfix.*) take any key. */
 bool probe_knows_reading(const char *name);
@@ -50,6 +54,8 @@ void look_say_not(struct look *look, const char *key, const char *format, ...) p
 /* Takes back all that was said since that mark: for a probe that says again, better. */
 size_t look_mark(const struct look *look);
 void look_back(struct look *look, size_t mark);
+/* Says what the same probe said in another process. */
+void look_pass_on(struct look *look, struct span lines);
 
 /* Runs a program of Debian's (absolute path or found in /usr/sbin, /usr/bin, /sbin, /bin), without
  * a shell, stdin closed, LC_ALL=C, for at most some seconds; appends what it prints (at most

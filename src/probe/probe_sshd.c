@@ -6,10 +6,24 @@
 #include <pwd.h>
 #include <stdio.h>
 
-#include "probe/probe.h"
+#include "probe/found.h"
 #include "probe/words.h"
 
 enum { USERS_MOST = 40 };
+
+/* What sshd -T complains of while it goes on: words that mean nothing any more. */
+static void say_complaints(struct look *look, struct span complaint) {
+    struct found dead = {look, "dead_word", 0};
+    struct span line;
+    while (next_line(&complaint, &line)) {
+        const char *about = memmem(line.at, line.length, "Deprecated option ", 18);
+        if (!about)
+            about = memmem(line.at, line.length, "Unsupported option ", 19);
+        if (about)
+            found_one(&dead, "", "%.*s", SPAN_FORMAT(line));
+    }
+    found_end(&dead);
+}
 
 /* False after saying why not. */
 static bool ask(struct look *look, const char *user, struct text *options) {
@@ -24,6 +38,8 @@ static bool ask(struct look *look, const char *user, struct text *options) {
     else if (status > 0)
         look_say_not(look, NULL, "sshd -T: %.300s",
                      complaint.length ? complaint.at : "it failed without a word");
+    else if (!user[0])
+        say_complaints(look, text_span(&complaint));
     return status == 0;
 }
 
@@ -44,12 +60,6 @@ static void say_options(struct look *look, struct span options, const char *subj
         snprintf(name, sizeof(name), "%.*s", SPAN_FORMAT(key));
         look_say(look, name, subject, line);
     }
-}
-
-static bool has_shell(const struct passwd *user) {
-    const char *name = strrchr(user->pw_shell, '/');
-    return name && strcmp(name, "/nologin") != 0 && strcmp(name, "/false") != 0 &&
-           strcmp(name, "/sync") != 0;
 }
 
 static void say_version(struct look *look) {
@@ -81,7 +91,7 @@ void probe_sshd(struct look *look) {
     for (int count = 0; count < USERS_MOST && (user = getpwent());) {
         cleanup_text struct text own = {0};
         char subject[80];
-        if (!has_shell(user))
+        if (!may_log_in(user->pw_shell))
             continue;
         count++;
         if (!ask(look, user->pw_name, &own))

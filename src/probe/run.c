@@ -18,7 +18,9 @@
 enum { OUTPUT, COMPLAINT, PROCESS, FDS };
 
 static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
-                                          "HOME=/", "DEBIAN_FRONTEND=noninteractive", NULL};
+                                          "HOME=/", "DEBIAN_FRONTEND=noninteractive",
+                                          /* rspamadm looks up names before it prints anything. */
+                                          "RES_OPTIONS=timeout:1 attempts:1", NULL};
 
 static int spawn(struct run *run, int output, int complaint) {
     posix_spawn_file_actions_t actions;

@@ -46,3 +46,12 @@ struct span cut_key(struct span *line) {
     *line = rest;
     return key;
 }
+
+bool may_log_in(const char *shell) {
+    static const char *const refusing[] = {"nologin", "false", "true", "sync", "halt", "shutdown"};
+    const char *name = strrchr(shell, '/');
+    for (size_t i = 0; name && i < ELEMENTS_OF(refusing); i++)
+        if (strcmp(name + 1, refusing[i]) == 0)
+            return false;
+    return true;
+}

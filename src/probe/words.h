@@ -15,3 +15,6 @@ bool shell_value(struct span text, const char *name, char *into, size_t room);
 
 /* "key value" or "key = value": cuts the key off *line and leaves the value. */
 struct span cut_key(struct span *line);
+
+/* May whoever has that shell log in with it? An empty one is /bin/sh. */
+bool may_log_in(const char *shell);

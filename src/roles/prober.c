@@ -1,6 +1,6 @@
 /* hauberk-prober NAME [WORD=VALUE…]: one probe of the audit. It looks, prints what it read
  * (probe/readings.h), and ends. Before it looks it gives up writing: no file can be changed or made
- * by it or by a program it runs.
+ * by it or by a program it runs; one that looks at processes gives up running any, too.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
@@ -19,10 +19,15 @@ int main(int argc, char **argv) {
     hash_open();
     const struct probe *probe = argc >= 2 ? probe_find(argv[1]) : NULL;
     if (!probe) {
-        log_error("which probe? hauberk-prober NAME; hauberk audit --readings runs them all");
+        log_error("which probe? hauberk-prober NAME [ARGUMENT]; "
+                  "hauberk audit --readings runs them all");
         return 2;
     }
-    if (sandbox_read_only(NULL, &why) < 0) {
+    /* Where it cannot be had, the probe itself tells what it could not do without. */
+    bool has_tmp = probe_needs_tmp(probe) && sandbox_own_tmp(&why) >= 0;
+    int error = probe->sees_processes ? sandbox_only_reading(&why)
+                                      : sandbox_read_only(has_tmp ? "/tmp" : NULL, &why);
+    if (error < 0) {
         log_error("%s", why_format(&why, text, sizeof(text)));
         return 1;
     }

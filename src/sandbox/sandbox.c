@@ -20,6 +20,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -174,6 +175,14 @@ static int enter_landlock(const struct sandbox_wish *wish, struct why *reterr_wh
     return 0;
 }
 
+int sandbox_own_tmp(struct why *reterr_why) {
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=16m,mode=0700") < 0)
+        return why_set(reterr_why, -errno, "/tmp", 0, "none of our own is to be had: %s",
+                       strerror(errno));
+    return 0;
+}
+
 /* What is left of writing without landlock is held by the rights of who started us. */
 int sandbox_read_only(const char *writable_folder, struct why *reterr_why) {
     long abi;
@@ -259,7 +268,15 @@ static int deny_deadly(scmp_filter_ctx filter) {
     return 0;
 }
 
-static int enter_seccomp(const struct right *right, struct why *reterr_why) {
+/* Opening without any of these flags; `never`: 0 when openat is none of these calls' affair. */
+static int allow_opening(scmp_filter_ctx filter, uint64_t never) {
+    return never ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+                                    SCMP_A2(SCMP_CMP_MASKED_EQ, never, 0))
+                 : 0;
+}
+
+static int enter_seccomp(const struct right *right, uint64_t opens_without,
+                         struct why *reterr_why) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter)
         return why_set(reterr_why, -ENOMEM, NULL, 0, "seccomp gives no filter");
@@ -270,6 +287,8 @@ static int enter_seccomp(const struct right *right, struct why *reterr_why) {
         error = allow_calls(filter, calls_common, ELEMENTS_OF(calls_common));
     if (error >= 0)
         error = allow_calls(filter, right->calls, right->call_count);
+    if (error >= 0)
+        error = allow_opening(filter, opens_without);
     if (error >= 0)
         error = allow_memory(filter, right);
     if (error >= 0)
@@ -298,7 +317,7 @@ int sandbox_enter(const struct sandbox_wish *wish, struct why *reterr_why) {
     error = enter_landlock(wish, reterr_why);
     if (error < 0)
         return error;
-    return enter_seccomp(right, reterr_why);
+    return enter_seccomp(right, 0, reterr_why);
 }
 
 /* 1 found, 0 no such account, -errno. */
@@ -368,4 +387,19 @@ int sandbox_find_users(uid_t base, struct sandbox_users *ret_users, struct why *
     users.gid[CHECKER] = users.gid[SENSOR];
     *ret_users = users;
     return 0;
+}
+
+/* As landlock lets nobody look at a process outside its domain (ptrace(2), "landlock" in
+ * security/landlock/ptrace.c), a looker at processes is held by its system calls alone: it opens
+ * for reading only, makes no socket and no program. */
+int sandbox_only_reading(struct why *reterr_why) {
+    static const char *const calls[] = {"pread64",   "newfstatat", "statx",  "stat",
+                                        "lstat",     "readlink",   "readlinkat", "getdents64",
+                                        "access",    "faccessat",  "faccessat2", "statfs",
+                                        "fstatfs",   "getcwd"};
+    static const struct right reader = {"", false, false, false, calls, ELEMENTS_OF(calls)};
+    enum { WRITES = O_ACCMODE | O_CREAT | O_TRUNC };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return why_set(reterr_why, -errno, NULL, 0, "the kernel knows no no_new_privs");
+    return enter_seccomp(&reader, WRITES, reterr_why);
 }

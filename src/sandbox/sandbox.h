@@ -44,3 +44,12 @@ must_use int sandbox_find_users(uid_t base, struct sandbox_users *ret_users,
  * rights by being started. Reading, running programs, talking to services and descriptors that are
  * open stay as they were. */
 must_use int sandbox_read_only(const char *writable_folder, struct why *reterr_why);
+
+/* For a program that looks at other processes, which sandbox_read_only() would not let it: it may
+ * open for reading and nothing else; it starts no program and talks to nobody. */
+must_use int sandbox_only_reading(struct why *reterr_why);
+
+/* Puts an empty /tmp of our own, of at most some megabytes, in place of the machine's, for us and
+ * what we start: it ends with us. For programs that cannot look without writing there first; to be
+ * followed by sandbox_read_only("/tmp"). -EPERM for others than root. */
+must_use int sandbox_own_tmp(struct why *reterr_why);

@@ -157,7 +157,8 @@ static void judgements_are_as_they_should(void **state) {
         RULE("is-not-there", "high", "wanted = postfix.main.x present")
         RULE("has-no-subject", "high", "wanted = sshd.c is yes")
         RULE("is-missing", "low", "wanted = sshd.c present")
-        RULE("may-not-look", "high", "wanted = host.release is 13"), &why);
+        RULE("may-not-look", "high", "wanted = host.release is 13")
+        RULE("may-hold-otherwise", "high", "wanted = sshd.a is yes || host.release is 13"), &why);
     if (!rules)
         fail_msg("%s:%d %s", why.file, why.line, why.text);
     struct readings *readings = readings_of("sshd.a\tuser x\tno\n"
@@ -173,6 +174,7 @@ static void judgements_are_as_they_should(void **state) {
         {"is-not-let-through", OUTCOME_NOT_ASKED}, {"does-not-apply", OUTCOME_NOT_ASKED},
         {"is-not-there", OUTCOME_NOT_ASKED},  {"has-no-subject", OUTCOME_NOT_ASKED},
         {"is-missing", OUTCOME_FOUND},        {"may-not-look", OUTCOME_NOT_LOOKED},
+        {"may-hold-otherwise", OUTCOME_NOT_LOOKED},
     };
     struct judgement judgement;
     audit_judge(rules, readings, NULL, &judgement);
@@ -187,7 +189,7 @@ static void judgements_are_as_they_should(void **state) {
     /* 2 of 13 points; a critical finding. */
     assert_int_equal(judgement.score, 15);
     assert_int_equal(judgement.grade, 'F');
-    assert_int_equal(judgement.not_looked, 1);
+    assert_int_equal(judgement.not_looked, 2);
     judgement_free(&judgement);
     readings_free(readings);
     rules_free(rules);
@@ -361,7 +363,8 @@ static void reports_read_as_they_should(void **state) {
                                  " also says  own\n"
                                  "\n"
                                  "Not looked at\n"
-                                 "  two                                   nobody may\n"
+                                 "  nobody may\n"
+                                 "            two\n"
                                  "\n"
                                  "hauberk audit --explain ID tells all about one; --except ID --why "
                                  "TEXT accepts a risk.\n");

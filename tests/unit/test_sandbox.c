@@ -431,6 +431,55 @@ static int finish(void **state) {
     return rmdir(folder);
 }
 
+/* ---- the prober that looks at processes ---- */
+
+static bool reads_a_process(void) {
+    char target[64];
+    cleanup_close int fd = open("/proc/1/comm", O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && readlink("/proc/self/exe", target, sizeof(target)) > 0;
+}
+static bool opens_for_writing(void) {
+    return opens(open("/dev/null", O_WRONLY)) || opens(open("/dev/null", O_RDWR)) ||
+           opens(open("/tmp/made-by-a-reader", O_RDONLY | O_CREAT, 0600));
+}
+static bool changes_names(void) {
+    return unlink("/tmp/there-is-none") == 0 || errno != EPERM || mkdir("/tmp/made", 0700) == 0 ||
+           errno != EPERM || kill(getppid(), 0) == 0;
+}
+static bool starts_a_program(void) {
+    char name[] = "true";
+    char *arguments[] = {name, NULL};
+    execv("/bin/true", arguments);
+    return true;
+}
+
+static void a_reader_of_processes_only_reads(void **state) {
+    static const struct {
+        bool (*attempt)(void);
+        int wanted; /* the exit status; 128 + a signal that ended it */
+    } trials[] = {
+        {reads_a_process, ALLOWED},       {opens_for_writing, REFUSED}, {changes_names, REFUSED},
+        {try_internet, REFUSED},          {try_netlink, REFUSED},
+        {starts_a_program, 128 + SIGSYS},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(trials); i++) {
+        int status;
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct why why = {0};
+            if (sandbox_only_reading(&why) < 0)
+                _exit(NOT_ENTERED);
+            _exit(trials[i].attempt() ? ALLOWED : REFUSED);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        int is = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        if (is != trials[i].wanted)
+            fail_msg("attempt %zu ended with %d instead of %d", i, is, trials[i].wanted);
+    }
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_attempts_work_without_a_sandbox),
@@ -443,6 +492,7 @@ int main(void) {
         cmocka_unit_test(the_enforcer_still_speaks_to_nftables),
         cmocka_unit_test(every_role_can_loop),
         cmocka_unit_test(a_role_that_aborts_is_seen_to_abort),
+        cmocka_unit_test(a_reader_of_processes_only_reads),
     };
     static const struct CMUnitTest skipped[] = {cmocka_unit_test(the_sandbox)};
     hash_open();

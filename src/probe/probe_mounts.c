@@ -1,0 +1,124 @@
+/* File systems: with which options the folders are mounted where strangers' files come to lie, and
+ * how full each one is.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+#include "probe/found.h"
+#include "probe/words.h"
+
+enum { MOUNTS_MOST = 500 };
+
+struct mount {
+    char path[300];
+    struct span options, type;
+};
+
+static const char *const kept_on_disk[] = {"ext4", "ext3", "ext2",  "xfs",     "btrfs",
+                                           "zfs",  "f2fs", "overlay", "bcachefs"};
+
+/* /proc/mounts writes blanks as \040. */
+static void read_path(struct span word, char into[300]) {
+    size_t length = 0;
+    for (size_t i = 0; i < word.length && length < 299; i++) {
+        bool is_blank = word.length - i >= 4 && memcmp(word.at + i, "\\040", 4) == 0;
+        into[length++] = is_blank ? ' ' : word.at[i];
+        i += is_blank ? 3 : 0;
+    }
+    into[length] = '\0';
+}
+
+static size_t read_mounts(struct span text, struct mount *mounts) {
+    struct span line;
+    size_t count = 0;
+    while (count < MOUNTS_MOST && next_line(&text, &line)) {
+        (void)span_word(&line);
+        read_path(span_word(&line), mounts[count].path);
+        mounts[count].type = span_word(&line);
+        mounts[count].options = span_word(&line);
+        count++;
+    }
+    return count;
+}
+
+/* The last one mounted there is the one that is seen. */
+static const struct mount *find(const struct mount *mounts, size_t count, const char *path) {
+    while (count-- > 0)
+        if (strcmp(mounts[count].path, path) == 0)
+            return &mounts[count];
+    return NULL;
+}
+
+static void say_options(struct look *look, const struct mount *mounts, size_t count) {
+    static const char *const folders[] = {"/tmp", "/var/tmp", "/dev/shm"};
+    for (size_t i = 0; i < ELEMENTS_OF(folders); i++) {
+        const struct mount *mount = find(mounts, count, folders[i]);
+        look_say(look, "options", folders[i], mount ? mount->options : SPAN("none"));
+    }
+}
+
+/* Where mail lies when nobody says otherwise, and its own file system if it has one. */
+static void say_mail_store(struct look *look, const struct mount *mounts, size_t count) {
+    static const char *const folders[] = {"/var/vmail", "/srv/mail",  "/srv/vmail", "/home/vmail",
+                                          "/var/mail",  "/mail", "/var/spool/mail"};
+    for (size_t i = 0; i < ELEMENTS_OF(folders); i++) {
+        const struct mount *mount = find(mounts, count, folders[i]);
+        if (mount)
+            look_say(look, "mail_store", folders[i], mount->options);
+    }
+}
+
+/* A memory file system counts where somebody keeps things in it, not where the system does. */
+static bool keeps_files(const struct mount *mount) {
+    static const char *const of_the_system[] = {"/run", "/dev", "/tmp", "/sys", "/proc"};
+    for (size_t i = 0; i < ELEMENTS_OF(kept_on_disk); i++)
+        if (span_is(mount->type, kept_on_disk[i]))
+            return true;
+    for (size_t i = 0; i < ELEMENTS_OF(of_the_system); i++)
+        if (strncmp(mount->path, of_the_system[i], strlen(of_the_system[i])) == 0)
+            return false;
+    return span_is(mount->type, "tmpfs");
+}
+
+static void say_room(struct look *look, const struct mount *mounts, size_t count) {
+    unsigned long seen[MOUNTS_MOST];
+    size_t seen_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct statvfs room;
+        bool is_seen = false;
+        if (!keeps_files(&mounts[i]) || statvfs(mounts[i].path, &room) < 0 || room.f_blocks == 0 ||
+            (room.f_flag & ST_RDONLY))
+            continue;
+        for (size_t j = 0; j < seen_count; j++)
+            is_seen = is_seen || seen[j] == room.f_fsid;
+        if (is_seen)
+            continue;
+        seen[seen_count++] = room.f_fsid;
+        /* As df(1) counts: of what is not root's own reserve. */
+        uint64_t used = room.f_blocks - room.f_bfree;
+        look_say_format(look, "used_percent", mounts[i].path, "%llu",
+                        (unsigned long long)(used * 100 / (used + room.f_bavail + 1)));
+        if (room.f_files)
+            look_say_format(look, "inodes_percent", mounts[i].path, "%llu",
+                            (unsigned long long)((room.f_files - room.f_ffree) * 100 /
+                                                 room.f_files));
+    }
+}
+
+void probe_mounts(struct look *look) {
+    cleanup_text struct text text = {0};
+    struct mount *mounts = calloc(MOUNTS_MOST, sizeof(*mounts));
+    must(mounts);
+    int error = look_file("/proc/self/mounts", &text);
+    if (error < 0) {
+        look_say_not(look, NULL, "/proc/self/mounts: %s", strerror(-error));
+    } else {
+        size_t count = read_mounts(text_span(&text), mounts);
+        say_options(look, mounts, count);
+        say_mail_store(look, mounts, count);
+        say_room(look, mounts, count);
+    }
+    free(mounts);
+}

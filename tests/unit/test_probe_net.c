@@ -1,0 +1,139 @@
+/* What the probes make of nft's rules and of /proc's tables and maps.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "looked.h"
+
+#include "probe/probe_processes.c"
+#include "probe/probe_wall.c"
+
+static struct wall wall_of(const char *rules) {
+    struct wall wall = {.unbounded_log = {NULL, "unbounded_log", 0},
+                        .global_limit = {NULL, "global_limit", 0}};
+    struct span rest = span_of(rules);
+    struct span line;
+    text_clear(&said);
+    while (next_line(&rest, &line))
+        take_line(&wall, line);
+    return wall;
+}
+
+static void a_policy_or_a_last_rule_drops(void **state) {
+    static const struct {
+        const char *rules;
+        bool has_4, has_6;
+        unsigned logs, limits;
+    } cases[] = {
+        {"", false, false, 0, 0},
+        {"table inet filter {\n\tset a {\n\t\ttype ipv4_addr\n\t\telements = { 192.0.2.1 }\n\t}\n\n"
+         "\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t\tiif \"lo\" "
+         "accept\n\t}\n}\n",
+         true, true, 0, 0},
+        {"table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy "
+         "accept;\n\t\ttcp dport 22 accept\n\t\tcounter packets 3 bytes 180 drop\n\t}\n}\n",
+         true, false, 0, 0},
+        {"table ip6 filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy "
+         "accept;\n\t\treject with icmpv6 admin-prohibited\n\t}\n}\n",
+         false, true, 0, 0},
+        {"table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy "
+         "accept;\n\t\tip saddr 192.0.2.1 drop\n\t}\n}\n",
+         false, false, 0, 0},
+        {"table inet filter {\n\tchain output {\n\t\ttype filter hook output priority filter; policy "
+         "drop;\n\t}\n}\n",
+         false, false, 0, 0},
+        {"table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy "
+         "accept;\n\t\tcounter packets 0 bytes 0 log\n\t\tlimit rate 3/minute log prefix \"x\"\n"
+         "\t\ttcp dport 23 log\n\t\ttcp dport 25 limit rate 25/minute burst 100 packets counter "
+         "packets 0 bytes 0 accept\n\t\ttcp dport 25 add @r { ip saddr limit rate over 5/minute } "
+         "drop\n\t}\n}\n",
+         false, false, 1, 1},
+        {"table inet x {\n\tchain input {\n", false, false, 0, 0},
+        {"}\n}\nchain\ntable\ntype filter hook input\nlog\n", false, false, 0, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct wall wall = wall_of(cases[i].rules);
+        if (wall.has_4 != cases[i].has_4 || wall.has_6 != cases[i].has_6 ||
+            wall.unbounded_log.count != cases[i].logs || wall.global_limit.count != cases[i].limits)
+            fail_msg("%s: %d %d %u %u", cases[i].rules, wall.has_4, wall.has_6,
+                     wall.unbounded_log.count, wall.global_limit.count);
+    }
+}
+
+static void the_own_table_is_seen(void **state) {
+    (void)state;
+    assert_true(wall_of("table inet hauberk {\n}\n").has_hauberk);
+    assert_false(wall_of("table inet hauberk_wall {\n}\n").has_hauberk);
+}
+
+static void listeners_are_read_from_the_kernels_table(void **state) {
+    static const struct {
+        const char *protocol, *row, *address;
+        unsigned port;
+    } cases[] = {
+        {"tcp", "0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1",
+         "0.0.0.0", 22},
+        {"tcp", "1: 0100007F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000 9 0 8 1",
+         "127.0.0.1", 6379},
+        {"tcp6",
+         "2: 00000000000000000000000001000000:0035 00000000000000000000000000000000:0000 0A "
+         "00000000:00000000 00:00000000 00000000 0 0 9 1",
+         "::1", 53},
+        {"udp", "3: 00000000:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 9 1",
+         "0.0.0.0", 53},
+        /* a connection; one that is connected by UDP; rubbish */
+        {"tcp", "4: 0100007F:18EB 0100007F:9999 01 00000000:00000000 00:00000000 00000000 9 0 8 1",
+         NULL, 0},
+        {"udp", "5: 0100007F:0035 08080808:0035 07 00000000:00000000 00:00000000 00000000 9 0 8 1",
+         NULL, 0},
+        {"tcp", "6: 0000:0016 00000000:0000 0A", NULL, 0},
+        {"tcp", "", NULL, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct listener listeners[2] = {{0}};
+        struct processes processes = {NULL, listeners, 0, 0, {NULL, "stale", 0}};
+        take_row(&processes, cases[i].protocol, span_of(cases[i].row));
+        assert_int_equal(processes.count, cases[i].address ? 1 : 0);
+        if (cases[i].address) {
+            assert_string_equal(listeners[0].address, cases[i].address);
+            assert_int_equal(listeners[0].port, cases[i].port);
+        }
+    }
+    assert_string_equal(reach_of("127.0.0.53"), "loopback");
+    assert_string_equal(reach_of("::"), "all");
+    assert_string_equal(reach_of("fe80::1"), "link");
+    assert_string_equal(reach_of("192.0.2.1"), "address");
+}
+
+static void only_code_of_packages_is_stale(void **state) {
+    static const struct {
+        const char *line;
+        bool is_stale;
+    } cases[] = {
+        {"7f00-7f01 r-xp 0000 08:01 42    /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)", true},
+        {"7f00-7f01 r-xp 0000 08:01 42    /usr/lib/x86_64-linux-gnu/libssl.so.3", false},
+        {"7f00-7f01 r--p 0000 08:01 42    /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)", false},
+        {"7f00-7f01 rwxp 0000 00:01 42    /dev/zero (deleted)", false},
+        {"7f00-7f01 r-xp 0000 00:01 42    /memfd:jit (deleted)", false},
+        {"7f00-7f01 r-xp 0000 00:00 0", false},
+        {"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct span path;
+        if (is_replaced_code(span_of(cases[i].line), &path) != cases[i].is_stale)
+            fail_msg("%s", cases[i].line);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_policy_or_a_last_rule_drops),
+        cmocka_unit_test(the_own_table_is_seen),
+        cmocka_unit_test(listeners_are_read_from_the_kernels_table),
+        cmocka_unit_test(only_code_of_packages_is_stale),
+    };
+    int failed = cmocka_run_group_tests_name("probe_net", tests, NULL, NULL);
+    text_free(&said);
+    return failed;
+}
