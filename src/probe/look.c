@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "probe/probe.h"
 #include "probe/run.h"
+#include "probe/words.h"
 
 enum { VALUE_MOST_BYTES = 4000, FILE_MOST_BYTES = 4 << 20, OUTPUT_MOST_BYTES = 16 << 20 };
 #define RUN_MOST_US (8 * SECOND_US)
@@ -72,6 +73,18 @@ void look_say_not(struct look *look, const char *key, const char *format, ...) {
     va_end(arguments);
     safe_copy(safe, sizeof(safe), span_trim(span_of(reason)));
     text_add_format(look->into, "!\t%s.%s\t%s\n", look->probe->name, key ? key : "", safe);
+}
+
+void look_say_warnings(struct look *look, struct span complaint, const char *mark) {
+    unsigned number = 0;
+    struct span line;
+    while (next_line(&complaint, &line)) {
+        char subject[20];
+        if (!span_starts_with(line, span_of(mark)))
+            continue;
+        snprintf(subject, sizeof(subject), "%u", ++number);
+        look_say(look, "warning", subject, span_skip(line, strlen(mark)));
+    }
 }
 
 size_t look_mark(const struct look *look) { return look->into->length; }

@@ -57,6 +57,10 @@ void look_back(struct look *look, size_t mark);
 /* Says what the same probe said in another process. */
 void look_pass_on(struct look *look, struct span lines);
 
+/* What a program warned of: the lines of `complaint` that begin with `mark`, without it, as the
+ * reading `warning`, a number each. */
+void look_say_warnings(struct look *look, struct span complaint, const char *mark);
+
 /* Runs a program of Debian's (absolute path or found in /usr/sbin, /usr/bin, /sbin, /bin), without
  * a shell, stdin closed, LC_ALL=C, for at most some seconds; appends what it prints (at most
  * 16 MiB). Its exit status, or -errno: -ENOENT not installed, -ETIMEDOUT, -EACCES. What it says on

@@ -507,19 +507,6 @@ static void say_written(struct look *look) {
     globfree(&found);
 }
 
-static void say_warnings(struct look *look, struct span complaint) {
-    static const char mark[] = "doveconf: Warning: ";
-    unsigned number = 0;
-    struct span line;
-    while (next_line(&complaint, &line)) {
-        char subject[20];
-        if (!span_starts_with(line, SPAN(mark)))
-            continue;
-        snprintf(subject, sizeof(subject), "%u", ++number);
-        look_say(look, "warning", subject, span_skip(line, sizeof(mark) - 1));
-    }
-}
-
 /* "# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf" */
 static void say_version(struct dovecot *dovecot, struct span lines) {
     struct span first = span_cut(&lines, '\n');
@@ -551,7 +538,7 @@ void probe_dovecot(struct look *look) {
     }
     look_say_text(look, "configuration", "", "read");
     say_version(&dovecot, text_span(&lines));
-    say_warnings(look, text_span(&complaint));
+    look_say_warnings(look, text_span(&complaint), "doveconf: Warning: ");
     dovecot.lines = text_span(&lines);
     read_lines(&dovecot, dovecot.lines);
     say_listeners(&dovecot);

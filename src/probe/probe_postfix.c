@@ -335,20 +335,6 @@ static void say_lists(struct look *look, const struct postfix *postfix) {
 
 /* ---- all of it ---- */
 
-/* "postconf: warning: /etc/postfix/main.cf: unused parameter: x=y" */
-static void say_warnings(struct look *look, struct span complaint) {
-    static const char mark[] = "postconf: warning: ";
-    unsigned number = 0;
-    struct span line;
-    while (next_line(&complaint, &line)) {
-        char subject[20];
-        if (!span_starts_with(line, SPAN(mark)))
-            continue;
-        snprintf(subject, sizeof(subject), "%u", ++number);
-        look_say(look, "warning", subject, span_skip(line, sizeof(mark) - 1));
-    }
-}
-
 /* What main.cf itself sets. */
 static void say_set(struct look *look, struct span lines) {
     struct span line;
@@ -379,7 +365,7 @@ static void look_at(struct look *look, struct postfix *postfix) {
         postconf_ask(look, "-M", &postfix->services, &warnings) != 0 ||
         postconf_ask(look, "-Px", &postfix->overrides, NULL) != 0)
         return;
-    say_warnings(look, text_span(&warnings));
+    look_say_warnings(look, text_span(&warnings), "postconf: warning: ");
     say_set(look, text_span(&set));
     say_main(look, text_span(&postfix->main_cf));
     say_services(look, postfix);

@@ -327,8 +327,7 @@ def test_sigint_lifts_also_when_nothing_runs():
         for copy in (world.folder / "run").glob("config-????????????????????????????????"):
             shutil.rmtree(copy)
         os.kill(world.pids()["sensor"], signal.SIGKILL)
-        resting = world.folder / "run" / "resting"
-        wait_for(lambda: resting.exists() and "every 5000 ms" in resting.read_text(), 20, "hauberkd to rest")
+        wait_for(lambda: "every 5000 ms" in world.resting(), 20, "hauberkd to rest")
         world.stop(signal.SIGINT)
         assert world.elements("ssh_4") is None
 

@@ -119,8 +119,8 @@ def test_a_role_that_always_dies_is_not_started_in_a_tight_loop():
             (world.libexec / "new").chmod(0o755)
             (world.libexec / "new").rename(world.libexec / "hauberk-decider")
             os.kill(world.pids()["decider"], signal.SIGKILL)
-            wait_for(lambda: (world.folder / "run" / "resting").exists(), 20, "a rest")
-            wait_for(lambda: "every 5000 ms" in (world.folder / "run" / "resting").read_text(), 30, "the long rest")
+            wait_for(world.resting, 20, "a rest")
+            wait_for(lambda: "every 5000 ms" in world.resting(), 30, "the long rest")
             starts = said(world, "the decider")
             assert starts <= 12, world.log_path.read_text()
             answer = world.hauberk("ban", "203.0.113.9")
@@ -128,7 +128,7 @@ def test_a_role_that_always_dies_is_not_started_in_a_tight_loop():
             shutil.copy(BUILD / "src" / "hauberk-decider", world.libexec / "new")
             (world.libexec / "new").rename(world.libexec / "hauberk-decider")
             wait_for(world.is_ready, 20, "the repaired decider")
-            wait_for(lambda: not (world.folder / "run" / "resting").exists(), 5, "the rest to be over")
+            wait_for(lambda: not world.resting(), 5, "the rest to be over")
             assert [b["address"] for b in world.bans()] == ["203.0.113.9"]
 
 

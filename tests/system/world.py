@@ -134,6 +134,13 @@ class World:
         if wait:
             wait_for(self.is_ready, 60, "hauberkd to be ready")
 
+    def resting(self):
+        """What hauberkd says while it lets a dying role rest; "" while it does not. It comes and goes."""
+        try:
+            return (self.folder / "run" / "resting").read_text()
+        except FileNotFoundError:
+            return ""
+
     def is_ready(self):
         if self.daemon.poll() is not None:
             raise AssertionError(f"hauberkd ended with {self.daemon.returncode}: "
