@@ -49,9 +49,9 @@ static int compare(const void *a, const void *b, void *text_of) {
 }
 
 /* The days since the last login of each account, or by each service. */
-static void add_last(struct readings *readings, const char *name,
-                     const struct usage_login *logins, size_t count,
-                     const char *(*text_of)(const struct usage_login *), int64_t now_us) {
+static void add_last(struct readings *readings, const char *name, const struct usage_login *logins,
+                     size_t count, const char *(*text_of)(const struct usage_login *),
+                     int64_t now_us) {
     const struct usage_login **sorted = calloc(count + 1, sizeof(*sorted));
     must(sorted);
     for (size_t i = 0; i < count; i++)
@@ -158,8 +158,9 @@ bool usage_tell(const struct rule *rule, struct readings *readings, struct text 
     }
     count = name_accounts(rule, readings, "logins.untold", &names);
     if (count) {
-        text_add_format(text, "%u %s logged in in %d days, and the log does not say which in clear "
-                              "text: ",
+        text_add_format(text,
+                        "%u %s logged in in %d days, and the log does not say which in clear "
+                        "text: ",
                         count, count == 1 ? "account" : "accounts", USAGE_DAYS);
         text_add(text, text_span(&names));
         return true;

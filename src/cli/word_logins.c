@@ -13,8 +13,7 @@ static int compare(const void *a, const void *b) {
     int order = strcmp(js_string(right, "last", ""), js_string(left, "last", ""));
     if (order == 0)
         order = strcmp(js_string(left, "account", ""), js_string(right, "account", ""));
-    return order ? order
-                 : strcmp(js_string(left, "service", ""), js_string(right, "service", ""));
+    return order ? order : strcmp(js_string(left, "service", ""), js_string(right, "service", ""));
 }
 
 static js *sorted(const js *rows) {

@@ -38,7 +38,8 @@ struct uses *uses_new(uint32_t most);
 struct uses *uses_free(struct uses *uses);
 void uses_store_nothing(struct uses *uses); /* nobody will take what is dirty */
 
-/* A login that succeeded. Older ones than the last known are fine; without an account it is none. */
+/* A login that succeeded. Older ones than the last known are fine; without an account it is none.
+ */
 void uses_add(struct uses *uses, struct span account, struct span service, enum secrecy secrecy,
               int64_t at_us);
 
