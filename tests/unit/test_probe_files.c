@@ -1,11 +1,10 @@
-/* What the probes make of files with passwords in them, of who may write a file, and of nginx's
- * configuration.
+/* What the probes make of files with passwords in them and of who may write a
+ * file.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "looked.h"
 
 #include "probe/found.c"
-#include "probe/nginx.h"
 #include "probe/probe_files.c"
 
 static void a_password_is_told_from_what_is_about_passwords(void **state) {
@@ -68,39 +67,10 @@ static void a_group_of_nobody_else_is_the_owner(void **state) {
     }
 }
 
-static void write_statement(void *context, const struct nginx_statement *statement) {
-    text_add_format(context, "%d %.*s: %.*s = %.*s\n", statement->line,
-                    SPAN_FORMAT(statement->block), SPAN_FORMAT(statement->name),
-                    SPAN_FORMAT(statement->value));
-}
-
-static void nginx_statements_stand_in_their_blocks(void **state) {
-    static const struct {
-        const char *text, *statements;
-    } cases[] = {
-        {"server { listen 80; }\nuser x;", "1 server: listen = 80\n2 : user = x\n"},
-        {"server{\nlisten 80;\nlocation /a{ root /b; }\nserver_tokens off;\n}\nuser x;",
-         "2 server: listen = 80\n3 location: root = /b\n4 server: server_tokens = off\n6 : user = x\n"},
-        {"server { access_log /var/log/${host}.log;\nlisten 80; }",
-         "1 server: access_log = /var/log/${host}.log\n2 server: listen = 80\n"},
-        {"log_format a \"x\\\";y\"; user b; # {\n", "1 : log_format = a \"x\\\";y\"\n1 : user = b\n"},
-        {"a 'b;{}' c; }}}{{{", "1 : a = 'b;{}' c\n"},
-        {"a \\", ""},
-    };
-    (void)state;
-    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
-        cleanup_text struct text text = {0};
-        nginx_read_text("x", span_of(cases[i].text), write_statement, &text);
-        if (strcmp(text.at ? text.at : "", cases[i].statements) != 0)
-            fail_msg("%s\n%s", cases[i].text, text.at ? text.at : "");
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_password_is_told_from_what_is_about_passwords),
         cmocka_unit_test(a_group_of_nobody_else_is_the_owner),
-        cmocka_unit_test(nginx_statements_stand_in_their_blocks),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     text_free(&said);
