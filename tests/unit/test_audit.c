@@ -384,7 +384,7 @@ static void reports_read_as_they_should(void **state) {
     struct rules *rules = rules_of(RULE("one", "high", "wanted = sshd.a is no")
                                    RULE("two", "low", "wanted = host.release is 13"), &why);
     assert_non_null(rules);
-    run_at(NULL, rules, "sshd.a\t<b>\"&\t<script>\n!\thost.release\tnobody may\n", 0, &judgement);
+    run_at(NULL, rules, "sshd.a\t<b>\"&\t<script>\\x5c\n!\thost.release\tnobody may\n", 0, &judgement);
     struct report report = {&judgement, NULL, "mx<>", 1000000};
     report_text(&report, false, &text);
     assert_string_equal(text.at, "mx<>: grade F, 0 of 100.\n"
@@ -397,7 +397,7 @@ static void reports_read_as_they_should(void **state) {
                                  "sshd\n"
                                  "  high      T  [one]\n"
                                  "            W\n"
-                                 "     found  <b>\"&: a = <script>\n"
+                                 "     found  <b>\"&: a = <script>\\x5c\n"
                                  "       fix  F\n"
                                  " also says  own\n"
                                  "\n"
@@ -408,7 +408,7 @@ static void reports_read_as_they_should(void **state) {
                                  "hauberk audit --explain ID tells all about one; --except ID --why "
                                  "TEXT accepts a risk.\n");
     report_html(&report, &page);
-    assert_non_null(strstr(page.at, "&lt;b&gt;&quot;&amp;: a = &lt;script&gt;"));
+    assert_non_null(strstr(page.at, "&lt;b&gt;&quot;&amp;: a = &lt;script&gt;\\x5c"));
     assert_null(strstr(page.at, "<script"));
     judgement_free(&judgement);
     rules_free(rules);
