@@ -20,17 +20,37 @@ static const char *why_not(const struct clause *clause, const struct readings *r
     return reason;
 }
 
+/* Why one of a clause's readings from the `first` on, which might have held for that subject, could
+ * not be looked at; NULL: all were. */
+static const char *unknown_for(const struct clause *clause, size_t first,
+                               struct readings *readings, const char *subject) {
+    const char *reason = NULL;
+    for (size_t i = first; i < clause->count && !reason; i++) {
+        const char *name = clause->at[i].reading;
+        if (!readings_value(readings, name, subject) && !readings_value(readings, name, ""))
+            reason = readings_why_not(readings, name);
+    }
+    return reason;
+}
+
+/* When it is not, because of what could not be looked at, `ret_unknown` says why. */
 static bool is_let_through(const struct clauses *where, struct readings *readings,
-                           const char *subject) {
+                           const char *subject, const char **ret_unknown) {
+    const char *unknown = NULL;
     for (size_t i = 0; i < where->count; i++) {
         const char *name = where->at[i].at[0].reading;
         const char *value = readings_value(readings, name, subject);
         if (!value)
             value = readings_value(readings, name, "");
-        if (!clause_holds(&where->at[i], readings, subject, value))
+        if (clause_holds(&where->at[i], readings, subject, value))
+            continue;
+        unknown = unknown_for(&where->at[i], 0, readings, subject);
+        if (!unknown)
             return false;
     }
-    return true;
+    if (unknown)
+        *ret_unknown = unknown;
+    return !unknown;
 }
 
 /* The probe that reads it says that there is no such service here. */
@@ -85,17 +105,6 @@ static void add_evidence(struct text *evidence, const char *name, const char *su
                                   : "(empty)");
 }
 
-/* Another of a clause's readings, which might have held for that subject, could not be looked at. */
-static const char *unknown_alternative(const struct clause *clause, struct readings *readings,
-                                       const char *subject) {
-    const char *reason = NULL;
-    for (size_t i = 1; i < clause->count && !reason; i++) {
-        const char *name = clause->at[i].reading;
-        if (!readings_value(readings, name, subject) && !readings_value(readings, name, ""))
-            reason = readings_why_not(readings, name);
-    }
-    return reason;
-}
 
 static void ask(struct judged *judged, struct readings *readings) {
     const struct rule *rule = judged->rule;
@@ -113,20 +122,23 @@ static void ask(struct judged *judged, struct readings *readings) {
             keep_reason(judged, reason);
             return;
         }
+        /* Some of it was seen: enough to find, not enough to pass. */
+        if ((reason = readings_why_not(readings, name)))
+            unknown = reason;
         if (count == 0 && !is_not_there(readings, name) &&
             (clause->at[0].how == COMPARE_PRESENT || clause_wants_nothing(clause)) &&
-            is_let_through(&rule->where, readings, "")) {
+            is_let_through(&rule->where, readings, "", &unknown)) {
             asked++;
             if (!clause_holds(clause, readings, "", NULL))
                 add_evidence(&evidence, name, "", NULL, failed++);
         }
         for (size_t j = 0; j < count; j++) {
-            if (!is_let_through(&rule->where, readings, first[j].subject))
+            if (!is_let_through(&rule->where, readings, first[j].subject, &unknown))
                 continue;
             asked++;
             if (clause_holds(clause, readings, first[j].subject, first[j].value))
                 continue;
-            const char *hidden = unknown_alternative(clause, readings, first[j].subject);
+            const char *hidden = unknown_for(clause, 1, readings, first[j].subject);
             if (hidden)
                 unknown = hidden;
             else

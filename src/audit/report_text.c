@@ -42,6 +42,12 @@ static void add_lines(struct text *text, int width, const char *label, const cha
     }
 }
 
+/* What the fix takes away, when it takes away anything. */
+static void add_breaks(struct text *text, const struct rule *rule) {
+    if (strcasecmp(rule->breaks, "nothing") != 0 && strcasecmp(rule->breaks, "nothing.") != 0)
+        add_lines(text, 10, "breaks", rule->breaks);
+}
+
 static const char *day_of(int64_t at_us, int64_t now_us, char into[CLOCK_TEXT_MAX]) {
     return clock_format_minute(at_us, now_us, into);
 }
@@ -60,10 +66,9 @@ static void add_finding(struct text *text, const struct report *report,
     if (judged->evidence)
         add_lines(text, 10, "found", judged->evidence);
     add_lines(text, 10, "fix", rule->fix);
-    if (strcasecmp(rule->breaks, "nothing") != 0)
-        add_lines(text, 10, "breaks", rule->breaks);
     if (judged->usage)
         add_lines(text, 10, "used", judged->usage);
+    add_breaks(text, rule);
     if (rule->harmful[0])
         add_lines(text, 10, "guide", rule->harmful);
     add_lines(text, 10, "also says", rule->sources);
@@ -87,6 +92,7 @@ static void add_first_things(struct text *text, const struct report *report) {
         text_add_format(text, "%s  %u. %s (%s)\n", n ? "" : "\nFirst:\n", n + 1,
                         judged->rule->title, judged->rule->service);
         add_lines(text, 3, "", judged->rule->fix);
+        add_breaks(text, judged->rule); /* whoever pastes from here has read no further */
     }
 }
 

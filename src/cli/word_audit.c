@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "audit/collect.h"
 #include "audit/report.h"
@@ -90,8 +91,11 @@ static int change_acceptance(const struct cli *cli, const struct rules *rules,
 static int open_page(const struct wishes *wishes) {
     if (!wishes->html)
         return -1;
-    int fd = open(wishes->html, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    return fd < 0 ? -errno - 1 : fd;
+    /* Not blocked by a pipe, nor led elsewhere by a link; whoever could read an old page cannot read
+     * this one. */
+    int fd = open(wishes->html, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                  0600);
+    return fd < 0 || fchmod(fd, 0600) < 0 ? -errno - 1 : fd;
 }
 
 static int write_page(const struct report *report, int fd, const char *path) {

@@ -59,10 +59,31 @@ const char *mode_words(const struct stat *status, char into[MODE_WORDS_MAX]) {
     return into;
 }
 
-/* A group that has the owner's name and nobody else in it is the owner. */
+/* A group that nobody but root and the owner is in, by either file, gives nobody else a right:
+ * a user's own one, or Debian's empty staff, which has /usr/local on machines upgraded from of old. */
+static bool is_of_owner_alone(const struct group *group, uid_t owner, FILE *passwd) {
+    const struct passwd *user;
+    while ((user = fgetpwent(passwd))) {
+        bool is_in = user->pw_gid == group->gr_gid;
+        for (char **member = group->gr_mem; *member && !is_in; member++)
+            is_in = strcmp(*member, user->pw_name) == 0;
+        if (is_in && user->pw_uid != owner && user->pw_uid != 0)
+            return false;
+    }
+    return true;
+}
+
 static bool is_own_group(const struct stat *status) {
-    const struct passwd *user = getpwuid(status->st_uid);
-    return status->st_gid == 0 || (user && user->pw_gid == status->st_gid);
+    static char *nobody[] = {NULL};
+    const struct group unnamed = {.gr_gid = status->st_gid, .gr_mem = nobody};
+    const struct group *group = getgrgid(status->st_gid);
+    /* Its own stream: the caller may be in the middle of getpwent(3). */
+    FILE *passwd = status->st_gid != 0 ? fopen("/etc/passwd", "re") : NULL;
+    bool is_own = status->st_gid == 0 ||
+                  (passwd && is_of_owner_alone(group ? group : &unnamed, status->st_uid, passwd));
+    if (passwd)
+        (void)fclose(passwd);
+    return is_own;
 }
 
 const char *writable_by_others(const char *path, uid_t owner, char into[300]) {

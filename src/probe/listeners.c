@@ -65,9 +65,10 @@ static bool is_loopback(const struct address *address) {
            memcmp(address->at, six, sizeof(six)) == 0;
 }
 
-bool listeners_find(struct span table, uint16_t port, struct address *ret_address) {
+static bool find(struct span table, uint16_t port, struct address *ret_address, bool *ret_is_open) {
     struct span line;
     bool is_found = false;
+    *ret_is_open = false;
     while (next_line(&table, &line)) {
         uint32_t number;
         struct address address;
@@ -79,10 +80,21 @@ bool listeners_find(struct span table, uint16_t port, struct address *ret_addres
         struct span digits = span_cut(&local, ':');
         if (!read_hexadecimal(local, &number) || number != port || !read_address(digits, &address))
             continue;
+        *ret_is_open = *ret_is_open || !is_loopback(&address);
         make_reachable(&address);
         if (!is_found || (is_loopback(&address) && !is_loopback(ret_address)))
             *ret_address = address;
         is_found = true;
     }
     return is_found;
+}
+
+bool listeners_find(struct span table, uint16_t port, struct address *ret_address) {
+    bool is_open;
+    return find(table, port, ret_address, &is_open);
+}
+
+bool listeners_find_open(struct span table, uint16_t port, struct address *ret_address) {
+    bool is_open;
+    return find(table, port, ret_address, &is_open) && is_open;
 }

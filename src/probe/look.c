@@ -13,12 +13,15 @@
 
 enum { VALUE_MOST_BYTES = 4000, FILE_MOST_BYTES = 4 << 20, OUTPUT_MOST_BYTES = 16 << 20 };
 #define RUN_MOST_US (8 * SECOND_US)
+#define RUN_LEAST_US (SECOND_US / 10)
+#define BEFORE_END_US (SECOND_US / 2)
 
 struct look {
     const struct probe *probe;
     char *const *arguments;
     size_t argument_count;
     struct text *into;
+    int64_t until_us; /* when whoever runs us will have had enough */
 };
 
 /* In the order of probes[]. */
@@ -29,7 +32,8 @@ static void (*const functions[])(struct look *look) = {
 };
 
 void probe_run(const struct probe *probe, char *const arguments[], size_t count, struct text *into) {
-    struct look look = {probe, arguments, count, into};
+    struct look look = {probe, arguments, count, into,
+                        clock_monotonic_us() + probe->seconds * SECOND_US};
     functions[probe - probes](&look);
 }
 
@@ -136,10 +140,14 @@ bool look_has_program(const char *name) {
 int look_run(struct look *look, const char *const arguments[], struct text *output,
              struct text *ret_complaint) {
     char path[200];
-    (void)look;
     if (!find_program(arguments[0], path))
         return -ENOENT;
-    struct run run = {.path = path, .arguments = arguments, .limit_us = RUN_MOST_US,
+    /* A program that outlives us would have nobody left to end it. */
+    int64_t left_us = look->until_us - BEFORE_END_US - clock_monotonic_us();
+    if (left_us < RUN_LEAST_US)
+        return -ETIMEDOUT;
+    struct run run = {.path = path, .arguments = arguments,
+                      .limit_us = left_us < RUN_MOST_US ? left_us : RUN_MOST_US,
                       .most_bytes = OUTPUT_MOST_BYTES};
     run_all(&run, 1, 1);
     text_add(output, text_span(&run.output));

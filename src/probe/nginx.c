@@ -24,13 +24,19 @@ struct reader {
  * `statement`. Returns what ended it: ';', '{', '}', or 0 at the end. */
 static char next_end(struct reader *reader, struct text *statement, int *ret_line) {
     char quote = 0;
+    char last = 0;
     *ret_line = reader->line;
     while (reader->at < reader->text.length) {
         char c = reader->text.at[reader->at++];
         bool begins = statement->length == 0 || statement->at[statement->length - 1] == ' ';
+        bool is_variable = last == '$' && c == '{';
+        bool is_plain = last == '\\'; /* what a backslash stands before means nothing */
+        last = is_plain ? 0 : c;
         if (c == '\n')
             reader->line++;
-        if (quote) {
+        if (is_plain) {
+            /* as it is */
+        } else if (quote) {
             quote = c == quote ? 0 : quote;
         } else if (c == '#' && begins) {
             while (reader->at < reader->text.length && reader->text.at[reader->at] != '\n')
@@ -38,7 +44,7 @@ static char next_end(struct reader *reader, struct text *statement, int *ret_lin
             continue;
         } else if (c == '"' || c == '\'') {
             quote = c;
-        } else if (c == ';' || c == '}' || (c == '{' && begins)) {
+        } else if (c == ';' || (c == '}' && begins) || (c == '{' && !is_variable)) {
             return c;
         } else if (strchr(" \t\r\n", c)) {
             if (!begins)

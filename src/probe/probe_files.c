@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -145,7 +146,7 @@ static void take_overrides(struct walk *walk) {
     }
 }
 
-static void say_set_ids(struct walk *walk) {
+static void say_set_ids(struct walk *walk, bool is_done) {
     struct found set = {walk->look, "set_id", 0};
     each_path("/var/lib/dpkg/info/*.list", take_list, walk);
     take_overrides(walk);
@@ -155,7 +156,10 @@ static void say_set_ids(struct walk *walk) {
             found_one(&set, one->path, "%04o, of no package", one->mode & 07777);
         free(one->path);
     }
-    found_end_of_root(&set);
+    if (is_done)
+        found_end_of_root(&set);
+    else
+        look_say_not(walk->look, "set_id", "only %u files were seen in time", walk->entries);
 }
 
 static void say_walk(struct look *look) {
@@ -183,7 +187,7 @@ static void say_walk(struct look *look) {
         found_end_of_root(&walk->writable);
         found_end_of_root(&walk->folder);
     }
-    say_set_ids(walk);
+    say_set_ids(walk, is_done);
     free(walk);
 }
 
@@ -197,11 +201,28 @@ struct secret {
     enum kept kept;
 };
 
-static bool holds_password(const char *path) {
-    static const char *const words[] = {"password", "passwd", "secret", "apikey", "api_key"};
-    cleanup_text struct text text = {0};
-    read_quietly(path, &text);
-    struct span rest = text_span(&text);
+static bool ends_with(struct span text, const char *word) {
+    size_t length = strlen(word);
+    return text.length >= length &&
+           strncasecmp(text.at + text.length - length, word, length) == 0;
+}
+
+/* Is that the name of a password, and not of a table, scheme or query about passwords? The last of
+ * it tells: smtp_sasl_password_maps is in every main.cf that has a relay host. */
+static bool names_password(struct span name) {
+    static const char *const words[] = {"password", "passwd", "passphrase", "secret", "apikey",
+                                        "api_key",  "dbpass", "authtoken"};
+    while (name.length > 0 && strchr(" \t'\"]:", name.at[name.length - 1]))
+        name.length--;
+    for (size_t i = 0; i < ELEMENTS_OF(words); i++)
+        if (ends_with(name, words[i]))
+            return true;
+    return false;
+}
+
+/* NAME = VALUE, and Dovecot's connect = host=… password=…, a line each. */
+static bool tells_password(struct span text) {
+    struct span rest = text;
     while (rest.length > 0) {
         struct span line = span_trim(span_cut(&rest, '\n'));
         const char *equals = line.length ? memchr(line.at, '=', line.length) : NULL;
@@ -209,11 +230,19 @@ static bool holds_password(const char *path) {
             continue;
         struct span value = span_trim(span_skip(line, (size_t)(equals - line.at) + 1));
         struct span name = {line.at, (size_t)(equals - line.at)};
-        for (size_t i = 0; i < ELEMENTS_OF(words) && value.length > 0 && value.at[0] != '<'; i++)
-            if (memmem(name.at, name.length, words[i], strlen(words[i])))
-                return true;
+        bool is_elsewhere = value.length == 0 || strchr("<;", value.at[0]);
+        if ((!is_elsewhere && names_password(name)) ||
+            (span_is(span_trim(name), "connect") && value.length > 0 &&
+             memmem(value.at, value.length, "password=", 9)))
+            return true;
     }
     return false;
+}
+
+static bool holds_password(const char *path) {
+    cleanup_text struct text text = {0};
+    read_quietly(path, &text);
+    return tells_password(text_span(&text));
 }
 
 static bool holds_key(const char *path) {

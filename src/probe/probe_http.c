@@ -194,8 +194,8 @@ static void say_files(const struct site *site, bool answers_all) {
     cleanup_text struct text found = {0};
     for (size_t i = 0; i < ELEMENTS_OF(files); i++) {
         cleanup_page struct page page = {0};
-        if (answers_all && !files[i].holds[0])
-            continue; /* nothing would tell it from any other page */
+        if (answers_all && strlen(files[i].holds) < 2)
+            continue; /* nothing would tell it from any other page, in JSON for one */
         if (get(site, files[i].path, &page) < 0 || page.code != 200 ||
             !body_has(&page, files[i].holds) || body_has(&page, "<html"))
             continue;
@@ -303,7 +303,7 @@ void probe_http(struct look *look) {
         char subject[40];
         struct site site = {.look = look, .port = ports[i], .subject = subject,
                             .name = has_name ? name : NULL};
-        if (!listeners_find(text_span(&table), ports[i], &site.address))
+        if (!listeners_find_open(text_span(&table), ports[i], &site.address))
             continue;
         is_there = true;
         snprintf(subject, sizeof(subject), "port %u", ports[i]);

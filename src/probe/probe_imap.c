@@ -1,8 +1,8 @@
 /* What Dovecot (or whatever listens on the ports for reading mail) says of itself before and after
  * TLS: greeting, capabilities, ways to log in.
  *
- * It is asked from 127.0.0.2 where it listens on loopback: a client with the server's own address
- * counts as safe to Dovecot, and is offered cleartext logins that nobody else is offered.
+ * It is asked from 127.0.0.2 over IPv4, whichever address it listens on: a client with the server's
+ * own address counts as safe to Dovecot, and is offered cleartext logins that nobody else is offered.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -163,12 +163,11 @@ void probe_imap(struct look *look) {
     for (size_t i = 0; i < ELEMENTS_OF(ports); i++) {
         char subject[40];
         struct address to;
-        if (!listeners_find(text_span(&table), ports[i].number, &to))
+        if (!listeners_find_open(text_span(&table), ports[i].number, &to))
             continue;
         is_there = true;
         snprintf(subject, sizeof(subject), "port %u", ports[i].number);
-        bool is_loopback = address_is_v4(&to) && to.at[12] == 127;
-        int error = look_at_port(look, i, subject, is_loopback ? &second : NULL, &to);
+        int error = look_at_port(look, i, subject, address_is_v4(&to) ? &second : NULL, &to);
         if (error < 0)
             look_say_not(look, NULL, "%s: %s", subject,
                          error == -EPROTO ? "it does not speak as it should" : strerror(-error));

@@ -1,5 +1,6 @@
 /* File systems: with which options the folders are mounted where strangers' files come to lie, and
- * how full each one is.
+ * how full each one is. The table is that of the first process: ours may be one that systemd made
+ * for hauberk-audit.service, where all is read-only.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -82,14 +83,22 @@ static bool keeps_files(const struct mount *mount) {
     return span_is(mount->type, "tmpfs");
 }
 
+static bool is_read_only(const struct mount *mount) {
+    struct span options = mount->options;
+    while (options.length > 0)
+        if (span_is(span_cut(&options, ','), "ro"))
+            return true;
+    return false;
+}
+
 static void say_room(struct look *look, const struct mount *mounts, size_t count) {
     unsigned long seen[MOUNTS_MOST];
     size_t seen_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct statvfs room;
         bool is_seen = false;
-        if (!keeps_files(&mounts[i]) || statvfs(mounts[i].path, &room) < 0 || room.f_blocks == 0 ||
-            (room.f_flag & ST_RDONLY))
+        if (!keeps_files(&mounts[i]) || is_read_only(&mounts[i]) ||
+            statvfs(mounts[i].path, &room) < 0 || room.f_blocks == 0)
             continue;
         for (size_t j = 0; j < seen_count; j++)
             is_seen = is_seen || seen[j] == room.f_fsid;
@@ -111,7 +120,9 @@ void probe_mounts(struct look *look) {
     cleanup_text struct text text = {0};
     struct mount *mounts = calloc(MOUNTS_MOST, sizeof(*mounts));
     must(mounts);
-    int error = look_file("/proc/self/mounts", &text);
+    int error = look_file("/proc/1/mounts", &text);
+    if (error < 0) /* an ordinary user may not; he sees what that process sees */
+        error = look_file("/proc/self/mounts", &text);
     if (error < 0) {
         look_say_not(look, NULL, "/proc/self/mounts: %s", strerror(-error));
     } else {

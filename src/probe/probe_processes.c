@@ -14,6 +14,7 @@
 
 #include "base/files.h"
 #include "probe/found.h"
+#include "probe/hosts.h"
 
 enum { LISTENERS_MOST = 4000, TABLE_MOST_BYTES = 32 << 20, MAPS_MOST_BYTES = 8 << 20 };
 
@@ -189,7 +190,13 @@ static const char *reach_of(const char *address) {
     if (strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0)
         return "all";
     bool is_six = inet_pton(AF_INET6, address, &six) == 1;
-    return is_six && IN6_IS_ADDR_LINKLOCAL(&six) ? "link" : "address";
+    struct address one;
+    if (is_six && IN6_IS_ADDR_LINKLOCAL(&six))
+        return "link";
+    if (address_parse(span_of(address), &one) < 0)
+        return "address";
+    struct prefix prefix = prefix_of(&one);
+    return strcmp(network_kind(&prefix), "private") == 0 ? "private" : "address";
 }
 
 static void say_listener(struct look *look, const struct listener *listener) {

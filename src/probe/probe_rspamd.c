@@ -6,6 +6,7 @@
 #include <glob.h>
 #include <stdio.h>
 
+#include "probe/found.h"
 #include "probe/hosts.h"
 #include "probe/permissions.h"
 #include "probe/rspamd_password.h"
@@ -157,13 +158,21 @@ static void read_lines(struct rspamd *rspamd, struct span lines) {
     }
 }
 
-/* Where dkim_signing looks unless it is told otherwise, and where guides put keys. */
+static void count_one(void *context, const char *path) {
+    (void)path;
+    ++*(unsigned *)context;
+}
+
+/* Where dkim_signing looks unless it is told otherwise, and where guides put keys. Where OpenDKIM
+ * signs, Rspamd needs none. */
 static void say_keys(struct look *look) {
     static const char *const places[] = {"/var/lib/rspamd/dkim/*", "/etc/rspamd/dkim/*"};
     glob_t found = {0};
     for (size_t i = 0; i < ELEMENTS_OF(places); i++)
         (void)glob(places[i], i ? GLOB_APPEND : 0, NULL, &found);
     unsigned count = 0;
+    each_path("/etc/dkimkeys/*.private", count_one, &count);
+    each_path("/etc/opendkim/keys/*/*.private", count_one, &count);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         const char *path = found.gl_pathv[i];
         size_t length = strlen(path);

@@ -121,9 +121,12 @@ static void look_at_text(struct scripts *scripts, const char *path) {
     if (text.length == 0 || memchr(text.at, '\0', text.length))
         return; /* a program */
     struct span rest = text_span(&text);
-    while (next_line(&rest, &line)) {
-        if (is_piped(line))
-            found_one(&scripts->piped, path, "%.*s", SPAN_FORMAT(line));
+    for (unsigned number = 1; rest.length > 0; number++) {
+        line = span_trim(span_cut(&rest, '\n'));
+        if (!line.at || line.length == 0 || line.at[0] == '#')
+            continue;
+        if (is_piped(line)) /* not the line itself: addresses hold passwords and tokens */
+            found_one(&scripts->piped, path, "line %u", number);
         if (tells_passphrase(line))
             found_one(&scripts->passphrase, path, "a passphrase stands in it");
         if (has(line, "setup email del "))

@@ -78,7 +78,11 @@ static int look_at_port(struct look *look, size_t i, const char *subject,
     cleanup_text struct text banner = {0};
     cleanup_text struct text able = {0};
     struct talk_wish wish = {0};
-    int error = talk_begin(&talk, NULL, to, ports[i].number, clock_monotonic_us() + PORT_US);
+    struct address second;
+    must(address_parse(SPAN("127.0.0.2"), &second) >= 0);
+    /* Not from the server's own address, which Dovecot's submission service trusts. */
+    int error = talk_begin(&talk, address_is_v4(to) ? &second : NULL, to, ports[i].number,
+                           clock_monotonic_us() + PORT_US);
     if (error >= 0 && ports[i].is_tls)
         error = talk_secure(&talk, &wish);
     if (error >= 0)
@@ -147,7 +151,7 @@ static void look_at_injection(struct look *look, const char *subject, const stru
 /* From a stranger's domain to another one, both reserved by RFC 2606, plainly and by a route through
  * this host. Never DATA. */
 static int try_relay(struct look *look, const char *subject, const struct address *own,
-                     uint16_t port) {
+                     bool is_stranger, uint16_t port) {
     static const char *const recipients[] = {"RCPT TO:<audit@example.com>",
                                              "RCPT TO:<@localhost:audit@example.com>"};
     cleanup_talk struct talk talk = {.fd = -1};
@@ -172,15 +176,20 @@ static int try_relay(struct look *look, const char *subject, const struct addres
     }
     if (code >= 400 && code < 500)
         look_say_not(look, "relay", "%s: it puts strangers off: %s", subject, text.at);
+    else if (code >= 200 && code < 300 && !is_stranger)
+        look_say_not(look, "relay", "%s: it is carried, but a table in mynetworks may name this address",
+                     subject);
     else
         say_code(look, "relay", subject, code, &text);
     return code < 0 ? code : talk_say(&talk, SPAN("RSET\r\nQUIT\r\n"));
 }
 
-/* Is it in a list of Postfix's like "127.0.0.0/8 [::1]/128"? A table in it says nothing here, and a
- * network as wide as a part of the internet makes nobody a friend. */
-static bool is_trusted(const struct address *address, struct span networks) {
+/* Is it in a list of Postfix's like "127.0.0.0/8 [::1]/128"? A network as wide as a part of the
+ * internet makes nobody a friend. What is no network (a table, a file) says nothing here, which
+ * ret_is_sure tells. */
+static bool is_trusted(const struct address *address, struct span networks, bool *ret_is_sure) {
     struct span word;
+    *ret_is_sure = true;
     while ((word = span_word(&networks)).length > 0) {
         char plain[100];
         size_t length = 0;
@@ -188,15 +197,17 @@ static bool is_trusted(const struct address *address, struct span networks) {
         for (size_t i = 0; i < word.length && length + 1 < sizeof(plain); i++)
             if (!strchr("[],", word.at[i]))
                 plain[length++] = word.at[i];
-        if (prefix_parse((struct span){plain, length}, &prefix) >= 0 &&
-            prefix.length >= 8 && prefix_holds(&prefix, address))
+        if (prefix_parse((struct span){plain, length}, &prefix) < 0)
+            *ret_is_sure = *ret_is_sure && length == 0;
+        else if (prefix.length >= 8 && prefix_holds(&prefix, address))
             return true;
     }
     return false;
 }
 
 /* An address of this host that Postfix does not trust; the reason why there is none. */
-static const char *find_stranger(struct span networks, struct address *ret_address) {
+static const char *find_stranger(struct span networks, struct address *ret_address,
+                                 bool *ret_is_sure) {
     struct ifaddrs *all = NULL;
     const char *reason = "this host has no address but loopback";
     if (getifaddrs(&all) < 0)
@@ -216,7 +227,7 @@ static const char *find_stranger(struct span networks, struct address *ret_addre
         if (is_local)
             continue;
         reason = "all addresses of this host are in mynetworks";
-        if (!is_trusted(&address, networks)) {
+        if (!is_trusted(&address, networks, ret_is_sure)) {
             *ret_address = address;
             reason = NULL;
         }
@@ -228,6 +239,7 @@ static const char *find_stranger(struct span networks, struct address *ret_addre
 static void look_at_relay(struct look *look, bool has_25) {
     cleanup_text struct text networks = {0};
     struct address own;
+    bool is_sure = true;
     char text[PREFIX_TEXT_MAX];
     char subject[PREFIX_TEXT_MAX + 40];
     static const char *const arguments[] = {"postconf", "-hx", "mynetworks", NULL};
@@ -235,13 +247,13 @@ static void look_at_relay(struct look *look, bool has_25) {
         return;
     if (look_run(look, arguments, &networks, NULL) != 0)
         text_clear(&networks); /* not Postfix, or not readable: the answer itself will tell */
-    const char *reason = find_stranger(text_span(&networks), &own);
+    const char *reason = find_stranger(text_span(&networks), &own, &is_sure);
     if (reason) {
         look_say_not(look, "relay", "from inside it cannot be seen: %s", reason);
         return;
     }
     snprintf(subject, sizeof(subject), "port 25 from %s", address_format(&own, text));
-    int error = try_relay(look, subject, &own, 25);
+    int error = try_relay(look, subject, &own, is_sure, 25);
     if (error < 0)
         look_say_not(look, "relay", "%s: %s", subject, strerror(-error));
 }
@@ -259,7 +271,7 @@ void probe_smtp(struct look *look) {
     for (size_t i = 0; i < ELEMENTS_OF(ports); i++) {
         char subject[40];
         struct address to;
-        if (!listeners_find(text_span(&table), ports[i].number, &to))
+        if (!listeners_find_open(text_span(&table), ports[i].number, &to))
             continue;
         is_there = true;
         has_25 |= ports[i].number == 25;

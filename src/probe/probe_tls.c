@@ -98,7 +98,7 @@ void probe_tls(struct look *look) {
     }
     bool has_name = served_host_name(look, name, sizeof(name));
     for (size_t i = 0; i < ELEMENTS_OF(ports); i++) {
-        if (!listeners_find(text_span(&table), ports[i].number, &address))
+        if (!listeners_find_open(text_span(&table), ports[i].number, &address))
             continue;
         numbers[count] = ports[i].number;
         snprintf(arguments[count], ARGUMENT_MAX, "port=%u/%s%s%s", ports[i].number,

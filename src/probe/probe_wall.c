@@ -92,6 +92,13 @@ static void take_line(struct wall *wall, struct span line) {
     }
 }
 
+/* Where IPv6 is switched off no interface has an address of it (proc(5): one a line). */
+static bool has_ipv6(void) {
+    cleanup_text struct text text = {0};
+    read_quietly("/proc/net/if_inet6", &text);
+    return text.length > 0;
+}
+
 static void say_rules(struct look *look) {
     static const char *const arguments[] = {"nft", "list", "ruleset", NULL};
     static const char *const keys[] = {"input4", "input6", "hauberk", "unbounded_log",
@@ -113,7 +120,8 @@ static void say_rules(struct look *look) {
     while (next_line(&rest, &line))
         take_line(&wall, line);
     look_say_text(look, "input4", "", wall.has_4 ? "drop" : "accept");
-    look_say_text(look, "input6", "", wall.has_6 ? "drop" : "accept");
+    if (wall.has_6 || has_ipv6())
+        look_say_text(look, "input6", "", wall.has_6 ? "drop" : "accept");
     look_say_text(look, "hauberk", "", wall.has_hauberk ? "yes" : "no");
     found_end(&wall.unbounded_log);
     found_end(&wall.global_limit);

@@ -26,14 +26,18 @@ static int spawn(struct run *run, int output, int complaint) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;
+    sigset_t ignored; /* here, and not to be there */
     sigemptyset(&none);
+    sigemptyset(&ignored);
+    sigaddset(&ignored, SIGPIPE);
     must(posix_spawn_file_actions_init(&actions) == 0 && posix_spawnattr_init(&attributes) == 0);
     must(posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) == 0 &&
          posix_spawn_file_actions_adddup2(&actions, output, 1) == 0 &&
          posix_spawn_file_actions_adddup2(&actions, complaint, 2) == 0);
-    must(posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK) ==
-             0 &&
-         posix_spawnattr_setsigmask(&attributes, &none) == 0);
+    must(posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                                   POSIX_SPAWN_SETSIGDEF) == 0 &&
+         posix_spawnattr_setsigmask(&attributes, &none) == 0 &&
+         posix_spawnattr_setsigdefault(&attributes, &ignored) == 0);
     int error = posix_spawn(&run->pid, run->path, &actions, &attributes,
                             (char *const *)run->arguments, (char *const *)environment);
     posix_spawn_file_actions_destroy(&actions);

@@ -100,6 +100,7 @@ void served_say_on_disk(struct look *look, const char *subject, uint16_t port,
                         const char *served_fingerprint) {
     cleanup_text struct text paths = {0};
     char said[FINGERPRINT_MAX] = "";
+    char why[200] = "";
     struct span path;
     switch (port) {
     case 25: case 465: case 587: add_postfix(look, &paths); break;
@@ -113,11 +114,14 @@ void served_say_on_disk(struct look *look, const char *subject, uint16_t port,
         snprintf(name, sizeof(name), "%.*s", SPAN_FORMAT(path));
         int error = certificate_fingerprint_of_file(name, fingerprint);
         if (error < 0)
-            look_say_not(look, "certificate_on_disk", "%s: %s", name,
-                         error == -EBADMSG ? "there is no certificate in it" : strerror(-error));
+            snprintf(why, sizeof(why), "%.120s: %s", name,
+                     error == -EBADMSG ? "there is no certificate in it" : strerror(-error));
         else if (!said[0] || strcmp(fingerprint, served_fingerprint) == 0)
             memcpy(said, fingerprint, sizeof(said));
     }
+    /* A file that no server has open (nginx's snippets name some) is missed by nobody. */
     if (said[0])
         look_say_text(look, "certificate_on_disk", subject, said);
+    else if (why[0])
+        look_say_not(look, "certificate_on_disk", "%s", why);
 }

@@ -3,6 +3,7 @@
  * by it or by a program it runs; one that looks at processes gives up running any, too.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/files.h"
@@ -16,6 +17,7 @@ int main(int argc, char **argv) {
     char text[900];
     cleanup_text struct text said = {0};
     log_open("prober");
+    signal(SIGPIPE, SIG_IGN); /* a server that hangs up in the middle of TLS is an answer, too */
     hash_open();
     const struct probe *probe = argc >= 2 ? probe_find(argv[1]) : NULL;
     if (!probe) {

@@ -162,13 +162,19 @@ static void judgements_are_as_they_should(void **state) {
         RULE("has-no-subject", "high", "wanted = sshd.c is yes")
         RULE("is-missing", "low", "wanted = sshd.c present")
         RULE("may-not-look", "high", "wanted = host.release is 13")
-        RULE("may-hold-otherwise", "high", "wanted = sshd.a is yes || host.release is 13"), &why);
+        RULE("may-hold-otherwise", "high", "wanted = sshd.a is yes || host.release is 13")
+        RULE("was-half-seen", "high", "wanted = tls.versions is yes")
+        RULE("is-found-in-half", "low", "wanted = tls.versions is no")
+        RULE("may-be-let-through", "high", "where = host.release is 13\nwanted = sshd.a is yes"),
+        &why);
     if (!rules)
         fail_msg("%s:%d %s", why.file, why.line, why.text);
     struct readings *readings = readings_of("sshd.a\tuser x\tno\n"
                                             "sshd.a\t\tno\n"
                                             "sshd.b\t\tyes\n"
                                             "postfix.there\t\tno\n"
+                                            "tls.versions\tport 25\tyes\n"
+                                            "!\ttls.\tport 993: Connection refused\n"
                                             "!\thost.\tnobody may\n");
     static const struct {
         const char *id;
@@ -179,6 +185,8 @@ static void judgements_are_as_they_should(void **state) {
         {"is-not-there", OUTCOME_NOT_ASKED},  {"has-no-subject", OUTCOME_NOT_ASKED},
         {"is-missing", OUTCOME_FOUND},        {"may-not-look", OUTCOME_NOT_LOOKED},
         {"may-hold-otherwise", OUTCOME_NOT_LOOKED},
+        {"was-half-seen", OUTCOME_NOT_LOOKED}, {"is-found-in-half", OUTCOME_FOUND},
+        {"may-be-let-through", OUTCOME_NOT_LOOKED},
     };
     struct judgement judgement;
     audit_judge(rules, readings, NULL, &judgement);
@@ -190,10 +198,10 @@ static void judgements_are_as_they_should(void **state) {
                 fail_msg("%s: %d", wanted[j].id, (int)judgement.at[i].outcome);
     assert_string_equal(judgement.at[0].rule->id, "fails");
     assert_string_equal(judgement.at[0].evidence, "a = no\nuser x: a = no");
-    /* 2 of 13 points; a critical finding. */
-    assert_int_equal(judgement.score, 15);
+    /* 2 of 14 points; a critical finding. */
+    assert_int_equal(judgement.score, 14);
     assert_int_equal(judgement.grade, 'F');
-    assert_int_equal(judgement.not_looked, 2);
+    assert_int_equal(judgement.not_looked, 4);
     judgement_free(&judgement);
     readings_free(readings);
     rules_free(rules);
@@ -447,6 +455,37 @@ static void drift_is_found(void **state) {
 
 /* ---- reports ---- */
 
+/* Whoever pastes the first fix must have read whom it locks out. */
+static void what_a_fix_breaks_stands_beside_it(void **state) {
+    static const struct {
+        const char *breaks, *shown;
+    } cases[] = {
+        {"nothing", "  1. T (sshd)\n     F\n\nsshd\n"},
+        {"Nothing.", "  1. T (sshd)\n     F\n\nsshd\n"},
+        {"Whoever has no key.", "  1. T (sshd)\n     F\n    breaks  Whoever has no key.\n\nsshd\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct why why = {0};
+        struct judgement judgement;
+        cleanup_text struct text source = {0};
+        cleanup_text struct text text = {0};
+        text_add_format(&source,
+                        "[one]\nservice = sshd\nseverity = high\ntitle = T\nwhy = W\nbreaks = %s\n"
+                        "fix = F\nsources = own\nwritten = by hand\nwanted = sshd.a is no\n",
+                        cases[i].breaks);
+        struct rules *rules = rules_of(source.at, &why);
+        assert_non_null(rules);
+        run_at(NULL, rules, "sshd.a\t\tyes\n", 0, &judgement);
+        struct report report = {&judgement, NULL, "mx", 1000000};
+        report_text(&report, false, &text);
+        if (!strstr(text.at, cases[i].shown))
+            fail_msg("%s", text.at);
+        judgement_free(&judgement);
+        rules_free(rules);
+    }
+}
+
 static void reports_read_as_they_should(void **state) {
     (void)state;
     struct why why = {0};
@@ -518,6 +557,7 @@ int main(void) {
         cmocka_unit_test(the_book_remembers),
         cmocka_unit_test(a_book_of_others_is_not_opened),
         cmocka_unit_test(drift_is_found),
+        cmocka_unit_test(what_a_fix_breaks_stands_beside_it),
         cmocka_unit_test(reports_read_as_they_should),
         cmocka_unit_test(shipped_rules_can_be_read),
     };

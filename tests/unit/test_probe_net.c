@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "looked.h"
 
+#include "probe/listeners.h"
 #include "probe/probe_processes.c"
 #include "probe/probe_wall.c"
 
@@ -103,6 +104,31 @@ static void listeners_are_read_from_the_kernels_table(void **state) {
     assert_string_equal(reach_of("::"), "all");
     assert_string_equal(reach_of("fe80::1"), "link");
     assert_string_equal(reach_of("192.0.2.1"), "address");
+    assert_string_equal(reach_of("2001:db8::1"), "address");
+    assert_string_equal(reach_of("172.17.0.1"), "private");
+    assert_string_equal(reach_of("fd00::1"), "private");
+    assert_string_equal(reach_of("::ffff:10.0.0.1"), "private");
+}
+
+static void a_port_on_loopback_alone_is_not_open(void **state) {
+    static const char table[] =
+        "  sl  local_address rem_address   st tx_queue\n"
+        "   0: 0100007F:0019 00000000:0000 0A 00000000:00000000\n"
+        "   1: 0100007F:008F 00000000:0000 0A 00000000:00000000\n"
+        "   2: 050071CB:008F 00000000:0000 0A 00000000:00000000\n"
+        "   3: 00000000000000000000000000000000:03E1 00000000000000000000000000000000:0000 0A 0:0\n"
+        "   4: 0100007F:006E 00000000:0000 01 00000000:00000000\n";
+    static const struct {
+        uint16_t port;
+        bool is_there, is_open;
+    } cases[] = {{25, true, false}, {143, true, true}, {993, true, true}, {110, false, false}};
+    struct address address;
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        assert_int_equal(listeners_find(SPAN(table), cases[i].port, &address), cases[i].is_there);
+        assert_int_equal(listeners_find_open(SPAN(table), cases[i].port, &address),
+                         cases[i].is_open);
+    }
 }
 
 static void only_code_of_packages_is_stale(void **state) {
@@ -131,6 +157,7 @@ int main(void) {
         cmocka_unit_test(a_policy_or_a_last_rule_drops),
         cmocka_unit_test(the_own_table_is_seen),
         cmocka_unit_test(listeners_are_read_from_the_kernels_table),
+        cmocka_unit_test(a_port_on_loopback_alone_is_not_open),
         cmocka_unit_test(only_code_of_packages_is_stale),
     };
     int failed = cmocka_run_group_tests_name("probe_net", tests, NULL, NULL);

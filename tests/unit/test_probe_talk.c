@@ -4,13 +4,16 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "probe/listeners.h"
 #include "probe/nginx.h"
+#include "probe/run.h"
 #include "probe/tls_hello.h"
 
 static struct text bytes_of(const char *digits) {
@@ -195,11 +198,50 @@ static void nginx_is_read(void **state) {
                                 "8 http: tokens#x = off\n");
 }
 
+static void nginx_statements_stand_in_their_blocks(void **state) {
+    static const struct {
+        const char *text, *statements;
+    } cases[] = {
+        {"server { listen 80; }\nuser x;", "1 server: listen = 80\n2 : user = x\n"},
+        {"server{\nlisten 80;\nlocation /a{ root /b; }\nserver_tokens off;\n}\nuser x;",
+         "2 server: listen = 80\n3 location: root = /b\n4 server: server_tokens = off\n6 : user = x\n"},
+        {"server { access_log /var/log/${host}.log;\nlisten 80; }",
+         "1 server: access_log = /var/log/${host}.log\n2 server: listen = 80\n"},
+        {"log_format a \"x\\\";y\"; user b; # {\n", "1 : log_format = a \"x\\\";y\"\n1 : user = b\n"},
+        {"a 'b;{}' c; }}}{{{", "1 : a = 'b;{}' c\n"},
+        {"a \\", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        cleanup_text struct text text = {0};
+        nginx_read_text("x", span_of(cases[i].text), add_statement, &text);
+        if (strcmp(text.at ? text.at : "", cases[i].statements) != 0)
+            fail_msg("%s\n%s", cases[i].text, text.at ? text.at : "");
+    }
+}
+
+/* The prober ignores SIGPIPE; what it runs must not inherit that. */
+static void programs_are_run_with_signals_as_they_come(void **state) {
+    static const char *const arguments[] = {"sh", "-c", "kill -PIPE $$; echo alive", NULL};
+    struct run run = {.path = "/bin/sh", .arguments = arguments, .limit_us = 20 * SECOND_US,
+                      .most_bytes = 1000};
+    (void)state;
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    run_all(&run, 1, 1);
+    (void)signal(SIGPIPE, before);
+    assert_int_equal(run.status, 128 + SIGPIPE);
+    assert_int_equal(run.output.length, 0);
+    text_free(&run.output);
+    text_free(&run.complaint);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_flights_are_read), cmocka_unit_test(offers_are_whole),
         cmocka_unit_test(suites_have_their_worth), cmocka_unit_test(listeners_are_found),
         cmocka_unit_test(nginx_is_read),
+        cmocka_unit_test(nginx_statements_stand_in_their_blocks),
+        cmocka_unit_test(programs_are_run_with_signals_as_they_come),
     };
     hash_open();
     return cmocka_run_group_tests(tests, NULL, NULL);
