@@ -23,8 +23,7 @@ static bool is_before_first_page(const struct desk *desk) {
 
 bool desk_enforces(const struct desk *desk) {
     return desk->enforcer_is_there && desk->scopes_are_sent && !desk->decider->observes &&
-           !desk->observing_is_open &&
-           desk->waits_until_us == 0 && desk->paused_until_us == 0 &&
+           !desk->observing_is_open && desk->waits_until_us == 0 && desk->paused_until_us == 0 &&
            !is_before_first_page(desk);
 }
 

@@ -394,8 +394,7 @@ static struct digest read_with(struct filter_rules *const *rules, struct span lo
     static const uint16_t numbers[RANDOM_FILTERS] = {0, 1, 2, 3, 4, 5};
     struct why why;
     struct told told = {0};
-    struct match *match =
-        match_new(rules, numbers, RANDOM_FILTERS, without_prefilter, &why);
+    struct match *match = match_new(rules, numbers, RANDOM_FILTERS, without_prefilter, &why);
     assert_non_null(match);
     digest_begin(&told.digest);
     match_feed(match, log, 0, INT64_C(1795248000) * 1000000, note_event, &told);
