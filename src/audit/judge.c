@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "audit/usage.h"
 #include "base/text.h"
 
 enum { EVIDENCE_LINES_MOST = 20 };
@@ -137,8 +138,12 @@ static void ask(struct judged *judged, struct readings *readings) {
         return;
     }
     judged->outcome = failed ? OUTCOME_FOUND : asked ? OUTCOME_PASSED : OUTCOME_NOT_ASKED;
-    if (failed)
-        judged->evidence = text_take(&evidence);
+    if (!failed)
+        return;
+    judged->evidence = text_take(&evidence);
+    cleanup_text struct text usage = {0};
+    if (usage_tell(rule, readings, &usage))
+        judged->usage = text_take(&usage);
 }
 
 static char grade_of(unsigned score, enum severity gravest) {
@@ -196,6 +201,7 @@ void audit_judge(const struct rules *rules, struct readings *readings, const cha
 void judgement_free(struct judgement *judgement) {
     for (size_t i = 0; i < judgement->count; i++) {
         free(judgement->at[i].evidence);
+        free(judgement->at[i].usage);
         free(judgement->at[i].reason);
     }
     free(judgement->at);

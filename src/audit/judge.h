@@ -24,6 +24,7 @@ struct judged {
     const struct rule *rule;
     enum outcome outcome;
     char *evidence; /* found: a line for each failing subject, "postfix.main.x = y (…)"; owned */
+    char *usage;    /* found: who would be cut off, where that is known (audit/usage.h); owned */
     char *reason;   /* not looked at: why; owned */
 
     /* What the book knows of it (audit/book.h). */

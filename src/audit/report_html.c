@@ -47,6 +47,7 @@ static void add_finding(struct text *text, const struct report *report,
     add_lines(text, "Found", judged->evidence);
     add_lines(text, "Fix", rule->fix);
     add_words(text, "What it breaks", rule->breaks);
+    add_words(text, "Who uses it", judged->usage);
     add_words(text, "A guide says so", rule->harmful);
     add_words(text, "Who else says so", rule->sources);
     if (report->book && judged->since_us)

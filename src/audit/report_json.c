@@ -70,6 +70,7 @@ static js *finding(const struct judged *judged) {
     js_set(one, "fix", lines_of(rule->fix));
     js_set_string(one, "sources", rule->sources);
     js_set_string(one, "harmful", rule->harmful[0] ? rule->harmful : NULL);
+    js_set_string(one, "usage", judged->usage);
     js_set_time(one, "since", judged->since_us);
     js_set_flag(one, "new", judged->is_new);
     if (judged->accepted_why)

@@ -62,6 +62,8 @@ static void add_finding(struct text *text, const struct report *report,
     add_lines(text, 10, "fix", rule->fix);
     if (strcasecmp(rule->breaks, "nothing") != 0)
         add_lines(text, 10, "breaks", rule->breaks);
+    if (judged->usage)
+        add_lines(text, 10, "used", judged->usage);
     if (rule->harmful[0])
         add_lines(text, 10, "guide", rule->harmful);
     add_lines(text, 10, "also says", rule->sources);

@@ -139,6 +139,16 @@ static int read_severity(struct rules_reading *reading, enum severity *ret_sever
                                "severity is critical, high, medium, low or note, not '%s'", text);
 }
 
+/* What usage_tell() (audit/usage.h) can tell. */
+static int check_usage(struct rules_reading *reading, const char *usage) {
+    struct span rest = span_of(usage);
+    struct span first = span_word(&rest);
+    if (usage[0] == '\0' || (span_is(first, "clear") && span_word(&rest).length > 0))
+        return 0;
+    return fail_at(reading, ini_value(reading->ini, reading->section->name, "usage"),
+                   "usage is 'clear' and the services whose logins are meant, not '%s'", usage);
+}
+
 static int read_rule(struct rules_reading *reading, struct rule *rule) {
     *rule = (struct rule){.id = keep_text(&reading->rules->keep, span_of(reading->section->name)),
                           .file = reading->section->file,
@@ -156,6 +166,8 @@ static int read_rule(struct rules_reading *reading, struct rule *rule) {
     int error = check_keys(reading);
     for (size_t i = 0; error >= 0 && i < ELEMENTS_OF(texts); i++)
         error = read_text(reading, texts[i].field, texts[i].text);
+    if (error >= 0)
+        error = check_usage(reading, rule->usage);
     if (error >= 0)
         error = read_severity(reading, &rule->severity);
     if (error >= 0)

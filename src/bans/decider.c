@@ -43,6 +43,7 @@ struct decider *decider_new(const struct config *config, const struct decider_ca
     decider->observes = config->observe == OBSERVE_YES;
     decider->ledger = ledger_new(config->ledger_most);
     decider->known = known_new(KNOWN_MOST);
+    decider->uses = uses_new(USES_MOST);
     decider->joins = joins_new(JOINS_MOST);
     decider->bursts = bursts_new(BURSTS_MOST, longest_of_accounts_us(config));
     decider->projection = projection_new(config->bans_most + config->bans_most / 8 + DROPS_MOST);
@@ -66,6 +67,7 @@ struct decider *decider_free(struct decider *decider) {
     joins_free(decider->joins);
     bursts_free(decider->bursts);
     known_free(decider->known);
+    uses_free(decider->uses);
     ledger_free(decider->ledger);
     spared_free(decider->spared);
     pardons_free(decider->pardons);
@@ -80,6 +82,7 @@ struct decider *decider_free(struct decider *decider) {
 void decider_store_nothing(struct decider *decider) {
     ledger_store_nothing(decider->ledger);
     known_store_nothing(decider->known);
+    uses_store_nothing(decider->uses);
     joins_store_nothing(decider->joins);
     bursts_store_nothing(decider->bursts);
 }
@@ -295,6 +298,12 @@ static void take_back(struct decider *decider, uint16_t number, const struct pre
     ledger_take_back(decider->ledger, number, id, &failure);
 }
 
+/* The protocol where the line tells it, else what the filter calls its service. */
+static struct span service_of(const struct decider *decider, const struct wire_event *event) {
+    return span_of(event->protocol ? protocol_words[event->protocol]
+                                   : decider->config->filters[event->filter].service);
+}
+
 static void success(struct decider *decider, uint16_t source, const struct wire_event *event,
                     bool is_memory, int64_t now_us) {
     struct prefix id = prefix_of(&event->address);
@@ -305,6 +314,8 @@ static void success(struct decider *decider, uint16_t source, const struct wire_
         suspect(decider, source, event, at_us, now_us);
     struct measured none = weigh_login(decider, event, at_us);
     known_add(decider->known, &event->address, wire_bytes(event->account), at_us);
+    uses_add(decider->uses, wire_bytes(event->account), service_of(decider, event),
+             (enum secrecy)event->secrecy, at_us);
     if (event->by_key && decider->admins &&
         admins_has_name(decider->admins, wire_bytes(event->account)))
         decider_spare_login(decider, SPARED_KEY, &event->address, wire_bytes(event->account),
@@ -373,4 +384,9 @@ void decider_sweep(struct decider *decider, int64_t now_us) {
     ledger_sweep(decider->ledger, decider->log_time_us, window_length, decider);
     joins_sweep(decider->joins, decider->log_time_us);
     bursts_sweep(decider->bursts, decider->log_time_us);
+}
+
+void decider_forget_old(struct decider *decider, int64_t now_us) {
+    known_sweep(decider->known, now_us);
+    uses_sweep(decider->uses, now_us);
 }

@@ -13,6 +13,7 @@
 #include "ledger/bursts.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
+#include "ledger/uses.h"
 #include "wire/wire.h"
 
 /* Why an event did or did not count, kept with its line. */
@@ -85,6 +86,7 @@ struct decider {
     const struct config *config;
     struct ledger *ledger;
     struct known *known;
+    struct uses *uses;
     struct joins *joins;
     struct bursts *bursts;
     struct projection *projection;
@@ -171,6 +173,9 @@ void decider_pardon(struct decider *decider, const struct prefix *prefix, int ja
 
 /* Once a second or so: what is over. */
 void decider_sweep(struct decider *decider, int64_t now_us);
+
+/* Once an hour or so: what nobody is to remember any more. */
+void decider_forget_old(struct decider *decider, int64_t now_us);
 
 const char *decider_jail_name(const struct decider *decider, uint16_t jail);
 /* -ENOENT. */

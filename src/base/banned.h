@@ -25,6 +25,6 @@
 
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets system popen
 #pragma GCC poison atoi atol atoll localtime gmtime ctime asctime alloca
-#ifndef HAS_A_FIELD_TIME /* as a library's header has, for the one file that includes it */
+#ifndef HAS_A_FIELD_TIME /* as a library's header has, for the files that include it */
 #pragma GCC poison time
 #endif

@@ -156,9 +156,20 @@ void text_add_json(struct text *text, struct span bytes) {
     text_add_char(text, '"');
 }
 
+void text_add_visible(struct text *text, struct span bytes) {
+    while (bytes.length > 0) {
+        const char *backslash = memchr(bytes.at, '\\', bytes.length);
+        size_t length = backslash ? (size_t)(backslash - bytes.at) : bytes.length;
+        text_add_safe(text, (struct span){bytes.at, length});
+        if (backslash)
+            text_add_char(text, '\\');
+        bytes = span_skip(bytes, length + (backslash != NULL));
+    }
+}
+
 void text_add_html(struct text *text, struct span bytes) {
     cleanup_text struct text safe = {0};
-    text_add_safe(&safe, bytes);
+    text_add_visible(&safe, bytes);
     for (size_t i = 0; i < safe.length; i++) {
         const char *entity = safe.at[i] == '&'   ? "&amp;"
                              : safe.at[i] == '<' ? "&lt;"

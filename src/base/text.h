@@ -31,8 +31,11 @@ void text_add_safe(struct text *text, struct span bytes);
  * each byte. */
 void text_add_json(struct text *text, struct span bytes);
 
+/* The same for text of ours and for what was made safe before: the backslash stays what it is. */
+void text_add_visible(struct text *text, struct span bytes);
+
 /* For between tags and in a quoted attribute of HTML; what is not well-formed UTF-8, and what a
- * reader would not see, as in text_add_safe(). */
+ * reader would not see, as in text_add_visible(). */
 void text_add_html(struct text *text, struct span bytes);
 
 /* text_add_safe() into a fixed array of `room` bytes, cut at a whole escape; returns the length.

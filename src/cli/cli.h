@@ -46,6 +46,10 @@ int cli_no_daemon(const struct cli *cli); /* says so; EXIT_FAILED */
 /* EXIT_FINE, or EXIT_USAGE after saying that it is none. */
 int cli_read_prefix(const char *text, struct prefix *ret_prefix);
 
+/* What `hauberk logins` prints, the latest first, for whoever goes on without it: an array, or NULL
+ * with a reason when no hauberkd answers. */
+js *cli_logins(const struct cli *cli, struct why *reterr_why);
+
 /* Collects rows into an array. */
 bool cli_collect(void *array, const js *row);
 /* Keeps the last row: `kept` is a js **, free or NULL at first. */

@@ -9,6 +9,7 @@
 
 #include "audit/collect.h"
 #include "audit/report.h"
+#include "audit/usage.h"
 #include "base/clock.h"
 #include "base/files.h"
 #include "cli/cli.h"
@@ -135,6 +136,31 @@ static int show(const struct cli *cli, const struct wishes *wishes, const struct
     return print(&text);
 }
 
+/* What only hauberkd can say: who logs in, and how. */
+static void ask_usage(const struct cli *cli, struct readings *readings, int64_t now_us) {
+    struct why why = {0};
+    cleanup_js js *rows = cli_logins(cli, &why);
+    if (!rows) {
+        usage_fail(readings, why.text);
+        return;
+    }
+    size_t count = js_count(rows);
+    struct usage_login *logins = calloc(count + 1, sizeof(*logins));
+    must(logins);
+    for (size_t i = 0; i < count; i++) {
+        const js *row = js_at(rows, i);
+        logins[i] = (struct usage_login){.account = js_string(row, "account", ""),
+                                         .service = js_string(row, "service", ""),
+                                         .first_us = cli_time(row, "first"),
+                                         .last_us = cli_time(row, "last"),
+                                         .clear_us = cli_time(row, "last_in_clear"),
+                                         .logins = js_number(row, "logins", 0),
+                                         .clear = js_number(row, "in_clear", -1)};
+    }
+    usage_add(readings, logins, count, now_us);
+    free(logins);
+}
+
 /* With the book, which is NULL when there can be none. */
 static int audit(const struct cli *cli, const struct rules *rules, const struct wishes *wishes,
                  struct book *book, int page_fd, struct collecting *collecting) {
@@ -146,6 +172,7 @@ static int audit(const struct cli *cli, const struct rules *rules, const struct 
     struct readings *readings = readings_new();
     struct report report = {&judgement, book, host, clock_now_us()};
     collect_finish(collecting, readings);
+    ask_usage(cli, readings, report.now_us);
     if (wishes->accepts_state && baseline_accept(book, readings, report.now_us, &why) < 0)
         exit_code = cli_fail_why(EXIT_FAILED, &why);
     if (book && !wishes->service)

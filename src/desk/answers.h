@@ -9,6 +9,7 @@
  *   first.c    first (status --first)
  *   sparing.c  trust, untrust, trusted
  *   forget.c   forget
+ *   logins.c   logins
  *   selftest.c selftest
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
@@ -23,6 +24,7 @@ void desk_word_pause(struct desk *desk, const struct question *question);
 void desk_word_reload(struct desk *desk, const struct question *question);
 void desk_word_why(struct desk *desk, const struct question *question);
 void desk_word_notify(struct desk *desk, const struct question *question);
+void desk_word_logins(struct desk *desk, const struct question *question);
 
 js *desk_status_telling(const struct desk *desk);
 /* Is one of its logs being read (or does it need none). */

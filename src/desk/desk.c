@@ -53,6 +53,7 @@ static int sweep(void *context) {
     first_check(desk);
     if (monotonic_us - desk->purged_us > HOUR_US) {
         desk->purged_us = monotonic_us;
+        decider_forget_old(desk->decider, wall_us);
         store_purge(desk->store, wall_us - desk->config->evidence_days * DAY_US,
                     wall_us - desk->config->unknown_names_days * DAY_US);
     }

@@ -7,6 +7,7 @@
  *   words.c     questions of the command line, with status.c, change.c, why.c (answers.h)
  *   telling.c   what the owner is told, and `hauberk notify`
  *   sight.c     do the jails still see
+ *   logins.c    `hauberk logins`: which account uses which service
  *   forget.c    `hauberk forget`: what is kept about an address or an account is deleted
  *   selftest.c  `hauberk selftest`: one made-up failure, the whole way
  *   first.c     the first start: what the logs say of the last day, on one page

@@ -56,6 +56,7 @@ void desk_word_forget(struct desk *desk, const struct question *question) {
         notices_forget_prefix(desk->telling.notices, &who.prefix);
     } else {
         known_forget_account(desk->decider->known, subject);
+        uses_forget_account(desk->decider->uses, subject);
         notices_forget_account(desk->telling.notices, who.account);
     }
     forget_waiting(desk->batch, &who);

@@ -92,6 +92,15 @@ static void collect_ledger(struct desk *desk, struct store_batch *batch) {
         if (entry)
             row->entry = *entry;
     }
+    struct use_key use_key;
+    while (uses_take_dirty(desk->decider->uses, &use_key)) {
+        const struct use *use = uses_find(desk->decider->uses, &use_key);
+        struct row_use *row = rows_add(&batch->uses);
+        row->is_gone = !use;
+        row->use.key = use_key;
+        if (use)
+            row->use = *use;
+    }
 }
 
 static void collect_bans(struct desk *desk, struct store_batch *batch) {
@@ -418,6 +427,11 @@ static int choose_scope(const struct config *config, int jail, int stored_scope)
 }
 
 /* A jail that is gone or off has no bans; one whose ports changed closes the new ones. */
+static void load_use(void *context, const struct row_use *row) {
+    struct desk *desk = context;
+    (void)uses_restore(desk->decider->uses, &row->use);
+}
+
 static void load_ban(void *context, const struct row_ban *row) {
     struct desk *desk = context;
     int jail = known_jail(desk, row->jail);
@@ -473,6 +487,7 @@ static int load_some(void *context) {
                                                  .burst = load_burst,
                                                  .join = load_join,
                                                  .known = load_known,
+                                                 .use = load_use,
                                                  .ban = load_ban,
                                                  .past = load_past,
                                                  .unban = load_unban,

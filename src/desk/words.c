@@ -76,7 +76,7 @@ static const struct {
     {"forget", desk_word_forget, false},  {"trust", desk_word_trust, false},
     {"first", desk_word_first, false},    {"selftest", desk_word_selftest, false},
     {"untrust", desk_word_untrust, false}, {"trusted", desk_word_trusted, false},
-    {"notify", desk_word_notify, false},
+    {"notify", desk_word_notify, false},   {"logins", desk_word_logins, false},
 };
 
 enum { DEFERRED_MAX = 64 };

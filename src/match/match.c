@@ -331,15 +331,8 @@ static void set_safe(uint16_t *ret_length, char *at, size_t room, struct span by
 }
 
 static uint8_t protocol_of(struct span name) {
-    static const char *const names[PROTOCOLS] = {
-        [PROTOCOL_UNTOLD] = "",
-        [PROTOCOL_IMAP] = "imap",
-        [PROTOCOL_POP3] = "pop3",
-        [PROTOCOL_SUBMISSION] = "submission",
-        [PROTOCOL_SIEVE] = "managesieve",
-    };
     for (uint8_t i = PROTOCOL_IMAP; i < PROTOCOLS; i++)
-        if (span_is(name, names[i]))
+        if (span_is(name, protocol_words[i]))
             return i;
     return PROTOCOL_UNTOLD;
 }
@@ -368,6 +361,13 @@ static void fill_event(struct wire_event *event, const struct rule_match *match)
         event->attempts = 1;
 }
 
+/* A line that could say that it was encrypted, and does not, says that it was not. */
+static uint8_t secrecy_of(const struct rule *rule, const struct rule_match *match) {
+    if (match->groups[GROUP_SECURED].length)
+        return SECRECY_SECURED;
+    return rule_has_group(rule, GROUP_SECURED) ? SECRECY_CLEAR : SECRECY_UNTOLD;
+}
+
 static void set_evidence(struct wire_event *event, struct span line) {
     set_safe(&event->evidence.length, event->evidence.at, sizeof(event->evidence.at), line);
 }
@@ -394,6 +394,8 @@ static bool confirm(struct match *match, uint32_t f, uint64_t possible, struct s
                  : groups.groups[GROUP_DELIVERED].length ? EVENT_DELIVERED
                                                           : EVENT_SUCCESS;
     fill_event(&event, &groups);
+    if (event.kind == EVENT_SUCCESS)
+        event.secrecy = secrecy_of(filter_rule(rules, pattern), &groups);
     bool tells = event.has_address;
     struct span session_line = groups.groups[GROUP_SESSION_LINE];
     if (session_line.length && event.kind == EVENT_FAILURE)

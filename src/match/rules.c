@@ -22,7 +22,7 @@ static const struct {
     {"mlfforget", GROUP_FORGET}, {"mlfgained", GROUP_GAINED}, {"content", GROUP_CONTENT},
     {"session", GROUP_SESSION}, {"attempts", GROUP_ATTEMPTS}, {"nouser", GROUP_NO_USER},
     {"summary", GROUP_SUMMARY}, {"protocol", GROUP_PROTOCOL}, {"database", GROUP_DATABASE},
-    {"method", GROUP_METHOD},   {"delivered", GROUP_DELIVERED},
+    {"method", GROUP_METHOD},   {"secured", GROUP_SECURED},   {"delivered", GROUP_DELIVERED},
     {"again", GROUP_AGAIN},     {"void", GROUP_VOID},
 };
 

@@ -23,7 +23,8 @@ static const char *const expectation_names[] = {"nothing", "failure", "success",
 
 struct expected {
     enum expectation what;
-    bool has_address, has_account, has_session, has_attempts, has_time, wants_nouser, wants_known;
+    bool has_address, has_account, has_session, has_attempts, has_time, wants_nouser, wants_known,
+        wants_secured, wants_clear;
     struct address address;
     struct span account, session;
     int64_t attempts, at_us;
@@ -105,6 +106,10 @@ static int read_item(struct checking *checking, struct span key, struct span val
         expected->wants_nouser = true;
     } else if (span_is(key, "known")) {
         expected->wants_known = true;
+    } else if (span_is(key, "secured")) {
+        expected->wants_secured = true;
+    } else if (span_is(key, "clear")) {
+        expected->wants_clear = true;
     } else {
         return malformed(checking, "unknown key '%.*s'", SPAN_FORMAT(key));
     }
@@ -192,6 +197,10 @@ static const char *first_difference(const struct expected *expected, const struc
         return "no word that the account does not exist";
     if (expected->wants_known && event->no_such_account)
         return "that the account does not exist";
+    if (expected->wants_secured && event->secrecy != SECRECY_SECURED)
+        return "no word that it was secured";
+    if (expected->wants_clear && event->secrecy != SECRECY_CLEAR)
+        return "no word that it was in clear text";
     if (expected->has_time && event->at_us != expected->at_us)
         return "another time";
     return NULL;
@@ -200,6 +209,7 @@ static const char *first_difference(const struct expected *expected, const struc
 static void report_event(struct text *report, const struct wire_event *event) {
     char address[PREFIX_TEXT_MAX] = "none";
     char when[CLOCK_TEXT_MAX];
+    static const char *const secrecy[SECRECIES] = {"", " secured", " clear"};
     if (event->has_address)
         address_format(&event->address, address);
     text_add_format(report, "    came: %s address=%s account=\"",
@@ -207,8 +217,8 @@ static void report_event(struct text *report, const struct wire_event *event) {
     text_add(report, wire_bytes(event->account));
     text_add_string(report, "\" session=\"");
     text_add(report, wire_bytes(event->session));
-    text_add_format(report, "\" attempts=%u %s at %s + %lld us\n", (unsigned)event->attempts,
-                    event->no_such_account ? "nouser" : "known",
+    text_add_format(report, "\" attempts=%u %s%s at %s + %lld us\n", (unsigned)event->attempts,
+                    event->no_such_account ? "nouser" : "known", secrecy[event->secrecy % SECRECIES],
                     clock_format_utc(event->at_us, when), (long long)(event->at_us % SECOND_US));
 }
 

@@ -6,7 +6,8 @@
  *   == nothing
  *       hold for every log line until the next of these: each line must give exactly that, one
  * event or none. Only the keys given are compared. attempts=0: the line is one attempt, not a sum.
- *       nouser, known: the account does not exist, or nothing says so. A quoted value ends at the
+ *       nouser, known: the account does not exist, or nothing says so. secured, clear: the password
+ *       could not be overheard, or it could. A quoted value ends at the
  *       quote that a blank or the line's end follows; values are compared as events carry them,
  *       escaped.
  *   == at 2026-11-21T07:31:44.263582Z              the next line's time

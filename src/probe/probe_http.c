@@ -187,7 +187,7 @@ static void say_files(const struct site *site, bool answers_all) {
         const char *path, *holds;
     } files[] = {
         {"/.git/HEAD", "ref:"},   {"/.git/config", "[core]"}, {"/.env", "="},
-        {"/.htpasswd", ":"},      {"/.svn/entries", ""},      {"/.htaccess", ""},
+        {"/.htpasswd", ":"},      {"/.svn/entries", ""},
         {"/config/config.inc.php", "$config"},                {"/logs/errors.log", "["},
         {"/backup.sql", "INSERT"},
     };

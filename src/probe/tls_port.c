@@ -415,7 +415,11 @@ static void look_at_other_certificate(struct work *work, bool is_first_rsa) {
     struct talk_wish wish = {.name = work->port->name,
                              .version = TLS1_2_VERSION, /* whose suites name the kind of key */
                              .suites = is_first_rsa ? "aECDSA:@SECLEVEL=0" : "aRSA:@SECLEVEL=0"};
-    if (secure(work, &talk, &wish) < 0 || is_rsa(talk.tls) == is_first_rsa)
+    int error = secure(work, &talk, &wish);
+    if (error == -ETIMEDOUT)
+        look_say_not(work->look, "certificate", "%s: no time was left for its other certificate",
+                     work->port->subject);
+    if (error < 0 || is_rsa(talk.tls) == is_first_rsa)
         return;
     snprintf(subject, sizeof(subject), "%s, for %s", work->port->subject,
              is_first_rsa ? "ECDSA" : "RSA");

@@ -62,7 +62,8 @@ int rows_forget(sqlite3 *db, const struct row_forgotten *forgotten) {
         "DELETE FROM notice WHERE address BETWEEN ? AND ? OR (address=? AND length=64)",
     };
     static const char *const of_accounts[] = {"DELETE FROM evidence WHERE account=?",
-                                              "DELETE FROM notice WHERE about=?"};
+                                              "DELETE FROM notice WHERE about=?",
+                                              "DELETE FROM use WHERE account=?"};
     int result = SQLITE_OK;
     for (size_t i = 0;
          !forgotten->has_prefix && i < ELEMENTS_OF(of_accounts) && result == SQLITE_OK; i++)

@@ -16,11 +16,14 @@ static const char to_version_2[] = {
 static const char to_version_3[] = {
 #include "schema_3.h"
 };
+static const char to_version_4[] = {
+#include "schema_4.h"
+};
 
 /* What makes version n + 1 of version n; schema.sql is the newest whole. */
-enum { SCHEMA_VERSION = 3 };
+enum { SCHEMA_VERSION = 4 };
 static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2,
-                                                      [2] = to_version_3};
+                                                      [2] = to_version_3, [3] = to_version_4};
 
 static const char *const texts[STATEMENTS] = {
     [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?,?,?)",
@@ -33,6 +36,8 @@ static const char *const texts[STATEMENTS] = {
     [DROP_SESSION] = "DELETE FROM session WHERE key=?",
     [PUT_KNOWN] = "INSERT OR REPLACE INTO known VALUES (?,?,?,?,?,?)",
     [DROP_KNOWN] = "DELETE FROM known WHERE address=? AND account=? AND kind=?",
+    [PUT_USE] = "INSERT OR REPLACE INTO use VALUES (?,?,?,?,?,?,?,?)",
+    [DROP_USE] = "DELETE FROM use WHERE account=? AND service=?",
     [PUT_BAN] = "INSERT OR REPLACE INTO ban VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     [DROP_BAN] = "DELETE FROM ban WHERE jail=? AND address=? AND length=?",
     [PUT_PAST] = "INSERT OR REPLACE INTO past VALUES (?,?,?,?,?)",
@@ -158,6 +163,22 @@ static int put_known(const struct statements *s, const struct row_known *row) {
     return step(&b);
 }
 
+static int put_use(const struct statements *s, const struct row_use *row) {
+    struct binder b = begin(s, row->is_gone ? DROP_USE : PUT_USE);
+    const struct use *use = &row->use;
+    bind_text(&b, use->key.account);
+    bind_text(&b, use->key.service);
+    if (!row->is_gone) {
+        bind_number(&b, use->logins);
+        bind_number(&b, use->clear);
+        bind_number(&b, use->untold);
+        bind_number(&b, use->first_us);
+        bind_number(&b, use->last_us);
+        bind_number(&b, use->clear_us);
+    }
+    return step(&b);
+}
+
 static int put_ban(const struct statements *s, const struct row_ban *row) {
     struct binder b = begin(s, row->is_gone ? DROP_BAN : PUT_BAN);
     const struct ban *ban = &row->ban;
@@ -269,6 +290,7 @@ static int put_batch(sqlite3 *db, const struct statements *statements,
     PUT_ALL(bursts, put_burst)
     PUT_ALL(joins, put_session)
     PUT_ALL(known, put_known)
+    PUT_ALL(uses, put_use)
     PUT_ALL(bans, put_ban)
     PUT_ALL(past, put_past)
     PUT_ALL(spared, put_spared)
@@ -283,7 +305,9 @@ static int put_batch(sqlite3 *db, const struct statements *statements,
 
 int rows_commit(sqlite3 *db, const struct statements *statements, const struct store_batch *batch,
                 char *what, size_t room) {
-    rows_erase(db, batch->forgotten.count > 0);
+    /* A row of `use` names somebody and is replaced again and again: an old one left in a page's free
+     * bytes would be there still when its successor is forgotten. */
+    rows_erase(db, batch->forgotten.count > 0 || batch->uses.count > 0);
     int result = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (result == SQLITE_OK)
         result = put_batch(db, statements, batch);
@@ -441,6 +465,19 @@ static void load_known(sqlite3_stmt *s, const struct store_readers *readers, voi
     readers->known(context, &row);
 }
 
+static void load_use(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
+    struct row_use row = {0};
+    copy_text(row.use.key.account, sizeof(row.use.key.account), s, 0);
+    copy_text(row.use.key.service, sizeof(row.use.key.service), s, 1);
+    row.use.logins = read_u32(s, 2);
+    row.use.clear = read_u32(s, 3);
+    row.use.untold = read_u32(s, 4);
+    row.use.first_us = sqlite3_column_int64(s, 5);
+    row.use.last_us = sqlite3_column_int64(s, 6);
+    row.use.clear_us = sqlite3_column_int64(s, 7);
+    readers->use(context, &row);
+}
+
 static void load_ban(sqlite3_stmt *s, const struct store_readers *readers, void *context) {
     struct row_ban row = {.jail = read_text(s, 0), .scope = read_text(s, 4)};
     row.ban.key.id = read_prefix(s, 1);
@@ -517,6 +554,7 @@ int rows_load(sqlite3 *db, struct load *load, uint32_t most, const struct store_
         {"SELECT * FROM fact", load_fact}, /* whether to enforce at all: before any ban */
         {"SELECT * FROM position", load_position},
         {"SELECT * FROM known", load_known},
+        {"SELECT * FROM use", load_use},
         {"SELECT * FROM counter", load_counter},
         {"SELECT * FROM session", load_session},
         {"SELECT * FROM burst", load_burst},

@@ -30,6 +30,12 @@ CREATE TABLE known (
     first INTEGER NOT NULL, last INTEGER NOT NULL, successes INTEGER NOT NULL,
     PRIMARY KEY (address, account, kind)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE use (
+    account TEXT NOT NULL, service TEXT NOT NULL,
+    logins INTEGER NOT NULL, clear INTEGER NOT NULL, untold INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, clear_last INTEGER NOT NULL,
+    PRIMARY KEY (account, service)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE ban (
     jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL,
     number INTEGER NOT NULL, scope TEXT NOT NULL,
@@ -77,4 +83,4 @@ CREATE TABLE spared (
     PRIMARY KEY (address, length, kind)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;

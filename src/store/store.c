@@ -68,6 +68,7 @@ struct store_batch *store_batch_free(struct store_batch *batch) {
     free(batch->joins.at);
     free(batch->bursts.at);
     free(batch->known.at);
+    free(batch->uses.at);
     free(batch->bans.at);
     free(batch->past.at);
     free(batch->spared.at);

@@ -15,6 +15,7 @@
 #include "ledger/bursts.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
+#include "ledger/uses.h"
 #include "notify/notices.h"
 #include "notify/sight.h"
 #include "wire/wire.h"
@@ -48,6 +49,11 @@ struct row_burst {
 struct row_known {
     bool is_gone;
     struct known_entry entry;
+};
+
+struct row_use {
+    bool is_gone;
+    struct use use;
 };
 
 struct row_ban {
@@ -124,6 +130,7 @@ struct store_batch {
     ROWS(row_join) joins;
     ROWS(row_burst) bursts;
     ROWS(row_known) known;
+    ROWS(row_use) uses;
     ROWS(row_ban) bans;
     ROWS(row_past) past;
     ROWS(row_spared) spared;
@@ -163,6 +170,7 @@ struct store_readers {
     void (*burst)(void *context, const struct row_burst *row);
     void (*join)(void *context, const struct row_join *row);
     void (*known)(void *context, const struct row_known *row);
+    void (*use)(void *context, const struct row_use *row);
     void (*ban)(void *context, const struct row_ban *row);
     void (*past)(void *context, const struct row_past *row);
     void (*unban)(void *context, const struct row_history *row); /* of the last week */

@@ -11,6 +11,14 @@ const char *const role_names[ROLES] = {"hauberkd", "sensor", "decider", "enforce
 
 const char *const bouncer_names[BOUNCERS] = {"fail2ban", "CrowdSec", "sshguard", "DenyHosts"};
 
+const char *const protocol_words[PROTOCOLS] = {
+    [PROTOCOL_UNTOLD] = "",
+    [PROTOCOL_IMAP] = "imap",
+    [PROTOCOL_POP3] = "pop3",
+    [PROTOCOL_SUBMISSION] = "submission",
+    [PROTOCOL_SIEVE] = "managesieve",
+};
+
 static bool printable(const char *at, size_t length) {
     for (size_t i = 0; i < length; i++)
         if (at[i] < 0x20 || at[i] > 0x7e)

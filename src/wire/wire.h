@@ -33,6 +33,9 @@ enum protocol {
     PROTOCOL_SIEVE,
     PROTOCOLS
 };
+extern const char *const protocol_words[PROTOCOLS]; /* as Dovecot calls them; "" untold */
+/* Could the password of a login be overheard? Untold where the log never says. */
+enum secrecy { SECRECY_UNTOLD, SECRECY_SECURED, SECRECY_CLEAR, SECRECIES };
 /* Other programs that ban addresses. */
 enum bouncer { BOUNCER_FAIL2BAN, BOUNCER_CROWDSEC, BOUNCER_SSHGUARD, BOUNCER_DENYHOSTS, BOUNCERS };
 extern const char *const bouncer_names[BOUNCERS];

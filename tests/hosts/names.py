@@ -9,6 +9,8 @@ It answers on the gateway's port 53. The names are fixed, so that logs come out 
     D.C.B.A.bl.test               127.0.0.2 for .200 to .204 and .220 to .224
     mx.test, example.org, example.com  the machine and two domains that exist
     *.fails.test                  SERVFAIL
+
+A machine's own zone, when it is given one, goes before all that (Names.publish).
 """
 
 import ipaddress
@@ -18,7 +20,8 @@ import threading
 
 import host
 
-A, PTR, MX, TXT, AAAA = 1, 12, 15, 16, 28
+A, NS, PTR, MX, TXT, AAAA, SPF = 1, 2, 12, 15, 16, 28, 99
+KINDS = {"A": A, "NS": NS, "PTR": PTR, "MX": MX, "TXT": TXT, "AAAA": AAAA, "SPF": SPF}
 EXIST = {"mx.test", "example.org", "example.com", "client.test"}
 
 
@@ -64,9 +67,25 @@ class Names:
     """Answers until closed."""
 
     def __init__(self, address):
+        self._zone = {}
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.bind((address, 53))
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def publish(self, lines):
+        """Answer for these records from now on, and for no others published before; a line is NAME KIND DATA."""
+        zone = {}
+        for line in lines:
+            name, kind, data = line.split(None, 2)
+            zone.setdefault(name.lower().rstrip("."), {}).setdefault(KINDS[kind], []).append(data.strip().rstrip("."))
+        self._zone = zone
+
+    def published(self, name, kind):
+        """The answers of the zone, one of its wildcards included; None when it has no such name."""
+        labels = name.lower().split(".")
+        inside = [name.lower(), *(".".join(["*", *labels[i:]]) for i in range(1, len(labels)))]
+        held = next((self._zone[one] for one in inside if one in self._zone), None)
+        return None if held is None else [(kind, data) for data in held.get(kind, [])]
 
     def close(self):
         """Fall silent."""
@@ -76,7 +95,7 @@ class Names:
         while True:
             try:
                 question, client = self._socket.recvfrom(4096)
-                self._socket.sendto(answer(question), client)
+                self._socket.sendto(answer(question, self.published), client)
             except OSError:
                 return
             except (ValueError, IndexError, struct.error):
@@ -90,7 +109,7 @@ def used_by(machine):
     machine.enter("systemctl", "restart", "postfix")
 
 
-def answer(question):
+def answer(question, published=lambda *_: None):
     """The packet that answers one question."""
     name, at = [], 12
     while question[at]:
@@ -98,17 +117,27 @@ def answer(question):
         at += 1 + question[at]
     kind = struct.unpack(">H", question[at + 1:at + 3])[0]
     asked = question[12:at + 5]
-    found = records(".".join(name), kind)
-    code = 2 if found is None else 0 if found or ".".join(name).lower() in EXIST else 3
+    found = published(".".join(name), kind)
+    exists = found is not None or ".".join(name).lower() in EXIST
+    if found is None:
+        found = records(".".join(name), kind)
+    code = 2 if found is None else 0 if found or exists else 3
     head = question[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(found or []), 0, 0)
     return head + asked + b"".join(record(*each) for each in found or [])
 
 
 def record(kind, text):
     """One resource record for the name asked for."""
-    data = {A: lambda: ipaddress.ip_address(text).packed, PTR: lambda: encoded(text),
-            MX: lambda: b"\0\x0a" + encoded(text), TXT: lambda: bytes([len(text)]) + text.encode()}[kind]()
+    data = {A: lambda: ipaddress.ip_address(text).packed, AAAA: lambda: ipaddress.ip_address(text).packed,
+            PTR: lambda: encoded(text), NS: lambda: encoded(text), MX: lambda: b"\0\x0a" + encoded(text),
+            TXT: lambda: strings(text), SPF: lambda: strings(text)}[kind]()
     return struct.pack(">HHHIH", 0xC00C, kind, 1, 60, len(data)) + data
+
+
+def strings(text):
+    """A text as the DNS has it: pieces of at most 255 bytes."""
+    pieces = [text[i:i + 255].encode() for i in range(0, len(text), 255)]
+    return b"".join(bytes([len(piece)]) + piece for piece in pieces)
 
 
 def encoded(name):

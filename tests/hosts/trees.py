@@ -3,7 +3,8 @@
 Making a Debian system takes a minute, booting one takes a second. So what does not change from run to run is made once
 and kept under TREES: per release a `base` (debootstrap), upon it the `services` (the mail server under attack), upon
 that `build` (compiler and development packages) and, beside it, `whole` (web server, webmail, spam filter: what only
-some tests attack) with `hardened` (what a well-kept server has besides) upon it. A layer is a plain directory that overlayfs stacks read-only.
+some tests attack) with `hardened` (what a well-kept server has besides) upon it. Upon the services, too, are the
+`guide-…`: the packages of one old guide each (tests/guides), all switched off. A layer is a plain directory that overlayfs stacks read-only.
 
 A layer's directory is named after a digest of its recipe and of the layer below, so a changed recipe makes a new layer
 and the old one is swept away. It is made under a temporary name and renamed when complete: what has the final name is
@@ -57,9 +58,14 @@ RUNTIME_PACKAGES = {
         libseccomp2 libcap-ng0 libsodium23 libjansson4 libarchive13t64 libunbound8 libssl3t64""".split(),
 }
 
+OTHER_PACKAGES = ["lynis", "testssl.sh"]        # who else looks; side_by_side.py takes the files out of this layer
+GUIDES = CHECKOUT / "tests" / "guides"
+GUIDE_LAYERS = {f"guide-{path.stem}": path for path in sorted(GUIDES.glob("S?.sh"))}
+
 # What each layer lies on.
 BELOW = {"base": None, "services": "base", "whole": "services", "hardened": "whole", "build": "services",
-         "hauberk": "build", "deb": "build", "package": "deb"}
+         "hauberk": "build", "deb": "build", "package": "deb",
+         "others": "services", **dict.fromkeys(GUIDE_LAYERS, "services")}
 
 PACKAGES = "/packages"                  # where the layer `package` has them: old.deb, new.deb, lintian
 OLD_VERSION, NEW_VERSION = "0.0.1~test", "0.0.2~test"
@@ -143,6 +149,12 @@ def hardened_packages():
     return sorted(name for line in lines for name in line.split("#")[0].split())
 
 
+def guide_packages(layer, release):
+    """What a guide has one install: the lines "# packages: …" and "# packages, RELEASE: …" of its script."""
+    told = re.findall(rf"^# packages(?:, {release})?: (.*)$", GUIDE_LAYERS[layer].read_text(), re.M)
+    return sorted(name for line in told for name in line.split())
+
+
 def files_digest(folder):
     """A digest over names, modes and contents of all files below `folder`."""
     whole = hashlib.sha256()
@@ -163,6 +175,8 @@ def name_of(release, layer):
         "hauberk": lambda: [sources_digest()],
         "deb": lambda: [*listed_packages("deb"), *DEB_EXTRAS],
         "package": lambda: [sources_digest(), OLD_VERSION, NEW_VERSION],
+        "others": lambda: OTHER_PACKAGES,
+        **{guide: lambda guide=guide: guide_packages(guide, release) for guide in GUIDE_LAYERS},
     }
     base = name_of(release, BELOW[layer]) if BELOW[layer] else release
     recipe = " ".join([base, *recipes[layer]()])
@@ -214,7 +228,8 @@ def make(release, layer, cgroup):
         making, log = path.with_name(path.name + ".making"), path.with_name(path.name + ".log")
         making.mkdir()
         makers = {"base": make_base, "services": make_services, "whole": make_whole, "hardened": make_hardened, "build": make_build,
-                  "hauberk": make_hauberk, "deb": make_deb, "package": make_package}
+                  "hauberk": make_hauberk, "deb": make_deb, "package": make_package, "others": make_others,
+                  **{guide: make_guide(guide) for guide in GUIDE_LAYERS}}
         makers[layer](Tree(release, making, log, cgroup))
         (making / "upper").rename(path)
         subprocess.run(["umount", "-l", making / "root"], check=False, capture_output=True)
@@ -327,6 +342,22 @@ def make_whole(tree):
 def make_hardened(tree):
     """What a well-kept mail server has besides; its settings are made when it runs (test_audit.py)."""
     tree.install(tree.overlay("hardened"), hardened_packages())
+
+
+def make_others(tree):
+    """Other programs that look for what is weak."""
+    tree.install(tree.overlay("others"), OTHER_PACKAGES)
+
+
+def make_guide(layer):
+    """The packages of one guide, none of their services switched on: the guide's script does that when it runs."""
+    def make(tree):
+        root = tree.overlay(layer)
+        switched_on = "find /etc/systemd/system -type l -path '*.wants/*' | sort"
+        tree.inside(root, f"{switched_on} >/root/before")
+        tree.install(root, guide_packages(layer, tree.release))
+        tree.inside(root, f"{switched_on} | comm -13 /root/before - | xargs -r rm; rm /root/before")
+    return make
 
 
 def make_build(tree):

@@ -14,6 +14,7 @@ import exempt_test  # noqa: E402
 import first_test  # noqa: E402
 import kill_test  # noqa: E402
 import journal_test  # noqa: E402
+import logins_test  # noqa: E402
 import selftest_test  # noqa: E402
 import source_test  # noqa: E402
 import fault_test  # noqa: E402
@@ -32,7 +33,7 @@ def main():
         return 0
     failed = 0
     for module in (ban_test, first_test, alone_test, exempt_test, container_test, words_test, notify_test, bulk_test,
-                   selftest_test, source_test, dns_test, journal_test, fault_test,
+                   selftest_test, source_test, dns_test, journal_test, logins_test, fault_test,
                    supervise_test, kill_test):
         for name, test in sorted(vars(module).items()):
             if not name.startswith("test_") or (sys.argv[1:] and name not in sys.argv[1:]):

@@ -90,6 +90,10 @@ static void load_known(void *context, const struct row_known *row) {
     (void)context;
     loaded.known[loaded.known_count++ % 8] = *row;
 }
+static void load_use(void *context, const struct row_use *row) {
+    (void)context;
+    loaded.uses[loaded.use_count++ % 8] = *row;
+}
 static void load_ban(void *context, const struct row_ban *row) {
     (void)context;
     snprintf(loaded.jails[1], sizeof(loaded.jails[1]), "%s", row->jail);
@@ -121,7 +125,8 @@ static void load_fact(void *context, const char *name, const char *value) {
 }
 
 static const struct store_readers readers = {load_position, load_counter, load_burst, load_join,
-                                             load_known,    load_ban,     load_past,  load_unban,
+                                             load_known,    load_use,     load_ban,   load_past,
+                                             load_unban,
                                              .notice = load_notice, .sight = load_sight,
                                              .fact = load_fact};
 
@@ -173,6 +178,9 @@ struct store_batch *batch_of_everything(void) {
     *rows_add(&batch->known) = (struct row_known){
         .entry = {.key = {prefix_from("198.51.100.7").address, UINT64_MAX, KNOWN_PAIR},
                   .first_us = 1, .last_us = 2, .successes = UINT32_MAX}};
+    *rows_add(&batch->uses) = (struct row_use){
+        .use = {.key = {"alice@example.org", "imap"}, .logins = UINT32_MAX, .clear = 2,
+                .untold = 3, .first_us = 4, .last_us = 5, .clear_us = 6}};
     struct row_ban *ban = rows_add(&batch->bans);
     *ban = (struct row_ban){.jail = "by-hand", .scope = "mail-login",
                             .ban = {.key = {prefix_from("203.0.113.0/24"), 0, JAIL_BY_HAND},

@@ -48,13 +48,14 @@ extern struct loaded {
     struct row_join joins[8];
     struct row_burst bursts[8];
     struct row_known known[8];
+    struct row_use uses[8];
     struct row_ban bans[8];
     struct row_past past[8];
     struct row_history unbans[300];
     struct notice notices[8];
     struct row_sight sights[8];
     char jails[8][32], scope[32], fact[64];
-    uint32_t position_count, counter_count, join_count, burst_count, known_count, ban_count,
+    uint32_t position_count, counter_count, join_count, burst_count, known_count, use_count, ban_count,
         past_count, unban_count, notice_count, sight_count;
 } loaded;
 

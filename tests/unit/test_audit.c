@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "audit/report.h"
+#include "audit/usage.h"
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/hash.h"
 
@@ -136,6 +138,8 @@ static void wrong_rules_are_refused_with_their_line(void **state) {
         {RULE("a", "high", "wanted =\n  sshd.x is no\n  ssh.x is no"), "no probe reads 'ssh.x'", 12},
         {RULE("A b", "high", "wanted = sshd.x is no"), "small letters", 1},
         {RULE("a", "high", "wanted = sshd.x is no\nusage ="), "'usage' is empty", 11},
+        {RULE("a", "high", "wanted = sshd.x is no\nusage = clear"), "not 'clear'", 11},
+        {RULE("a", "high", "wanted = sshd.x is no\nusage = open imap"), "not 'open imap'", 11},
     };
     (void)state;
     for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
@@ -192,6 +196,113 @@ static void judgements_are_as_they_should(void **state) {
     assert_int_equal(judgement.not_looked, 2);
     judgement_free(&judgement);
     readings_free(readings);
+    rules_free(rules);
+}
+
+/* ---- who uses it ---- */
+
+#define NOW_US (1000 * DAY_US)
+
+static struct usage_login login_of(const char *account, const char *service, int64_t days_ago,
+                                   int64_t clear, int64_t clear_days_ago) {
+    return (struct usage_login){account, service, NOW_US - 300 * DAY_US, NOW_US - days_ago * DAY_US,
+                                clear > 0 ? NOW_US - clear_days_ago * DAY_US : 0, 40, clear};
+}
+
+static void usage_is_told(void **state) {
+    static const struct {
+        struct {
+            const char *account, *service;
+            int64_t days_ago, clear, clear_days_ago;
+        } logins[10];
+        const char *says; /* NULL: nothing */
+    } cases[] = {
+        {{{0}}, NULL},
+        {{{"alice", "imap", 1, 12, 2}, {"alice", "pop3", 1, 1, 30}, {"bob, jr", "imap", 0, 1, 0},
+          {"carol", "imap", 0, 7, 31}, {"dave", "imap", 0, 0, 0}, {"eve", "sshd", 0, 5, 0}},
+         "2 accounts used it in 30 days: alice (imap, pop3), bob, jr (imap); turning it off cuts "
+         "them"},
+        {{{"alice", "imap", 1, 12, 2}},
+         "1 account used it in 30 days: alice (imap); turning it off cuts it"},
+        {{{"alice", "imap", 1, 12, 31}, {"bob", "imap", 0, 0, 0}},
+         "nobody used it in 30 days, as far as hauberkd saw"},
+        {{{"bob", "imap", 0, -1, 0}, {"carol", "imap", 31, -1, 0}},
+         "1 account logged in in 30 days, and the log does not say which in clear text: bob (imap)"},
+        {{{"eve", "sshd", 0, 5, 0}},
+         "hauberkd has seen no login by imap pop3 at all, in clear text or not"},
+        {{{"a", "imap", 0, 1, 0}, {"b", "imap", 0, 1, 0}, {"c", "imap", 0, 1, 0},
+          {"d", "imap", 0, 1, 0}, {"e", "imap", 0, 1, 0}, {"f", "imap", 0, 1, 0},
+          {"g", "imap", 0, 1, 0}, {"h", "imap", 0, 1, 0}, {"i", "imap", 0, 1, 0}},
+         "9 accounts used it in 30 days: a (imap), b (imap), c (imap), d (imap), e (imap), "
+         "f (imap), g (imap), h (imap) and 1 more; turning it off cuts them"},
+    };
+    (void)state;
+    struct why why = {0};
+    struct rules *rules = rules_of(
+        RULE("one", "high", "wanted = sshd.a is no\nusage = clear imap pop3"), &why);
+    assert_non_null(rules);
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct usage_login logins[10];
+        struct judgement judgement;
+        size_t count = 0;
+        for (; count < 10 && cases[i].logins[count].account; count++)
+            logins[count] = login_of(cases[i].logins[count].account, cases[i].logins[count].service,
+                                     cases[i].logins[count].days_ago, cases[i].logins[count].clear,
+                                     cases[i].logins[count].clear_days_ago);
+        for (int is_found = 0; is_found < 2; is_found++) {
+            struct readings *readings = readings_of(is_found ? "sshd.a\t\tyes\n" : "sshd.a\t\tno\n");
+            usage_add(readings, logins, count, NOW_US);
+            audit_judge(rules, readings, NULL, &judgement);
+            const char *says = is_found ? cases[i].says : NULL;
+            if (!judgement.at[0].usage != !says ||
+                (says && strcmp(judgement.at[0].usage, says) != 0))
+                fail_msg("%zu: %s", i, judgement.at[0].usage);
+            judgement_free(&judgement);
+            readings_free(readings);
+        }
+    }
+    rules_free(rules);
+}
+
+static void last_logins_are_by_whichever_service(void **state) {
+    (void)state;
+    struct why why = {0};
+    struct usage_login logins[] = {login_of("bob", "imap", 10, 0, 0), login_of("alice", "imap", 9, 0, 0),
+                                   login_of("bob", "sshd", 2, -1, 0)};
+    struct readings *readings = readings_new();
+    usage_add(readings, logins, ELEMENTS_OF(logins), NOW_US);
+    assert_string_equal(readings_value(readings, "logins.there", ""), "yes");
+    assert_string_equal(readings_value(readings, "logins.since", ""), "300");
+    assert_string_equal(readings_value(readings, "logins.last", "bob"), "2");
+    assert_string_equal(readings_value(readings, "logins.last", "alice"), "9");
+    assert_string_equal(readings_value(readings, "logins.service", "imap"), "9");
+    assert_string_equal(readings_value(readings, "logins.untold", "bob, sshd"),
+                        "40 times, last 1972-09-25");
+    readings_free(readings);
+
+    /* The shipped rule waits until it knows of a year; when nobody can be asked, it says so. */
+    struct rules *rules = rules_read(SOURCE_ROOT "/hardening", &why);
+    assert_non_null(rules);
+    static const struct {
+        const char *readings;
+        enum outcome outcome;
+    } cases[] = {
+        {"logins.there\t\tyes\nlogins.since\t\t364\nlogins.last\ta\t364\n", OUTCOME_NOT_ASKED},
+        {"logins.there\t\tyes\nlogins.since\t\t390\nlogins.last\ta\t365\n", OUTCOME_PASSED},
+        {"logins.there\t\tyes\nlogins.since\t\t390\nlogins.last\ta\t366\n", OUTCOME_FOUND},
+        {"logins.there\t\tno\nlogins.since\t\t0\n", OUTCOME_NOT_ASKED},
+        {"!\tlogins.\tno hauberkd\n", OUTCOME_NOT_LOOKED},
+    };
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct judgement judgement;
+        readings = readings_of(cases[i].readings);
+        audit_judge(rules, readings, "logins", &judgement);
+        assert_int_equal(judgement.count, 1);
+        if (judgement.at[0].outcome != cases[i].outcome)
+            fail_msg("%zu: %d", i, (int)judgement.at[0].outcome);
+        judgement_free(&judgement);
+        readings_free(readings);
+    }
     rules_free(rules);
 }
 
@@ -342,10 +453,13 @@ static void reports_read_as_they_should(void **state) {
     struct judgement judgement;
     cleanup_text struct text text = {0};
     cleanup_text struct text page = {0};
-    struct rules *rules = rules_of(RULE("one", "high", "wanted = sshd.a is no")
+    struct rules *rules = rules_of(RULE("one", "high", "wanted = sshd.a is no\nusage = clear imap")
                                    RULE("two", "low", "wanted = host.release is 13"), &why);
     assert_non_null(rules);
-    run_at(NULL, rules, "sshd.a\t<b>\"&\t<script>\n!\thost.release\tnobody may\n", 0, &judgement);
+    run_at(NULL, rules,
+           "sshd.a\t<b>\"&\t<script>\\x5c\n!\thost.release\tnobody may\nlogins.there\t\tyes\n"
+           "logins.since\t\t90\nlogins.clear\t<i>, imap\t1 times, last 2026-11-20\n",
+           0, &judgement);
     struct report report = {&judgement, NULL, "mx<>", 1000000};
     report_text(&report, false, &text);
     assert_string_equal(text.at, "mx<>: grade F, 0 of 100.\n"
@@ -358,8 +472,10 @@ static void reports_read_as_they_should(void **state) {
                                  "sshd\n"
                                  "  high      T  [one]\n"
                                  "            W\n"
-                                 "     found  <b>\"&: a = <script>\n"
+                                 "     found  <b>\"&: a = <script>\\x5c\n"
                                  "       fix  F\n"
+                                 "      used  1 account used it in 30 days: <i> (imap); turning it "
+                                 "off cuts it\n"
                                  " also says  own\n"
                                  "\n"
                                  "Not looked at\n"
@@ -369,8 +485,13 @@ static void reports_read_as_they_should(void **state) {
                                  "hauberk audit --explain ID tells all about one; --except ID --why "
                                  "TEXT accepts a risk.\n");
     report_html(&report, &page);
-    assert_non_null(strstr(page.at, "&lt;b&gt;&quot;&amp;: a = &lt;script&gt;"));
+    assert_non_null(strstr(page.at, "&lt;b&gt;&quot;&amp;: a = &lt;script&gt;\\x5c"));
     assert_null(strstr(page.at, "<script"));
+    assert_non_null(strstr(page.at, "<dt>Who uses it</dt><dd>1 account used it in 30 days: "
+                                    "&lt;i&gt; (imap)"));
+    cleanup_js js *all = report_json(&report);
+    assert_string_equal(js_string(js_at(js_get(all, "findings"), 0), "usage", ""),
+                        "1 account used it in 30 days: <i> (imap); turning it off cuts it");
     judgement_free(&judgement);
     rules_free(rules);
 }
@@ -392,6 +513,8 @@ int main(void) {
         cmocka_unit_test(what_is_no_reading_is_refused),
         cmocka_unit_test(wrong_rules_are_refused_with_their_line),
         cmocka_unit_test(judgements_are_as_they_should),
+        cmocka_unit_test(usage_is_told),
+        cmocka_unit_test(last_logins_are_by_whichever_service),
         cmocka_unit_test(the_book_remembers),
         cmocka_unit_test(a_book_of_others_is_not_opened),
         cmocka_unit_test(drift_is_found),

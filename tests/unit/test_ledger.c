@@ -17,6 +17,7 @@
 #include "ledger/bursts.h"
 #include "ledger/joins.h"
 #include "ledger/known.h"
+#include "ledger/uses.h"
 #include "ledger/ledger.h"
 
 #define FIND_US (600 * SECOND_US)
@@ -368,6 +369,99 @@ static void a_success_is_known_for_thirty_days(void **state) {
     known_free(known);
 }
 
+/* ---- uses ---- */
+
+static const struct use *use_of(const struct uses *uses, const char *account, const char *service) {
+    struct use_key key = {{0}, {0}};
+    snprintf(key.account, sizeof(key.account), "%s", account);
+    snprintf(key.service, sizeof(key.service), "%s", service);
+    return uses_find(uses, &key);
+}
+
+static uint32_t count_uses(const struct uses *uses) {
+    uint32_t place = 0;
+    uint32_t count = 0;
+    while (uses_next(uses, &place))
+        count++;
+    return count;
+}
+
+static void logins_are_told_apart_by_account_and_service(void **state) {
+    (void)state;
+    struct uses *uses = uses_new(100);
+    struct use_key key;
+    uses_add(uses, SPAN("alice"), SPAN("imap"), SECRECY_SECURED, BEGIN_US);
+    uses_add(uses, SPAN("alice"), SPAN("imap"), SECRECY_CLEAR, BEGIN_US - HOUR_US);
+    uses_add(uses, SPAN("alice"), SPAN("imap"), SECRECY_CLEAR, BEGIN_US - 2 * HOUR_US);
+    uses_add(uses, SPAN("alice"), SPAN("pop3"), SECRECY_SECURED, BEGIN_US);
+    uses_add(uses, SPAN("bob"), SPAN("sshd"), SECRECY_UNTOLD, BEGIN_US);
+    uses_add(uses, SPAN(""), SPAN("sshd"), SECRECY_UNTOLD, BEGIN_US);
+    assert_int_equal(count_uses(uses), 3);
+    const struct use *use = use_of(uses, "alice", "imap");
+    assert_non_null(use);
+    assert_int_equal(use->logins, 3);
+    assert_int_equal(use->clear, 2);
+    assert_int_equal(use->untold, 0);
+    assert_true(use->first_us == BEGIN_US - 2 * HOUR_US && use->last_us == BEGIN_US);
+    assert_true(use->clear_us == BEGIN_US - HOUR_US);
+    assert_int_equal(use_of(uses, "alice", "pop3")->clear_us, 0);
+    assert_int_equal(use_of(uses, "bob", "sshd")->untold, 1);
+
+    /* Each changed one is told once, and again when it changes again or goes. */
+    uint32_t told = 0;
+    while (uses_take_dirty(uses, &key))
+        told++;
+    assert_int_equal(told, 3);
+    uses_add(uses, SPAN("bob"), SPAN("sshd"), SECRECY_UNTOLD, BEGIN_US + DAY_US);
+    uses_forget_account(uses, SPAN("ALICE"));
+    assert_int_equal(count_uses(uses), 1);
+    for (told = 0; uses_take_dirty(uses, &key); told++)
+        assert_true(!uses_find(uses, &key) == (strcmp(key.account, "alice") == 0));
+    assert_int_equal(told, 3);
+
+    uses_sweep(uses, BEGIN_US + DAY_US + USE_LIFE_US);
+    assert_int_equal(count_uses(uses), 1);
+    uses_sweep(uses, BEGIN_US + DAY_US + USE_LIFE_US + 1);
+    assert_int_equal(count_uses(uses), 0);
+    assert_true(uses_take_dirty(uses, &key));
+    uses_free(uses);
+}
+
+/* An account as long as an event can have it, of a service as long as there is none. */
+static void long_names_are_cut(void **state) {
+    (void)state;
+    char account[96];
+    char service[64];
+    struct uses *uses = uses_new(10);
+    uint32_t place = 0;
+    memset(account, 'a', sizeof(account));
+    memset(service, 's', sizeof(service));
+    uses_add(uses, (struct span){account, sizeof(account)}, (struct span){service, sizeof(service)},
+             SECRECY_UNTOLD, BEGIN_US);
+    const struct use *use = uses_next(uses, &place);
+    assert_int_equal(strlen(use->key.account), sizeof(account));
+    assert_int_equal(strlen(use->key.service), USE_SERVICE_MAX - 1);
+    struct uses *restored = uses_new(10);
+    assert_true(uses_restore(restored, use));
+    assert_non_null(uses_find(restored, &use->key));
+    uses_free(restored);
+    uses_free(uses);
+}
+
+static void full_of_uses_the_longest_unused_go(void **state) {
+    (void)state;
+    struct uses *uses = uses_new(300);
+    for (uint32_t i = 0; i < 5000; i++) {
+        char account[16];
+        snprintf(account, sizeof(account), "a%u", i);
+        uses_add(uses, span_of(account), SPAN("imap"), SECRECY_SECURED, BEGIN_US + i * SECOND_US);
+        uses_add(uses, SPAN("daily"), SPAN("imap"), SECRECY_SECURED, BEGIN_US + i * SECOND_US);
+        assert_non_null(use_of(uses, "daily", "imap"));
+    }
+    assert_int_equal(count_uses(uses), 300);
+    uses_free(uses);
+}
+
 static void a_full_memory_forgets_the_oldest(void **state) {
     (void)state;
     struct known *known = known_new(300);
@@ -499,6 +593,9 @@ int main(void) {
         cmocka_unit_test(a_sweep_drops_what_has_run_out),
         cmocka_unit_test(domains_are_told_apart_where_they_are_named),
         cmocka_unit_test(a_success_is_known_for_thirty_days),
+        cmocka_unit_test(logins_are_told_apart_by_account_and_service),
+        cmocka_unit_test(long_names_are_cut),
+        cmocka_unit_test(full_of_uses_the_longest_unused_go),
         cmocka_unit_test(a_full_memory_forgets_the_oldest),
         cmocka_unit_test(a_sum_counts_only_what_is_left),
         cmocka_unit_test(a_login_takes_one_back_of_its_account),

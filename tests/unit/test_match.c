@@ -146,7 +146,8 @@ static void feed(struct match *match, struct span bytes, size_t from, size_t to,
 static bool is_same(const struct wire_event *a, const struct wire_event *b) {
     return a->line_end == b->line_end && a->at_us == b->at_us && a->kind == b->kind &&
            a->filter == b->filter && a->pattern == b->pattern && a->attempts == b->attempts &&
-           a->has_address == b->has_address && a->no_such_account == b->no_such_account &&
+           a->has_address == b->has_address && a->secrecy == b->secrecy &&
+           a->no_such_account == b->no_such_account &&
            memcmp(&a->address, &b->address, sizeof(a->address)) == 0 &&
            span_equals(wire_bytes(a->account), wire_bytes(b->account)) &&
            span_equals(wire_bytes(a->session), wire_bytes(b->session)) &&

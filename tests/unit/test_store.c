@@ -63,6 +63,7 @@ static void an_earlier_schema_is_brought_up_to_date(void **state) {
         struct store *store = open_store();
         load(store);
         assert_int_equal(loaded.position_count, 1);
+        assert_int_equal(loaded.use_count, opening);
         assert_int_equal(loaded.positions[0].lost, 0);
         assert_int_equal(loaded.counter_count, 1);
         assert_int_equal(loaded.counters[0].counter.weight, 20);
@@ -70,6 +71,9 @@ static void an_earlier_schema_is_brought_up_to_date(void **state) {
         assert_int_equal(loaded.counters[0].counter.attempts, 2);
         assert_int_equal(loaded.counters[0].counter.key.window, WINDOW_SHORT);
         assert_true(loaded.counters[0].counter.last_us == 6);
+        struct store_batch *batch = store_batch_new(); /* a table that version 1 had not */
+        *rows_add(&batch->uses) = (struct row_use){.use = {.key = {"alice", "imap"}}};
+        commit_and_wait(store, batch);
         store_close(store);
     }
 }
@@ -129,6 +133,11 @@ static void every_row_comes_back(void **state) {
                         sizeof(struct known_key));
     assert_int_equal(loaded.known[0].entry.successes, UINT32_MAX);
     assert_true(loaded.known[0].entry.first_us == 1 && loaded.known[0].entry.last_us == 2);
+    assert_int_equal(loaded.use_count, 1);
+    const struct use *use = &loaded.uses[0].use;
+    assert_memory_equal(&use->key, &told->uses.at[0].use.key, sizeof(use->key));
+    assert_true(use->logins == UINT32_MAX && use->clear == 2 && use->untold == 3);
+    assert_true(use->first_us == 4 && use->last_us == 5 && use->clear_us == 6);
     assert_int_equal(loaded.ban_count, 1);
     assert_string_equal(loaded.jails[1], "by-hand");
     assert_string_equal(loaded.scope, "mail-login");
@@ -161,12 +170,14 @@ static void every_row_comes_back(void **state) {
     /* Gone again, all that can go. */
     told->counters.at[0].is_gone = told->joins.at[0].is_gone = true;
     told->bursts.at[0].is_gone = true;
-    told->known.at[0].is_gone = told->bans.at[0].is_gone = told->past.at[0].is_gone = true;
+    told->known.at[0].is_gone = told->uses.at[0].is_gone = true;
+    told->bans.at[0].is_gone = told->past.at[0].is_gone = true;
     told->history.count = 0;
     commit_and_wait(store, told);
     load(store);
     assert_int_equal(loaded.counter_count + loaded.join_count + loaded.burst_count +
-                         loaded.known_count + loaded.ban_count + loaded.past_count,
+                         loaded.known_count + loaded.use_count + loaded.ban_count +
+                             loaded.past_count,
                      0);
     assert_int_equal(loaded.position_count, 1);
     store_close(store);

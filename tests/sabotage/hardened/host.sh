@@ -226,7 +226,7 @@ mkdir -p /etc/systemd/system/sysinit.target.wants /etc/systemd/system/multi-user
 
 # ---- services
 
-for unit in postfix postfix@- dovecot rspamd nginx apache2 unbound redis-server php8.2-fpm php8.4-fpm
+for unit in postfix postfix@- dovecot rspamd nginx apache2 unbound redis-server mariadb php8.2-fpm php8.4-fpm
 do
     mkdir -p "/etc/systemd/system/$unit.service.d"
     cat >"/etc/systemd/system/$unit.service.d/hardened.conf" <<'EOF'
