@@ -16,10 +16,15 @@ struct asking {
     void *context;
 };
 
+/* The first look is not over; or it may have been cut short, which is known when all is loaded. */
+static bool is_before_first_page(const struct desk *desk) {
+    return desk->first.is_reading || (desk->is_loading && !desk->first.page);
+}
+
 bool desk_enforces(const struct desk *desk) {
     return desk->enforcer_is_there && desk->scopes_are_sent && !desk->decider->observes &&
-           !desk->observing_is_open &&
-           desk->waits_until_us == 0 && desk->paused_until_us == 0 && !desk->first.is_reading;
+           !desk->observing_is_open && desk->waits_until_us == 0 && desk->paused_until_us == 0 &&
+           !is_before_first_page(desk);
 }
 
 static void send_scopes(struct desk *desk) {

@@ -98,10 +98,13 @@ static bool apply_trust(struct desk *desk, int64_t at_us, const struct prefix *p
 
 static void apply_false_positive(struct desk *desk, int64_t at_us, const struct prefix *prefix) {
     char text[PREFIX_TEXT_MAX];
-    if (desk_false_positive(desk, prefix, at_us) < 0)
-        log_notice("%s was called a false positive while hauberkd was down, but it was not banned "
-                   "within 30 days; nothing is changed",
-                   prefix_format(prefix, text));
+    if (desk_false_positive(desk, prefix, at_us) >= 0)
+        return;
+    /* The kernel may have had a ban that was never stored: its lines, read again, make none. */
+    (void)desk_unban(desk, prefix, -1, at_us);
+    log_notice("%s was called a false positive while hauberkd was down, but it was not banned "
+               "within 30 days; it is not trusted",
+               prefix_format(prefix, text));
 }
 
 static bool apply_line(struct desk *desk, struct span line) {

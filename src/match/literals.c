@@ -304,3 +304,24 @@ struct literal_set literals_of(struct span pattern, bool at_text_start) {
         return (struct literal_set){0};
     return set;
 }
+
+static char fold(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static bool stands_at(const struct literal *literal, const char *at) {
+    if (!literal->folds_case)
+        return memcmp(at, literal->at, literal->length) == 0;
+    for (size_t i = 0; i < literal->length; i++)
+        if (fold(at[i]) != fold(literal->at[i]))
+            return false;
+    return true;
+}
+
+bool literal_set_is_in(const struct literal_set *set, struct span text) {
+    for (uint32_t i = 0; i < set->count; i++)
+        for (size_t at = 0; at + set->at[i].length <= text.length; at++)
+            if (stands_at(&set->at[i], text.at + at))
+                return true;
+    return false;
+}

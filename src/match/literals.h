@@ -33,3 +33,6 @@ bool literal_set_is_better(const struct literal_set *a, const struct literal_set
 /* Both needed sets as one ("either of the patterns");
  * no set if either has none or it is too big. */
 struct literal_set literal_set_either(const struct literal_set *a, const struct literal_set *b);
+
+/* Does the text hold one of them? Slow: for what the prefilter was not asked. */
+bool literal_set_is_in(const struct literal_set *set, struct span text);

@@ -260,6 +260,9 @@ static int first_match(const struct filter_rules *rules, struct span text, uint6
         if (!(possible >> i % 64 & 1))
             continue;
         int result = rule_match(filter_rule(rules, i), text, ret_match);
+        if (result < 0 && rules->literals_of_each &&
+            !literal_set_is_in(&rules->literals_of_each[i], text))
+            continue; /* what took too long could not match, and another prefilter had known */
         if (result < 0)
             return result;
         if (result == 0)

@@ -91,13 +91,18 @@ static bool read_zone(struct span text, size_t *place, int64_t *ret_seconds) {
     return true;
 }
 
-/* A zone at once behind the time or, where it is a word of its own, behind a blank. */
+/* Behind a zone of its own: "Z-mail" and "+12.5" are something else. */
+static bool ends_zone(struct span text, size_t end) {
+    return end >= text.length || (text.at[end] && strchr(" \t])>:,;|", text.at[end]));
+}
+
+/* A zone at once behind the time or, where it stands alone, behind a blank. */
 static bool find_zone(struct span text, size_t *place, int64_t *ret_seconds) {
     size_t end = *place + 1;
     if (read_zone(text, place, ret_seconds))
         return true;
     if (*place >= text.length || text.at[*place] != ' ' || !read_zone(text, &end, ret_seconds) ||
-        (end < text.length && is_word(text.at[end])))
+        !ends_zone(text, end))
         return false;
     *place = end;
     return true;

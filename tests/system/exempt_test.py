@@ -132,6 +132,15 @@ def test_a_false_positive_needs_a_ban():
         world.start()
         assert set(trusted(world)) == {"203.0.113.7", "203.0.113.9"}
         assert "203.0.113.10 was called a false positive while hauberkd was down" in world.log_path.read_text()
+        # What the kernel alone knew of must not come back when its lines are read again.
+        attack(world, "203.0.113.11", 2)
+        world.stop()
+        attack(world, "203.0.113.11", 1)
+        world.hauberk("unban", "--false-positive", "203.0.113.11", check=True)
+        world.start()
+        attack(world, "203.0.113.12")
+        world.wait_for_bans({("sshd", "203.0.113.12")})
+        assert set(trusted(world)) == {"203.0.113.7", "203.0.113.9"}
 
 
 def test_an_administrators_key_spares_its_address():

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -134,6 +135,32 @@ def test_a_first_start_that_was_killed_goes_on_as_one():
         world.start()
         page_of(world)
         assert world.log_path.read_text().count("hauberk's first look") == 2
+
+
+def test_a_first_start_that_was_killed_enforces_nothing_before_its_page():
+    """A ban of those minutes is stored; whom it hits may be an own user whose login is not read yet."""
+    with make_world(past=False) as world:
+        world.start()
+        attack(world, "203.0.113.5")
+        world.wait_for_bans({("sshd", "203.0.113.5")})
+        world.stop(signal.SIGINT)
+        path = world.folder / "state" / "hauberk.db"
+        owner = path.stat()
+        with sqlite3.connect(path) as db:  # as if it had ended before its page, with logs to look back into
+            assert db.execute("DELETE FROM fact WHERE name = 'first'").rowcount == 1
+            db.execute("UPDATE position SET mark = mark + 1000000, resume = done")
+            columns = [row[1] for row in db.execute("PRAGMA table_info(ban)")]
+            ban = dict(zip(columns, db.execute("SELECT * FROM ban").fetchone()))
+            for i in range(50000):  # so many that they are loaded in slices
+                ban["address"] = bytes(10) + b"\xff\xff\xc6\x33" + i.to_bytes(2, "big")
+                db.execute(f"INSERT INTO ban VALUES ({', '.join('?' * len(ban))})", list(ban.values()))
+        db.close()
+        for name in path.parent.glob("hauberk.db*"):
+            os.chown(name, owner.st_uid, owner.st_gid)
+        world.start(wait=False)
+        said = wait_for(lambda: (now := world.status()) and not now["loading"] and now, 40, "all to be loaded")
+        assert said["past_read"] < 100 and not said["effective"], said
+        assert not world.elements("ssh_4"), len(world.elements("ssh_4"))
 
 
 def test_the_first_start_looks_into_rotated_logs():

@@ -12,6 +12,7 @@
 #include <ctype.h>
 
 #include "base/files.h"
+#include "match/match.h"
 #include "match/rules.h"
 #include "match/stamp.h"
 
@@ -348,6 +349,101 @@ static void random_patterns(void **state) {
     assert_true(useful > 4000);   /* … and the promise was put to the test */
 }
 
+/* --- random filters ------------------------------------------------------------------------- */
+
+enum { RANDOM_FILTERS = 6, RANDOM_PATTERNS = 14 }; /* more than 64 patterns: bits are shared */
+
+struct random_filter {
+    struct config_filter config;
+    struct config_pattern patterns[RANDOM_PATTERNS];
+    struct filter_rules *rules;
+};
+
+/* One whose needed set is small, so that its filter's patterns can be told apart. */
+static char *make_useful_pattern(struct maker *maker, struct text *log) {
+    for (;;) {
+        text_clear(&maker->pattern);
+        text_clear(&maker->subject);
+        text_add_string(&maker->pattern, "^ ");
+        make_sequence(maker, 0, true);
+        uint32_t count = literals_of(text_span(&maker->pattern), true).count;
+        text_add_string(&maker->pattern, "(?: from)? <HOST>$");
+        if (count == 0 || count > 2)
+            continue;
+        text_add_format(log, "2026-11-21T08:00:00Z %.*s 203.0.113.%u\n",
+                        SPAN_FORMAT(text_span(&maker->subject)), draw(maker, 250));
+        return text_take(&maker->pattern);
+    }
+}
+
+struct told {
+    struct digest_state digest;
+    uint32_t count;
+};
+
+static void note_event(void *context, const struct wire_event *event) {
+    struct told *told = context;
+    const uint64_t facts[] = {event->line_end, event->filter, event->pattern,
+                              event->address.at[15]};
+    digest_add(&told->digest, (struct span){(const char *)facts, sizeof(facts)});
+    told->count++;
+}
+
+static struct digest read_with(struct filter_rules *const *rules, struct span log,
+                               bool without_prefilter, uint32_t *ret_count) {
+    static const uint16_t numbers[RANDOM_FILTERS] = {0, 1, 2, 3, 4, 5};
+    struct why why;
+    struct told told = {0};
+    struct match *match = match_new(rules, numbers, RANDOM_FILTERS, without_prefilter, &why);
+    assert_non_null(match);
+    digest_begin(&told.digest);
+    match_feed(match, log, 0, INT64_C(1795248000) * 1000000, note_event, &told);
+    match_free(match);
+    *ret_count = told.count;
+    return digest_end(&told.digest);
+}
+
+/* Which patterns a line is tried on must not matter, whosever literals it holds. */
+static void random_filters_read_alike(void **state) {
+    (void)state;
+    static struct random_filter filters[RANDOM_FILTERS];
+    struct maker maker = {.seed = 20261122};
+    unsigned sorted = 0;
+    unsigned told = 0;
+    for (unsigned round = 0; round < 15; round++) {
+        cleanup_text struct text log = {0};
+        struct filter_rules *rules[RANDOM_FILTERS];
+        for (unsigned f = 0; f < RANDOM_FILTERS; f++) {
+            struct random_filter *filter = &filters[f];
+            struct why why;
+            *filter = (struct random_filter){.config.name = (char *)(uintptr_t) "random"};
+            filter->config.service = filter->config.name;
+            filter->config.fail.at = filter->patterns;
+            filter->config.fail.count = 1 + draw(&maker, RANDOM_PATTERNS);
+            for (uint32_t i = 0; i < filter->config.fail.count; i++)
+                filter->patterns[i].text = make_useful_pattern(&maker, &log);
+            rules[f] = filter->rules = filter_rules_new(&filter->config, &why);
+            assert_non_null(rules[f]);
+            sorted += rules[f]->literals_of_each != NULL;
+        }
+        uint32_t with = 0;
+        uint32_t without = 0;
+        struct digest a = read_with(rules, text_span(&log), false, &with);
+        struct digest b = read_with(rules, text_span(&log), true, &without);
+        assert_int_equal(with, without);
+        assert_true(digest_equals(&a, &b));
+        told += with;
+        for (unsigned f = 0; f < RANDOM_FILTERS; f++) {
+            filter_rules_free(rules[f]);
+            for (uint32_t i = 0; i < filters[f].config.fail.count; i++)
+                free(filters[f].patterns[i].text);
+        }
+    }
+    text_free(&maker.pattern);
+    text_free(&maker.subject);
+    assert_true(sorted > 80 && told > 500); /* patterns were told apart, and matched */
+}
+
 int main(void) {
     hash_open();
     const struct CMUnitTest tests[] = {
@@ -356,6 +452,7 @@ int main(void) {
         cmocka_unit_test(too_much_is_none),
         cmocka_unit_test(filters_need_their_literals),
         cmocka_unit_test(random_patterns),
+        cmocka_unit_test(random_filters_read_alike),
     };
     return cmocka_run_group_tests_name("literals", tests, NULL, NULL);
 }

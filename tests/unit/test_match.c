@@ -404,6 +404,33 @@ static void too_much_work_is_given_up(void **state) {
     filter_rules_free(made);
 }
 
+/* A pattern that gives up and one that matches, in one filter: without the prefilter the first is
+ * tried on lines that hold none of its literals, which must make no difference. */
+static void what_cannot_match_does_not_give_up(void **state) {
+    (void)state;
+    static const char *const fail[] = {"^ (?:a|aa|a+)+c went there from <HOST>$",
+                                       "^ \\S+ came here from <HOST>$", NULL};
+    static const char log[] =
+        "2026-11-21T08:00:00Z aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa came here from 203.0.113.1\n"
+        "2026-11-21T08:00:00Z aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab c went there from 203.0.113.2\n"
+        "2026-11-21T08:00:00Z aaaaac went there from 203.0.113.3\n";
+    struct config_filter filter;
+    struct filter_rules *made = rules_with(&filter, NULL, fail, NULL);
+    for (int without_prefilter = 0; without_prefilter < 2; without_prefilter++) {
+        struct why why;
+        struct match *match = match_new(&made, numbers, 1, without_prefilter, &why);
+        cleanup_facts struct facts facts = {0};
+        match_feed(match, SPAN(log), 0, NOW_US, add_fact, &facts);
+        assert_int_equal(facts.count, 2);
+        assert_int_equal(facts.at[0].address.at[15], 1);
+        assert_int_equal(facts.at[0].pattern, 1);
+        assert_int_equal(facts.at[1].address.at[15], 3);
+        assert_int_equal(match_counts(match)->over_limit, 1);
+        match_free(match);
+    }
+    filter_rules_free(made);
+}
+
 /* One line for several filters, one of which wants to see every line. */
 static void filters_share_lines(void **state) {
     (void)state;
@@ -761,6 +788,7 @@ int main(void) {
         cmocka_unit_test(reading_is_taken_up_again),
         cmocka_unit_test(poison_is_noted_and_skipped),
         cmocka_unit_test(too_much_work_is_given_up),
+        cmocka_unit_test(what_cannot_match_does_not_give_up),
         cmocka_unit_test(filters_share_lines),
         cmocka_unit_test(odd_lines),
         cmocka_unit_test(trials_say_how_far),
