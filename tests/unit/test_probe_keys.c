@@ -51,7 +51,7 @@ static void public_keys_are_read(void **state) {
         {"ssh-rsa AAAAB3NzaC1yc2H////weHg=", "ssh-rsa", "", "", 0},
     };
     static const char *const others[] = {"", "   ", "ssh-rsa", "ssh-ed25519 ====", "hello world",
-                                         "from=\"unended ssh-ed25519 " ED25519, "ssh-rsa AAAA",
+                                         ("from=\"unended ssh-ed25519 " ED25519), "ssh-rsa AAAA",
                                          "ssh-rsa !!!!"};
     (void)state;
     for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
