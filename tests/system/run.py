@@ -1,6 +1,10 @@
 #!/usr/bin/python3
 """The system suite: hauberkd as a whole, in a namespace of its own, with real logs and the real
-kernel. Prints TAP. Usage: run.py [NAME…]"""
+kernel. Prints TAP. Usage: run.py [NAME…]
+
+Some tests wait for what others do within seconds. One that fails is run once more; if it passes then, that is told
+with what went wrong, as `# measured: NAME passed at its second try only`, for whoever reads it to judge whether the
+machine was busy or the code is wrong."""
 import os
 import sys
 import traceback
@@ -26,6 +30,20 @@ import notify_test  # noqa: E402
 import world  # noqa: E402
 
 
+def passes(name, test, is_second=False):
+    try:
+        told = test()
+    except Exception as error:  # noqa: BLE001 - a test's failure is told, and the next one runs
+        traceback.print_exc(file=sys.stdout)
+        last = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        print(f"not ok - {name}" if is_second else f"# measured: {name} failed at its first try: {last}", flush=True)
+        return False
+    if is_second:
+        print(f"# measured: {name} passed at its second try only", flush=True)
+    print(f"ok - {name}{': ' + told if told else ''}", flush=True)
+    return True
+
+
 def main():
     why = world.missing_right()
     if why:
@@ -38,13 +56,7 @@ def main():
         for name, test in sorted(vars(module).items()):
             if not name.startswith("test_") or (sys.argv[1:] and name not in sys.argv[1:]):
                 continue
-            try:
-                told = test()
-                print(f"ok - {name}{': ' + told if told else ''}", flush=True)
-            except Exception:  # noqa: BLE001 - a test's failure is told, and the next one runs
-                failed += 1
-                traceback.print_exc(file=sys.stdout)
-                print(f"not ok - {name}", flush=True)
+            failed += not (passes(name, test) or passes(name, test, is_second=True))
     return 1 if failed else 0
 
 
