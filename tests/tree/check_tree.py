@@ -288,7 +288,7 @@ def texts_name_files_that_are_there():
 
 def lines_end_cleanly():
     for path in tracked():
-        if path.name == "LICENSE" or path.suffix == ".samples" or not text(path):
+        if path.name == "LICENSE" or path.suffix in (".samples", ".png") or not text(path):
             continue
         if not text(path).endswith("\n"):
             yield f"{name(path)} does not end with a newline"
