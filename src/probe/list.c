@@ -12,10 +12,8 @@ const struct probe probes[] = {
 };
 const size_t probe_count = ELEMENTS_OF(probes);
 
-static const struct {
-    const char *name, *sentence;
-} known_readings[] = {
-#define READING(name, sentence) {name, sentence},
+static const char *const known_readings[] = {
+#define READING(name, sentence) name,
 #include "probe/readings.def"
 #undef READING
 };
@@ -34,17 +32,11 @@ bool probe_needs_tmp(const struct probe *probe) {
 
 bool probe_knows_reading(const char *name) {
     for (size_t i = 0; i < ELEMENTS_OF(known_readings); i++) {
-        const char *known = known_readings[i].name;
+        const char *known = known_readings[i];
         size_t length = strlen(known);
         if (known[length - 1] == '*' ? strncmp(name, known, length - 1) == 0 && name[length - 1]
                                      : strcmp(name, known) == 0)
             return true;
     }
     return false;
-}
-
-void probe_each_reading(void (*each)(void *context, const char *name, const char *sentence),
-                        void *context) {
-    for (size_t i = 0; i < ELEMENTS_OF(known_readings); i++)
-        each(context, known_readings[i].name, known_readings[i].sentence);
 }

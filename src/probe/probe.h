@@ -30,10 +30,6 @@ bool probe_needs_tmp(const struct probe *probe);
 
 /* Is `name` what some probe may say? Families (postfix.*) take any key. */
 bool probe_knows_reading(const char *name);
-/* Calls `each` with every name of readings.def and its sentence. */
-void probe_each_reading(void (*each)(void *context, const char *name, const char *sentence),
-                        void *context);
-
 /* Runs it; what it says goes to `into` as text (readings.h). arguments: "name=value", as many as
  * `count`; a probe knows which it takes. */
 void probe_run(const struct probe *probe, char *const arguments[], size_t count, struct text *into);
