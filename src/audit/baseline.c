@@ -60,16 +60,29 @@ static void add_change(struct comparing *comparing, const struct reading *readin
                     reading->subject[0] ? " " : "", reading->subject, what);
 }
 
+/* A name may have several values of one subject (sshd's hostkey), so it is asked for one of them. */
+static bool was_accepted(struct readings *accepted, const struct reading *reading,
+                         const char *digest, bool *ret_is_known) {
+    const struct reading *first = NULL;
+    size_t count = readings_find(accepted, reading->name, &first);
+    *ret_is_known = false;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(first[i].subject, reading->subject) != 0)
+            continue;
+        *ret_is_known = true;
+        if (strcmp(first[i].value, digest) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void compare_reading(void *context, const struct reading *reading) {
     struct comparing *comparing = context;
     char digest[20];
-    if (!is_decided(reading->name))
-        return;
-    const char *accepted = readings_value(comparing->accepted, reading->name, reading->subject);
-    if (!accepted)
-        add_change(comparing, reading, "new since then");
-    else if (strcmp(accepted, digest_text(reading->value, digest)) != 0)
-        add_change(comparing, reading, "changed since then");
+    bool is_known;
+    if (is_decided(reading->name) &&
+        !was_accepted(comparing->accepted, reading, digest_text(reading->value, digest), &is_known))
+        add_change(comparing, reading, is_known ? "changed since then" : "new since then");
 }
 
 static void find_gone(void *context, const struct reading *accepted) {

@@ -149,6 +149,17 @@ def note(number, rule, is_found, what):
             notes.write(f"{number}\t{rule}\t{'found' if is_found else 'missed'}\t{what}\n")
 
 
+def test_nothing_drifts_by_itself(audited):
+    """What was accepted a moment ago is as it was, and a change is found."""
+    audited.audit("--accept")
+    assert "host-drift" not in audited.found()
+    audited.shell("postconf -e smtpd_banner=x")
+    try:
+        assert audited.found()["host-drift"]
+    finally:
+        audited.shell("postconf -e 'smtpd_banner = $myhostname ESMTP'; rm /var/lib/hauberk-test/audit/baseline")
+
+
 def test_the_audit_is_quick_and_changes_nothing(audited):
     before = everything(audited.host)
     audited.host.enter("sh", "-c", "systemctl list-units --no-legend --plain --state=active > /root/units-before")

@@ -434,8 +434,9 @@ static void drift_is_found(void **state) {
     struct why why = {0};
     struct book *book = opened();
     struct readings *before = readings_of("sshd.a\t\tyes\nsshd.b\tuser x\tyes\nsshd.c\t\t1\n"
-                                          "sshd.d\t\t1\n");
+                                          "sshd.d\t\t1\nsshd.f\t\tx\nsshd.f\t\ty\n");
     struct readings *after = readings_of("sshd.a\t\tyes\nsshd.b\tuser x\tno\nsshd.e\t\t1\n"
+                                         "sshd.f\t\tx\nsshd.f\t\ty\n"
                                          "!\tsshd.d\tnobody may\n");
     baseline_compare(book, before);
     assert_string_equal(readings_value(before, "drift.accepted", ""), "never");
@@ -447,6 +448,7 @@ static void drift_is_found(void **state) {
                         "changed since then");
     assert_string_equal(readings_value(after, "drift.changed", "sshd.c"), "gone since then");
     assert_null(readings_value(after, "drift.changed", "sshd.d"));
+    assert_null(readings_value(after, "drift.changed", "sshd.f")); /* two values, both as before */
     assert_string_equal(readings_value(after, "drift.changed", "sshd.e"), "new since then");
     readings_free(before);
     readings_free(after);
