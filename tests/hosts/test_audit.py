@@ -8,6 +8,9 @@ each rule the commands that break exactly that, as guides do, and those that men
     mend  = commands
     also  = RULE …          rules that this finds too, of necessity
     on    = 12              only on that release
+
+A mend says what a person would do, and does not know what else the hardened state has in the file it writes. So what it
+leaves under /etc is brought back from a copy, and the service that reads it told.
 """
 
 import configparser
@@ -24,7 +27,13 @@ import trees
 
 SABOTAGE = trees.CHECKOUT / "tests" / "sabotage"
 NUMBERS = {"bookworm": "12", "trixie": "13"}
-
+COPY = "/root/as-hardened"
+# Who reads what lies under /etc, and how it is told of a change.
+READERS = {
+    "etc/postfix": "postfix reload", "etc/dovecot": "doveadm reload", "etc/nginx": "systemctl reload nginx",
+    "etc/ssh": "systemctl reload ssh", "etc/rspamd": "systemctl reload rspamd", "etc/systemd": "systemctl daemon-reload",
+    "etc/sysctl.d": "sysctl -q --system", "etc/aliases": "newaliases",
+}
 
 
 def read_sabotages():
@@ -72,6 +81,33 @@ class Audited:
         """What is found, as {rule: evidence}."""
         return {one["id"]: one["evidence"] for one in self.audit(*options)["findings"]}
 
+    def settings(self):
+        """Everything under /etc: {path: what stat says of it}."""
+        listed = self.shell(r"cd / && find etc -mindepth 1 \( -type d -printf '%p\t%y %m %U %G\n' \) -o "
+                            r"-printf '%p\t%y %m %U %G %T@ %s %l\n'").stdout
+        return dict(line.split("\t", 1) for line in listed.splitlines())
+
+    def keep_settings(self):
+        """Keep a copy of /etc for `bring_back_settings`."""
+        self.shell(f"mkdir -p {COPY} && cp -a /etc {COPY}/")
+        self.kept = self.settings()
+
+    def bring_back_settings(self):
+        """Make /etc again what it was, and tell who reads it."""
+        now = self.settings()
+        changed = sorted(path for path in {*now, *self.kept} if now.get(path) != self.kept.get(path))
+        for path in changed:
+            if path not in self.kept:
+                self.host.enter("rm", "-rf", f"/{path}")
+            elif self.kept[path].startswith("d"):
+                self.host.enter("sh", "-ec", 'mkdir -p "/$2"; chmod --reference="$1/$2" "/$2"; chown --reference="$1/$2" "/$2"',
+                                "sh", COPY, path)
+            else:
+                self.host.enter("cp", "-a", "--no-target-directory", "--remove-destination", f"{COPY}/{path}", f"/{path}")
+        for reader, tell in READERS.items():
+            if any(path == reader or path.startswith(f"{reader}/") for path in changed):
+                self.host.enter("sh", "-c", tell, check=False)
+
 
 def harden(machine):
     """Bring a host with the layers `whole` and `hardened` into the state that the rules want."""
@@ -93,7 +129,9 @@ def audited(world, release):
                      layers=[trees.path_of(release, "hauberk"), trees.path_of(release, "hardened"),
                              trees.path_of(release, "whole")]).boot()
     harden(made)
-    yield Audited(made)
+    hardened = Audited(made)
+    hardened.keep_settings()
+    yield hardened
     made.close()
 
 
@@ -131,6 +169,7 @@ def test_a_sabotage_is_found(audited, at_first, rule):
             found |= set(audited.found("--service", service))
     finally:
         audited.shell(sabotage["mend"])
+        audited.bring_back_settings()
     fresh = sorted(found - set(at_first) - expected)
     note(audited.number, rule, rule in found, " ".join(fresh))
     assert rule in found, f"missed; found {sorted(found)}"
