@@ -1,6 +1,6 @@
 /* The state of the machine that a person accepted, as STATE/audit/baseline: the time in the first
  * line, then NAME TAB SUBJECT TAB DIGEST for each reading. Digests, because a value may hold what
- * should lie in no second file.
+ * should lie in no second file; of secrets not even that (audit/secrets.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>

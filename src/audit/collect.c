@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 
+#include "audit/secrets.h"
 #include "base/clock.h"
 #include "probe/probe.h"
 #include "probe/run.h"
@@ -43,9 +44,13 @@ static void take(struct run *run, const char *name, struct readings *into) {
     char all[READING_NAME_MAX];
     char reason[600];
     char complaint[400];
+    cleanup_text struct text said = {0};
+    cleanup_text struct text complained = {0};
     snprintf(all, sizeof(all), "%s.", name);
     safe_copy(complaint, sizeof(complaint), span_trim(text_span(&run->complaint)));
-    if (readings_take(into, text_span(&run->output), &why) < 0)
+    secrets_hide_lines(text_span(&run->output), &said);
+    secrets_hide("", span_of(complaint), &complained);
+    if (readings_take(into, text_span(&said), &why) < 0)
         readings_fail(into, all, why.text);
     if (run->status == -ETIMEDOUT)
         snprintf(reason, sizeof(reason), "it took longer than %d s",
@@ -53,7 +58,8 @@ static void take(struct run *run, const char *name, struct readings *into) {
     else if (run->status < 0)
         snprintf(reason, sizeof(reason), "%s: %s", run->path, strerror(-run->status));
     else
-        snprintf(reason, sizeof(reason), "the probe failed (%d) %s", run->status, complaint);
+        snprintf(reason, sizeof(reason), "the probe failed (%d) %s", run->status,
+                 complained.at ? complained.at : "");
     if (run->status != 0)
         readings_fail(into, all, reason);
     text_free(&run->output);

@@ -14,6 +14,7 @@ struct collecting;
 struct collecting *collect_begin(const char *libexec, const struct rules *rules,
                                  const char *service, const char *domains);
 
-/* Reads what they said, which may be hostile. A probe that failed, hung or said what no probe may
- * say becomes a reason (readings_fail), never an error. Frees *collecting. */
+/* Reads what they said, which may be hostile, and hides what looks like a secret
+ * (audit/secrets.h). A probe that failed, hung or said what no probe may say becomes a reason
+ * (readings_fail), never an error. Frees *collecting. */
 void collect_finish(struct collecting *collecting, struct readings *into);

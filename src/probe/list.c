@@ -30,13 +30,27 @@ bool probe_needs_tmp(const struct probe *probe) {
     return strcmp(probe->name, "dovecot") == 0;
 }
 
-bool probe_knows_reading(const char *name) {
+static bool is_exactly(const char *name) {
+    for (size_t i = 0; i < ELEMENTS_OF(known_readings); i++)
+        if (strcmp(name, known_readings[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_of_a_family(const char *name) {
     for (size_t i = 0; i < ELEMENTS_OF(known_readings); i++) {
         const char *known = known_readings[i];
         size_t length = strlen(known);
-        if (known[length - 1] == '*' ? strncmp(name, known, length - 1) == 0 && name[length - 1]
-                                     : strcmp(name, known) == 0)
+        if (known[length - 1] == '*' && strncmp(name, known, length - 1) == 0 && name[length - 1])
             return true;
     }
     return false;
+}
+
+bool probe_knows_reading(const char *name) {
+    return is_exactly(name) || is_of_a_family(name);
+}
+
+bool probe_reads_settings(const char *name) {
+    return !is_exactly(name) && is_of_a_family(name);
 }

@@ -30,6 +30,9 @@ bool probe_needs_tmp(const struct probe *probe);
 
 /* Is `name` what some probe may say? Families (postfix.*) take any key. */
 bool probe_knows_reading(const char *name);
+/* Is it of a family, so that name and value are the service's own? */
+bool probe_reads_settings(const char *name);
+
 /* Runs it; what it says goes to `into` as text (readings.h). arguments: "name=value", as many as
  * `count`; a probe knows which it takes. */
 void probe_run(const struct probe *probe, char *const arguments[], size_t count, struct text *into);
