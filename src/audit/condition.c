@@ -12,7 +12,7 @@
 #include "config/nearest.h"
 #include "probe/probe.h"
 
-enum takes { NOTHING, ONE, WORDS, EXPRESSION, READING };
+enum takes { NOTHING, ONE, WORDS, AMOUNT, EXPRESSION, READING };
 
 /* In an order in which no comparison's words begin those of a later one. */
 static const struct {
@@ -53,6 +53,20 @@ static int check_reading(const char *name, struct why *reterr_why) {
                    "no probe reads '%s'; hauberk audit --readings lists what is read", name);
 }
 
+/* What it says when it meets something else. */
+static int check_amount(struct keep *keep, struct condition *condition, struct why *reterr_why) {
+    cleanup_text struct text unknown = {0};
+    int order;
+    if (!compare_amounts(span_of(condition->operand), span_of(condition->operand), &order))
+        return why_set(reterr_why, -EINVAL, NULL, 0, "'%s' is no number, time, size or version",
+                       condition->operand);
+    text_add_format(&unknown, "%s cannot be compared with %s", condition->reading,
+                    condition->operand);
+    must(unknown.at);
+    condition->unknown = keep_text(keep, text_span(&unknown));
+    return 0;
+}
+
 static int read_condition(struct keep *keep, struct span text, struct condition *condition,
                           struct why *reterr_why) {
     struct span rest = span_trim(text);
@@ -79,6 +93,8 @@ static int read_condition(struct keep *keep, struct span text, struct condition 
     int error = check_reading(condition->reading, reterr_why);
     if (error >= 0 && comparisons[i].takes == EXPRESSION)
         error = compile(condition, reterr_why);
+    if (error >= 0 && comparisons[i].takes == AMOUNT)
+        error = check_amount(keep, condition, reterr_why);
     if (error >= 0 && comparisons[i].takes == READING)
         error = check_reading(condition->operand, reterr_why);
     return error;
@@ -116,44 +132,13 @@ void clause_free(struct clause *clause) {
 
 /* ---- comparing ---- */
 
-/* "30", "1.5G", "10m", "2 hours": the whole of it, in bytes or seconds. */
-static bool read_amount(struct span text, double *ret_amount) {
-    static const struct {
-        const char *unit;
-        double factor;
-    } units[] = {
-        {"", 1},       {"s", 1},        {"sec", 1},      {"secs", 1},     {"m", 60},
-        {"min", 60},   {"mins", 60},    {"h", 3600},     {"hour", 3600},  {"hours", 3600},
-        {"d", 86400},  {"day", 86400},  {"days", 86400}, {"w", 604800},   {"weeks", 604800},
-        {"y", 31557600}, {"b", 1},      {"k", 1024},     {"kb", 1024},    {"ki", 1024},
-        {"mb", 1048576}, {"mi", 1048576}, {"g", 1073741824}, {"gb", 1073741824},
-        {"gi", 1073741824}, {"t", 1099511627776},
-    };
-    char copy[64];
-    char *end = NULL;
-    if (text.length == 0 || text.length >= sizeof(copy) || !isdigit((unsigned char)text.at[0]))
-        return false;
-    memcpy(copy, text.at, text.length);
-    copy[text.length] = '\0';
-    double amount = strtod(copy, &end);
-    struct span unit = span_trim(span_of(end));
-    for (size_t i = 0; i < ELEMENTS_OF(units); i++)
-        if (unit.length == strlen(units[i].unit) &&
-            strncasecmp(unit.at, units[i].unit, unit.length) == 0) {
-            /* A capital M is a size where a small one is a time. */
-            bool is_mega = unit.length == 1 && unit.at[0] == 'M';
-            *ret_amount = amount * (is_mega ? 1048576 : units[i].factor);
-            return true;
-        }
-    return false;
-}
+enum dimension { PLAIN, TIME, SIZE };
 
-static bool is_plain_number(struct span text) {
-    size_t dots = 0;
-    for (size_t i = 0; i < text.length; i++)
-        dots += text.at[i] == '.';
-    return dots < 1;
-}
+struct amount {
+    double value; /* in seconds or bytes, where it has a unit */
+    enum dimension dimension;
+    bool is_whole, is_negative;
+};
 
 static size_t digits_at(struct span text) {
     size_t count = 0;
@@ -162,16 +147,97 @@ static size_t digits_at(struct span text) {
     return count;
 }
 
-/* 9.2p1 against 10.0p1: runs of digits as numbers, the rest byte by byte. */
+static bool read_unit(struct span unit, struct amount *amount) {
+    static const struct {
+        const char *unit;
+        double factor;
+        enum dimension dimension;
+    } units[] = {
+        {"", 1, PLAIN},
+        {"ms", 0.001, TIME},    {"msecs", 0.001, TIME},
+        {"s", 1, TIME},         {"sec", 1, TIME},        {"secs", 1, TIME},
+        {"m", 60, TIME},        {"min", 60, TIME},       {"mins", 60, TIME},
+        {"h", 3600, TIME},      {"hour", 3600, TIME},    {"hours", 3600, TIME},
+        {"d", 86400, TIME},     {"day", 86400, TIME},    {"days", 86400, TIME},
+        {"w", 604800, TIME},    {"week", 604800, TIME},  {"weeks", 604800, TIME},
+        {"y", 31557600, TIME},
+        {"b", 1, SIZE},
+        {"k", 1024, SIZE},      {"kb", 1024, SIZE},      {"ki", 1024, SIZE},
+        {"mb", 1048576, SIZE},  {"mi", 1048576, SIZE},
+        {"g", 1073741824, SIZE}, {"gb", 1073741824, SIZE}, {"gi", 1073741824, SIZE},
+        {"t", 1099511627776, SIZE},
+    };
+    /* A capital M is a size where a small one is a time. */
+    if (span_is(unit, "M"))
+        unit = SPAN("mb");
+    for (size_t i = 0; i < ELEMENTS_OF(units); i++)
+        if (unit.length == strlen(units[i].unit) &&
+            strncasecmp(unit.at, units[i].unit, unit.length) == 0) {
+            amount->value *= units[i].factor;
+            amount->dimension = units[i].dimension;
+            return true;
+        }
+    return false;
+}
+
+/* "30", "-1", "1.5G", "10m", "2 hours", and nothing else: no "007", "0x10", "1e3", "5.". */
+static bool read_amount(struct span text, struct amount *ret_amount) {
+    struct amount amount = {.is_negative = text.length > 0 && text.at[0] == '-', .is_whole = true};
+    text = span_skip(text, amount.is_negative);
+    size_t whole = digits_at(text);
+    if (whole == 0 || (whole > 1 && text.at[0] == '0'))
+        return false;
+    for (size_t i = 0; i < whole; i++)
+        amount.value = amount.value * 10 + (text.at[i] - '0');
+    text = span_skip(text, whole);
+    if (text.length > 0 && text.at[0] == '.') {
+        size_t part = digits_at(span_skip(text, 1));
+        double worth = 1;
+        if (part == 0)
+            return false;
+        for (size_t i = 1; i <= part; i++)
+            amount.value += (text.at[i] - '0') * (worth /= 10);
+        amount.is_whole = false;
+        text = span_skip(text, 1 + part);
+    }
+    if (amount.is_negative)
+        amount.value = -amount.value;
+    if (!read_unit(span_trim(text), &amount))
+        return false;
+    *ret_amount = amount;
+    return true;
+}
+
+/* "13", "3.7.11", "1:9.2p1-2+deb12u3": a dot where there is more than a whole number. */
+static bool is_version(struct span text) {
+    size_t digits = digits_at(text);
+    if (digits == text.length)
+        return digits == 1 || (digits > 1 && text.at[0] != '0');
+    for (size_t i = 0; i < text.length; i++)
+        if (!isalnum((unsigned char)text.at[i]) && !strchr(".+~:-", text.at[i]))
+            return false;
+    return digits > 0 && isalnum((unsigned char)text.at[text.length - 1]) &&
+           memchr(text.at, '.', text.length);
+}
+
+static int compare_digits(struct span a, struct span b) {
+    while (a.length > 1 && a.at[0] == '0')
+        a = span_skip(a, 1);
+    while (b.length > 1 && b.at[0] == '0')
+        b = span_skip(b, 1);
+    int order = a.length < b.length ? -1 : a.length > b.length ? 1 : memcmp(a.at, b.at, a.length);
+    return order < 0 ? -1 : order > 0;
+}
+
+/* 9.2p1 against 10.0p1: runs of digits as numbers, however long, the rest byte by byte. */
 static int compare_versions(struct span a, struct span b) {
     while (a.length > 0 && b.length > 0) {
         size_t left = digits_at(a);
         size_t right = digits_at(b);
         if (left && right) {
-            uint64_t x = strtoull(a.at, NULL, 10);
-            uint64_t y = strtoull(b.at, NULL, 10);
-            if (x != y)
-                return x < y ? -1 : 1;
+            int order = compare_digits((struct span){a.at, left}, (struct span){b.at, right});
+            if (order)
+                return order;
             a = span_skip(a, left);
             b = span_skip(b, right);
         } else {
@@ -184,12 +250,35 @@ static int compare_versions(struct span a, struct span b) {
     return a.length ? 1 : b.length ? -1 : 0;
 }
 
-int compare_amounts(struct span a, struct span b) {
-    double x;
-    double y;
-    if (is_plain_number(a) && is_plain_number(b) && read_amount(a, &x) && read_amount(b, &y))
-        return x < y ? -1 : x > y ? 1 : 0;
-    return compare_versions(a, b);
+/* 3.10 is newer than 3.9; whole numbers may be longer than a double can tell apart. */
+static bool are_versions(const struct amount *a, const struct amount *b) {
+    return a->dimension == PLAIN && b->dimension == PLAIN && a->is_whole == b->is_whole &&
+           !a->is_negative && !b->is_negative;
+}
+
+bool compare_amounts(struct span a, struct span b, int *ret_order) {
+    struct amount x;
+    struct amount y;
+    if (read_amount(a, &x) && read_amount(b, &y) && !are_versions(&x, &y)) {
+        if (x.dimension != y.dimension && x.dimension != PLAIN && y.dimension != PLAIN)
+            return false;
+        *ret_order = x.value < y.value ? -1 : x.value > y.value;
+        return true;
+    }
+    if (!is_version(a) || !is_version(b))
+        return false;
+    *ret_order = compare_versions(a, b);
+    return true;
+}
+
+/* Words of services and probes that stand where others say a number. */
+static bool is_without_end(struct span value) {
+    return span_is(value, "never") || span_is(value, "unlimited") || span_is(value, "infinite") ||
+           span_is(value, "infinity");
+}
+
+static bool is_no_amount_at_all(struct span value) {
+    return span_is(value, "none") || span_is(value, "no") || span_is(value, "off");
 }
 
 /* ---- asking ---- */
@@ -234,6 +323,20 @@ static const char *value_for(struct readings *readings, const char *name, const 
     return value ? value : readings_value(readings, name, "");
 }
 
+static bool compares_amounts(const struct condition *condition) {
+    return condition->how == COMPARE_AT_LEAST || condition->how == COMPARE_AT_MOST;
+}
+
+/* What is no amount at all is neither. */
+static bool is_on_that_side(const struct condition *condition, struct span read) {
+    bool wants_more = condition->how == COMPARE_AT_LEAST;
+    int order;
+    if (is_without_end(read))
+        return wants_more;
+    return compare_amounts(read, span_of(condition->operand), &order) &&
+           (wants_more ? order >= 0 : order <= 0);
+}
+
 static bool holds(const struct condition *condition, struct readings *readings,
                   const char *subject, const char *value) {
     struct span read = span_trim(span_of(value ? value : ""));
@@ -248,8 +351,8 @@ static bool holds(const struct condition *condition, struct readings *readings,
     case COMPARE_IS_NOT: return !equals(read, operand);
     case COMPARE_ONE_OF: return list_has(operand, read);
     case COMPARE_NONE_OF: return !list_has(operand, read);
-    case COMPARE_AT_LEAST: return read.length && compare_amounts(read, operand) >= 0;
-    case COMPARE_AT_MOST: return read.length && compare_amounts(read, operand) <= 0;
+    case COMPARE_AT_LEAST:
+    case COMPARE_AT_MOST: return is_on_that_side(condition, read);
     case COMPARE_MATCHES: return regexec(condition->expression, value, 0, NULL, 0) == 0;
     case COMPARE_MATCHES_NOT: return regexec(condition->expression, value, 0, NULL, 0) != 0;
     case COMPARE_HAS: return count_in(operand, read, &of) == of;
@@ -265,13 +368,34 @@ static bool holds(const struct condition *condition, struct readings *readings,
     return false;
 }
 
+/* The value of the n-th condition, where the first one's is `value`. */
+static const char *value_of(const struct clause *clause, size_t n, struct readings *readings,
+                            const char *subject, const char *value) {
+    return n == 0 ? value : value_for(readings, clause->at[n].reading, subject);
+}
+
 bool clause_holds(const struct clause *clause, struct readings *readings, const char *subject,
                   const char *value) {
     for (size_t i = 0; i < clause->count; i++)
         if (holds(&clause->at[i], readings, subject,
-                  i == 0 ? value : value_for(readings, clause->at[i].reading, subject)))
+                  value_of(clause, i, readings, subject, value)))
             return true;
     return false;
+}
+
+const char *clause_why_unknown(const struct clause *clause, struct readings *readings,
+                               const char *subject, const char *value) {
+    for (size_t i = 0; i < clause->count; i++) {
+        const struct condition *condition = &clause->at[i];
+        const char *said = value_of(clause, i, readings, subject, value);
+        struct span read = span_trim(span_of(said ? said : ""));
+        int order;
+        if (said && compares_amounts(condition) && !is_without_end(read) &&
+            !is_no_amount_at_all(read) &&
+            !compare_amounts(read, span_of(condition->operand), &order))
+            return condition->unknown;
+    }
+    return NULL;
 }
 
 bool clause_wants_nothing(const struct clause *clause) {

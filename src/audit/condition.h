@@ -27,7 +27,8 @@ struct condition {
     const char *reading;
     enum comparison how;
     const char *operand;
-    void *expression; /* compiled, of MATCHES */
+    const char *unknown; /* of AT_LEAST and AT_MOST: what to say where there is nothing to compare */
+    void *expression;    /* compiled, of MATCHES */
 };
 
 struct clause {
@@ -49,6 +50,12 @@ bool clause_holds(const struct clause *clause, struct readings *readings, const 
 /* Does the clause hold where nothing was read at all ("absent")? */
 bool clause_wants_nothing(const struct clause *clause);
 
-/* -1, 0, 1: versions, numbers with units (k, M, G; s, m, h, d, w, y): what is made of digits
- * is compared as numbers, the rest as text. */
-int compare_amounts(struct span a, struct span b);
+/* Where it does not hold: why that is not known, because a value that was read is nothing to compare
+ * with a number, time, size or version; NULL: it is known. `never` and `unlimited` are more than
+ * everything, `none`, `no` and `off` neither at least nor at most anything. */
+const char *clause_why_unknown(const struct clause *clause, struct readings *readings,
+                               const char *subject, const char *value);
+
+/* -1, 0, 1 for versions and for numbers with units (k, M, G; ms, s, m, h, d, w, y). False: these
+ * two cannot be compared. */
+bool compare_amounts(struct span a, struct span b, int *ret_order);

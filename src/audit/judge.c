@@ -20,11 +20,11 @@ static const char *why_not(const struct clause *clause, const struct readings *r
     return reason;
 }
 
-/* Why one of a clause's readings from the `first` on, which might have held for that subject, could
- * not be looked at; NULL: all were. */
+/* Why a clause that does not hold might yet, had one of its readings from the `first` on been looked
+ * at, or been comparable; NULL: it does not. */
 static const char *unknown_for(const struct clause *clause, size_t first,
-                               struct readings *readings, const char *subject) {
-    const char *reason = NULL;
+                               struct readings *readings, const char *subject, const char *value) {
+    const char *reason = clause_why_unknown(clause, readings, subject, value);
     for (size_t i = first; i < clause->count && !reason; i++) {
         const char *name = clause->at[i].reading;
         if (!readings_value(readings, name, subject) && !readings_value(readings, name, ""))
@@ -44,7 +44,7 @@ static bool is_let_through(const struct clauses *where, struct readings *reading
             value = readings_value(readings, name, "");
         if (clause_holds(&where->at[i], readings, subject, value))
             continue;
-        unknown = unknown_for(&where->at[i], 0, readings, subject);
+        unknown = unknown_for(&where->at[i], 0, readings, subject, value);
         if (!unknown)
             return false;
     }
@@ -79,12 +79,15 @@ static bool applies(struct judged *judged, struct readings *readings) {
         const struct clause *clause = &clauses->at[i];
         const struct reading *first = NULL;
         size_t count = readings_find(readings, clause->at[0].reading, &first);
+        const char *reason = why_not(clause, readings);
         bool is_so = count == 0 && clause_holds(clause, readings, "", NULL);
-        for (size_t j = 0; j < count && !is_so; j++)
+        for (size_t j = 0; j < count && !is_so; j++) {
             is_so = clause_holds(clause, readings, first[j].subject, first[j].value);
+            if (!reason)
+                reason = clause_why_unknown(clause, readings, first[j].subject, first[j].value);
+        }
         if (is_so)
             continue;
-        const char *reason = why_not(clause, readings);
         if (reason)
             keep_reason(judged, reason);
         return false;
@@ -138,7 +141,8 @@ static void ask(struct judged *judged, struct readings *readings) {
             asked++;
             if (clause_holds(clause, readings, first[j].subject, first[j].value))
                 continue;
-            const char *hidden = unknown_for(clause, 1, readings, first[j].subject);
+            const char *hidden = unknown_for(clause, 1, readings, first[j].subject,
+                                             first[j].value);
             if (hidden)
                 unknown = hidden;
             else

@@ -71,6 +71,35 @@ static void conditions_hold_or_not(void **state) {
     }
 }
 
+static void amounts_are_compared_or_not_at_all(void **state) {
+    enum { LESS = -1, SAME, MORE, NOT };
+    static const struct {
+        const char *a, *b;
+        int order;
+    } cases[] = {
+        {"1.5G", "1G", MORE}, {"1.5G", "1536M", SAME}, {"2.5G", "1.5 gb", MORE},
+        {"10M", "10485760", SAME}, {"10m", "600", SAME}, {"10m", "10M", NOT}, {"64 k", "1 h", NOT},
+        {"-1", "2", LESS}, {"-1", "0", LESS}, {"-2", "-1", LESS}, {"--1", "0", NOT},
+        {"9.6", "8", MORE}, {"8.0", "8", SAME}, {"3.10", "3.9", MORE}, {"0.5", "1", LESS},
+        {"18446744073709551617", "18446744073709551616", MORE}, {"2000 msecs", "2s", SAME},
+        {"999999999999999999999999999999999999999999999999999999999999999999999999999", "1", MORE},
+        {"9.2p1", "10", LESS}, {"1:9.2p1-2+deb12u3", "1:9.2p1-2", MORE}, {"3.007", "3.7", SAME},
+        {"1e3", "5", NOT}, {"0x10", "5", NOT}, {"007", "5", NOT}, {"+5", "5", NOT}, {"5.", "5", NOT},
+        {".5", "5", NOT}, {"1 5", "5", NOT}, {"1.5 5", "5", NOT}, {"5x", "5", NOT}, {"inf", "5", NOT},
+        {"nan", "5", NOT}, {"", "5", NOT}, {"-", "5", NOT}, {"five", "5", NOT}, {"5%", "5", NOT},
+        {"0", "0", SAME}, {"00", "0", NOT}, {"a.1", "1.1", NOT}, {"13", "13", SAME},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        int order = NOT;
+        int back = NOT;
+        (void)compare_amounts(span_of(cases[i].a), span_of(cases[i].b), &order);
+        (void)compare_amounts(span_of(cases[i].b), span_of(cases[i].a), &back);
+        if (order != cases[i].order || back != (order == NOT ? NOT : -order))
+            fail_msg("'%s' and '%s': %d, %d", cases[i].a, cases[i].b, order, back);
+    }
+}
+
 static void wrong_conditions_are_refused(void **state) {
     static const struct {
         const char *condition, *says;
@@ -79,6 +108,8 @@ static void wrong_conditions_are_refused(void **state) {
         {"sshd.x equals no", "no condition"},
         {"sshd.x is", "compared with"},
         {"sshd.x absent yes", "nothing may follow"},
+        {"sshd.x at least ten", "'ten' is no number"},
+        {"sshd.x at most 0x10", "'0x10' is no number"},
         {"sshd.x matches (", "'('"},
         {"shhd.x is no", "no probe reads"},
         {"sshd. is no", "no probe reads"},
@@ -125,6 +156,55 @@ static struct rules *rules_of(const char *text, struct why *why) {
     struct rules *rules = rules_read(folder, why);
     unlink(path);
     return rules;
+}
+
+static void what_cannot_be_compared_never_passes(void **state) {
+    static const struct {
+        const char *value;
+        enum outcome at_least, at_most;
+    } cases[] = {
+        {"10", OUTCOME_PASSED, OUTCOME_PASSED},       {"11", OUTCOME_PASSED, OUTCOME_FOUND},
+        {"9", OUTCOME_FOUND, OUTCOME_PASSED},         {"-1", OUTCOME_FOUND, OUTCOME_PASSED},
+        {"never", OUTCOME_PASSED, OUTCOME_FOUND},     {"unlimited", OUTCOME_PASSED, OUTCOME_FOUND},
+        {"none", OUTCOME_FOUND, OUTCOME_FOUND},       {"no", OUTCOME_FOUND, OUTCOME_FOUND},
+        {"", OUTCOME_NOT_LOOKED, OUTCOME_NOT_LOOKED}, {"0x10", OUTCOME_NOT_LOOKED, OUTCOME_NOT_LOOKED},
+        {"$x", OUTCOME_NOT_LOOKED, OUTCOME_NOT_LOOKED},
+    };
+    (void)state;
+    struct why why = {0};
+    struct rules *rules = rules_of(
+        RULE("least", "high", "wanted = sshd.a at least 10")
+        RULE("most", "high", "wanted = sshd.a at most 10")
+        RULE("where", "high", "where = sshd.a at least 10\nwanted = sshd.b is no")
+        RULE("applies", "high", "applies = sshd.a at most 10\nwanted = sshd.b is no")
+        RULE("either", "high", "wanted = sshd.a at least 10 || sshd.b is yes"), &why);
+    if (!rules)
+        fail_msg("%s:%d %s", why.file, why.line, why.text);
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct judgement judgement;
+        struct readings *readings = readings_of("sshd.b\t\tyes\n");
+        readings_add(readings, "sshd.a", "", cases[i].value);
+        audit_judge(rules, readings, NULL, &judgement);
+        for (size_t j = 0; j < judgement.count; j++) {
+            const struct judged *judged = &judgement.at[j];
+            char first = judged->rule->id[0];
+            enum outcome side = first == 'l' || first == 'w' ? cases[i].at_least : cases[i].at_most;
+            enum outcome outcome = side;
+            if (first == 'w' || first == 'a') /* it then asks what is found */
+                outcome = side == OUTCOME_PASSED  ? OUTCOME_FOUND
+                          : side == OUTCOME_FOUND ? OUTCOME_NOT_ASKED
+                                                  : side;
+            if (first == 'e')
+                outcome = OUTCOME_PASSED;
+            if (judged->outcome != outcome)
+                fail_msg("'%s': %s: %d", cases[i].value, judged->rule->id, (int)judged->outcome);
+            if (outcome == OUTCOME_NOT_LOOKED)
+                assert_string_equal(judged->reason, "sshd.a cannot be compared with 10");
+        }
+        judgement_free(&judgement);
+        readings_free(readings);
+    }
+    rules_free(rules);
 }
 
 static void wrong_rules_are_refused_with_their_line(void **state) {
@@ -550,6 +630,8 @@ static void shipped_rules_can_be_read(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conditions_hold_or_not),
+        cmocka_unit_test(amounts_are_compared_or_not_at_all),
+        cmocka_unit_test(what_cannot_be_compared_never_passes),
         cmocka_unit_test(wrong_conditions_are_refused),
         cmocka_unit_test(what_is_no_reading_is_refused),
         cmocka_unit_test(wrong_rules_are_refused_with_their_line),
