@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/fs.h>
 #include <linux/landlock.h>
 #include <pwd.h>
 #include <sched.h>
@@ -180,36 +181,6 @@ int sandbox_own_tmp(struct why *reterr_why) {
         mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=16m,mode=0700") < 0)
         return why_set(reterr_why, -errno, "/tmp", 0, "none of our own is to be had: %s",
                        strerror(errno));
-    return 0;
-}
-
-/* What is left of writing without landlock is held by the rights of who started us. */
-int sandbox_read_only(const char *writable_folder, struct why *reterr_why) {
-    long abi;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return why_set(reterr_why, -errno, NULL, 0, "the kernel knows no no_new_privs");
-    int error = landlock_version(&abi, reterr_why);
-    if (error < 0 || abi == 0)
-        return error;
-    struct ruleset_attributes attributes = {.files = file_rights(abi)};
-    cleanup_close int ruleset =
-        (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes.files), 0);
-    if (ruleset < 0)
-        return why_set(reterr_why, -errno, NULL, 0, "landlock refuses a rule set (ABI %ld)", abi);
-    error = allow_path(ruleset, "/",
-                       LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
-                           LANDLOCK_ACCESS_FS_READ_DIR);
-    if (error >= 0)
-        error = allow_path(ruleset, "/dev/null",
-                           attributes.files & (LANDLOCK_ACCESS_FS_READ_FILE |
-                                               LANDLOCK_ACCESS_FS_WRITE_FILE | FILE_TRUNCATE));
-    if (error >= 0 && writable_folder)
-        error = allow_path(ruleset, writable_folder, without_devices(attributes.files));
-    if (error < 0)
-        return why_set(reterr_why, error, writable_folder, 0, "landlock refuses to let it be: %s",
-                       strerror(-error));
-    if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-        return why_set(reterr_why, -errno, NULL, 0, "landlock does not take effect");
     return 0;
 }
 
@@ -387,6 +358,128 @@ int sandbox_find_users(uid_t base, struct sandbox_users *ret_users, struct why *
     users.gid[CHECKER] = users.gid[SENSOR];
     *ret_users = users;
     return 0;
+}
+
+static int hold_files(const char *writable_folder, struct why *reterr_why) {
+    long abi;
+    int error = landlock_version(&abi, reterr_why);
+    if (error < 0 || abi == 0)
+        return error;
+    struct ruleset_attributes attributes = {.files = file_rights(abi)};
+    cleanup_close int ruleset =
+        (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes.files), 0);
+    if (ruleset < 0)
+        return why_set(reterr_why, -errno, NULL, 0, "landlock refuses a rule set (ABI %ld)", abi);
+    error = allow_path(ruleset, "/",
+                       LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
+                           LANDLOCK_ACCESS_FS_READ_DIR);
+    if (error >= 0)
+        error = allow_path(ruleset, "/dev/null",
+                           attributes.files & (LANDLOCK_ACCESS_FS_READ_FILE |
+                                               LANDLOCK_ACCESS_FS_WRITE_FILE | FILE_TRUNCATE));
+    if (error >= 0 && writable_folder)
+        error = allow_path(ruleset, writable_folder, without_devices(attributes.files));
+    if (error < 0)
+        return why_set(reterr_why, error, writable_folder, 0, "landlock refuses to let it be: %s",
+                       strerror(-error));
+    if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+        return why_set(reterr_why, -errno, NULL, 0, "landlock does not take effect");
+    return 0;
+}
+
+/* What landlock leaves open, by the system calls that do it: modes, owners, times, attributes and
+ * flags on every kernel, emptying a file before Linux 6.2 (ABI 3; Debian 12 has 6.1), and what
+ * io_uring would do past this filter. The newest have numbers because an older libseccomp does not
+ * know their names; they are the same on every architecture. */
+static const char *const calls_on_files[] = {
+    "truncate",  "truncate64", "chmod",       "fchmod",       "fchmodat",     "chown",
+    "chown32",   "fchown",     "fchown32",    "lchown",       "lchown32",     "fchownat",
+    "utime",     "utimes",     "futimesat",   "utimensat",    "utimensat_time64",
+    "setxattr",  "lsetxattr",  "fsetxattr",   "removexattr",  "lremovexattr", "fremovexattr",
+};
+static const int new_calls_on_files[] = {
+    425 /* io_uring_setup */, 437 /* openat2 */,      452 /* fchmodat2 */,
+    463 /* setxattrat */,     466 /* removexattrat */, 469 /* file_setattr */,
+};
+
+/* Where there is landlock, it refuses these, too. */
+static const char *const calls_on_folders[] = {
+    "rename",  "renameat", "renameat2", "unlink", "unlinkat", "rmdir",   "link",       "linkat",
+    "symlink", "symlinkat", "mkdir",    "mkdirat", "mknod",   "mknodat", "mount",      "umount2",
+    "pivot_root", "swapon", "swapoff",
+};
+
+static int deny_calls(scmp_filter_ctx filter, const char *const *names, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        int number = seccomp_syscall_resolve_name(names[i]);
+        int error = number < 0 ? 0 /* not on this architecture */
+                               : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+static int deny_new_calls(scmp_filter_ctx filter) {
+    for (size_t i = 0; i < ELEMENTS_OF(new_calls_on_files); i++) {
+        /* As on a kernel that does not know it: whoever tries falls back on the older ones. */
+        int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), new_calls_on_files[i], 0);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+/* Opened for reading and emptied by that: to landlock's older versions it is reading. */
+static int deny_emptying(scmp_filter_ctx filter) {
+    enum { ASKED = O_ACCMODE | O_TRUNC, EMPTIES = O_RDONLY | O_TRUNC };
+    int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
+                                 SCMP_A2(SCMP_CMP_MASKED_EQ, ASKED, EMPTIES));
+    if (error < 0 || SCMP_SYS(open) < 0)
+        return error;
+    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open), 1,
+                            SCMP_A1(SCMP_CMP_MASKED_EQ, ASKED, EMPTIES));
+}
+
+/* chattr(1) and freezing need no more than a file that is open for reading. */
+static int deny_flags(scmp_filter_ctx filter) {
+    static const unsigned requests[] = {FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_FSSETXATTR,
+                                        FIFREEZE, FITHAW};
+    for (size_t i = 0; i < ELEMENTS_OF(requests); i++) {
+        int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                                     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]));
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+static int hold_calls(bool may_change_folders, struct why *reterr_why) {
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    if (!filter)
+        return why_set(reterr_why, -ENOMEM, NULL, 0, "seccomp gives no filter");
+    int error = deny_calls(filter, calls_on_files, ELEMENTS_OF(calls_on_files));
+    if (error >= 0)
+        error = deny_new_calls(filter);
+    if (error >= 0)
+        error = deny_emptying(filter);
+    if (error >= 0)
+        error = deny_flags(filter);
+    if (error >= 0 && !may_change_folders)
+        error = deny_calls(filter, calls_on_folders, ELEMENTS_OF(calls_on_folders));
+    if (error >= 0)
+        error = seccomp_load(filter);
+    seccomp_release(filter);
+    if (error < 0)
+        return why_set(reterr_why, error, NULL, 0, "the seccomp filter cannot be loaded");
+    return 0;
+}
+
+int sandbox_read_only(const char *writable_folder, struct why *reterr_why) {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return why_set(reterr_why, -errno, NULL, 0, "the kernel knows no no_new_privs");
+    int error = hold_files(writable_folder, reterr_why);
+    return error < 0 ? error : hold_calls(writable_folder != NULL, reterr_why);
 }
 
 /* As landlock lets nobody look at a process outside its domain (ptrace(2), "landlock" in

@@ -42,7 +42,13 @@ must_use int sandbox_find_users(uid_t base, struct sandbox_users *ret_users,
 /* For a program that only looks, and for all it starts: nothing can be written to or made in any
  * file system but /dev/null and what lies in `writable_folder` (NULL: none), no program gains
  * rights by being started. Reading, running programs, talking to services and descriptors that are
- * open stay as they were. */
+ * open stay as they were.
+ *
+ * Landlock refuses opening for writing, making, removing and renaming; from Linux 6.2 on also
+ * emptying. Seccomp refuses what landlock does not know, everywhere and whatever the folder:
+ * emptying a file by its name or by opening it, modes, owners, times, attributes, flags. Without
+ * landlock (a container that forbids it) seccomp refuses all but opening for writing, which the
+ * rights of who started us hold. */
 must_use int sandbox_read_only(const char *writable_folder, struct why *reterr_why);
 
 /* For a program that looks at other processes, which sandbox_read_only() would not let it: it may

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/fs.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -19,6 +20,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -27,6 +29,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/files.h"
@@ -480,6 +483,151 @@ static void a_reader_of_processes_only_reads(void **state) {
     }
 }
 
+/* ---- a program that only looks ---- */
+
+static char bait[64];
+
+static int refused_by(int result) {
+    return result < 0 ? errno : 0;
+}
+static int empties_by_name(void) {
+    return refused_by(truncate(bait, 0));
+}
+static int empties_by_opening(void) {
+    return refused_by(open(bait, O_RDONLY | O_TRUNC | O_CLOEXEC));
+}
+static int opens_by_the_newest_call(void) {
+    return refused_by((int)syscall(SYS_openat2, AT_FDCWD, bait, NULL, 0));
+}
+static int opens_to_write(void) {
+    return refused_by(open(bait, O_WRONLY | O_CLOEXEC)) ? EACCES : 0;
+}
+static int changes_mode(void) {
+    return refused_by(chmod(bait, 0666));
+}
+static int changes_mode_of_open(void) {
+    return refused_by(fchmod(open(bait, O_RDONLY | O_CLOEXEC), 0666));
+}
+static int changes_mode_by_the_newest_call(void) {
+    return refused_by((int)syscall(452 /* fchmodat2 */, AT_FDCWD, bait, 0666, 0));
+}
+static int changes_owner(void) {
+    return refused_by(chown(bait, 1, 1));
+}
+static int changes_times(void) {
+    return refused_by(utimensat(AT_FDCWD, bait, NULL, 0));
+}
+static int changes_attributes(void) {
+    return refused_by(setxattr(bait, "user.x", "x", 1, 0));
+}
+static int changes_flags(void) {
+    int flags = 0;
+    return refused_by(ioctl(open(bait, O_RDONLY | O_CLOEXEC), FS_IOC_SETFLAGS, &flags));
+}
+static int makes_a_ring(void) {
+    return refused_by((int)syscall(425 /* io_uring_setup */, 1, NULL));
+}
+static int renames(void) {
+    return refused_by(rename(bait, "/tmp/hauberk-renamed"));
+}
+static int removes(void) {
+    return refused_by(unlink(bait));
+}
+static int makes_a_folder(void) {
+    return refused_by(mkdir("/tmp/hauberk-made", 0700));
+}
+static int reads(void) {
+    char byte;
+    return refused_by((int)read(open(bait, O_RDONLY | O_CLOEXEC), &byte, 1));
+}
+static int writes_nothing(void) {
+    return refused_by(open("/dev/null", O_WRONLY | O_TRUNC | O_CLOEXEC));
+}
+static int writes_memory(void) {
+    int fd = memfd_create("x", MFD_CLOEXEC);
+    return refused_by(ftruncate(fd, 100));
+}
+static int talks(void) {
+    return refused_by(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+static int runs_a_program(void) {
+    char *arguments[] = {(char *)(uintptr_t) "true", NULL};
+    pid_t child = fork();
+    int status = -1;
+    if (child == 0)
+        _exit(execv("/bin/true", arguments));
+    return waitpid(child, &status, 0) == child && status == 0 ? 0 : EIO;
+}
+
+/* EPERM is what seccomp says: whatever landlock there is, it is not what refuses. */
+static void a_looker_changes_nothing(void **state) {
+    static const struct {
+        const char *what;
+        int (*attempt)(void);
+        int wanted; /* errno, or 0 */
+    } trials[] = {
+        {"truncate", empties_by_name, EPERM},
+        {"opening with O_TRUNC", empties_by_opening, EPERM},
+        {"openat2", opens_by_the_newest_call, ENOSYS},
+        {"opening to write", opens_to_write, EACCES},
+        {"chmod", changes_mode, EPERM},
+        {"fchmod", changes_mode_of_open, EPERM},
+        {"fchmodat2", changes_mode_by_the_newest_call, ENOSYS},
+        {"chown", changes_owner, EPERM},
+        {"utimensat", changes_times, EPERM},
+        {"setxattr", changes_attributes, EPERM},
+        {"FS_IOC_SETFLAGS", changes_flags, EPERM},
+        {"io_uring_setup", makes_a_ring, ENOSYS},
+        {"rename", renames, EPERM},
+        {"unlink", removes, EPERM},
+        {"mkdir", makes_a_folder, EPERM},
+        {"read", reads, 0},
+        {"/dev/null", writes_nothing, 0},
+        {"memory", writes_memory, 0},
+        {"socket", talks, 0},
+        {"a program", runs_a_program, 0},
+    };
+    (void)state;
+    memcpy(bait, "/tmp/hauberk-bait-XXXXXX", sizeof("/tmp/hauberk-bait-XXXXXX"));
+    cleanup_close int fd = mkostemp(bait, O_CLOEXEC);
+    assert_true(fd >= 0 && write(fd, "bait", 4) == 4);
+    for (size_t i = 0; i < ELEMENTS_OF(trials); i++) {
+        int status;
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct why why = {0};
+            _exit(sandbox_read_only(NULL, &why) < 0 ? 255 : trials[i].attempt());
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != trials[i].wanted)
+            fail_msg("%s: %#x instead of %d", trials[i].what, (unsigned)status, trials[i].wanted);
+    }
+    assert_int_equal(unlink(bait), 0);
+}
+
+/* Names may change in a folder that may be written to, and nowhere else. */
+static void a_looker_with_a_folder_changes_that(void **state) {
+    int status;
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char inside[100];
+        char renamed[100];
+        struct why why = {0};
+        snprintf(inside, sizeof(inside), "%s/inside", folder);
+        snprintf(renamed, sizeof(renamed), "%s/renamed", folder);
+        bool is_held = sandbox_read_only(folder, &why) >= 0;
+        bool is_written = opens(open(inside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) &&
+                          rename(inside, renamed) == 0 && unlink(renamed) == 0;
+        _exit(is_held && is_written && chmod(folder, 0777) < 0 &&
+              mkdir("/tmp/hauberk-made", 0700) < 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_attempts_work_without_a_sandbox),
@@ -493,6 +641,8 @@ int main(void) {
         cmocka_unit_test(every_role_can_loop),
         cmocka_unit_test(a_role_that_aborts_is_seen_to_abort),
         cmocka_unit_test(a_reader_of_processes_only_reads),
+        cmocka_unit_test(a_looker_changes_nothing),
+        cmocka_unit_test(a_looker_with_a_folder_changes_that),
     };
     static const struct CMUnitTest skipped[] = {cmocka_unit_test(the_sandbox)};
     hash_open();
