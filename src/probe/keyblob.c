@@ -65,9 +65,9 @@ static unsigned key_bits(struct span type, struct span rest) {
         return cut_string(&rest, &first) && cut_string(&rest, &second) ? bits_of(second) : 0;
     if (span_is(type, "ssh-dss"))
         return cut_string(&rest, &first) ? bits_of(first) : 0;
-    if (span_starts_with(type, SPAN("ecdsa-sha2-nistp")))
-        return type.at[16] == '3' ? 384 : type.at[16] == '5' ? 521 : 256;
-    return 256;
+    if (span_is(type, "ecdsa-sha2-nistp384"))
+        return 384;
+    return span_is(type, "ecdsa-sha2-nistp521") ? 521 : 256;
 }
 
 /* The first word that is not in quotes. */
