@@ -60,7 +60,7 @@ static void add_change(struct comparing *comparing, const struct reading *readin
                     reading->subject[0] ? " " : "", reading->subject, what);
 }
 
-/* A name may have several values of one subject (sshd's hostkey), so it is asked for one of them. */
+/* A name may have several values of one subject (sshd's hostkey): it is asked for one of them. */
 static bool was_accepted(struct readings *accepted, const struct reading *reading,
                          const char *digest, bool *ret_is_known) {
     const struct reading *first = NULL;

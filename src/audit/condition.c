@@ -79,7 +79,8 @@ static int read_condition(struct keep *keep, struct span text, struct condition 
     if (i == ELEMENTS_OF(comparisons))
         return why_set(reterr_why, -EINVAL, NULL, 0,
                        "'%s' is no condition: READING, then is, is not, one of, none of, at least, "
-                       "at most, matches, matches not, has, lacks, only, same as, absent or present",
+                       "at most, matches, matches not, has, lacks, only, same as, absent or "
+                       "present",
                        shown(text, what));
     struct span operand = span_trim(span_skip(rest, strlen(comparisons[i].words)));
     if ((operand.length == 0) != (comparisons[i].takes == NOTHING))

@@ -27,7 +27,7 @@ struct condition {
     const char *reading;
     enum comparison how;
     const char *operand;
-    const char *unknown; /* of AT_LEAST and AT_MOST: what to say where there is nothing to compare */
+    const char *unknown; /* of AT_LEAST and AT_MOST: what to say of what cannot be compared */
     void *expression;    /* compiled, of MATCHES */
 };
 
@@ -50,9 +50,9 @@ bool clause_holds(const struct clause *clause, struct readings *readings, const 
 /* Does the clause hold where nothing was read at all ("absent")? */
 bool clause_wants_nothing(const struct clause *clause);
 
-/* Where it does not hold: why that is not known, because a value that was read is nothing to compare
- * with a number, time, size or version; NULL: it is known. `never` and `unlimited` are more than
- * everything, `none`, `no` and `off` neither at least nor at most anything. */
+/* Where it does not hold: why that is not known, because a value that was read is nothing to
+ * compare with a number, time, size or version; NULL: it is known. `never` and `unlimited` are more
+ * than everything, `none`, `no` and `off` neither at least nor at most anything. */
 const char *clause_why_unknown(const struct clause *clause, struct readings *readings,
                                const char *subject, const char *value);
 

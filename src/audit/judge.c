@@ -20,8 +20,8 @@ static const char *why_not(const struct clause *clause, const struct readings *r
     return reason;
 }
 
-/* Why a clause that does not hold might yet, had one of its readings from the `first` on been looked
- * at, or been comparable; NULL: it does not. */
+/* Why a clause that does not hold might yet, had one of its readings from the `first` on been
+ * looked at, or been comparable; NULL: it does not. */
 static const char *unknown_for(const struct clause *clause, size_t first,
                                struct readings *readings, const char *subject, const char *value) {
     const char *reason = clause_why_unknown(clause, readings, subject, value);

@@ -25,8 +25,8 @@ unsigned report_count_accepted(const struct report *report);
 bool report_begins_service(const struct report *report, size_t index);
 
 /* {host, at, score, grade, passed, findings: [{id, service, severity, title, why, breaks, evidence,
- * fix, sources, harmful, usage, since, new, accepted}], mended: [id], skipped: [{id, reason}]}; evidence
- * and fix are arrays of lines, accepted is null or {why, at}. */
+ * fix, sources, harmful, usage, since, new, accepted}], mended: [id], skipped: [{id, reason}]};
+ * evidence and fix are arrays of lines, accepted is null or {why, at}. */
 js *report_json(const struct report *report);
 
 /* For a terminal: the grade, three things to do first, then the findings by service, the gravest

@@ -35,7 +35,8 @@ struct pardons *pardons_free(struct pardons *pardons) {
     return NULL;
 }
 
-/* The oldest go: those that are over, and if there is none, a few, so that it is not done each time. */
+/* The oldest go: those that are over, and if there is none, a few, so that it is not done each
+ * time. */
 static void make_room(struct pardons *pardons) {
     uint32_t gone = 0;
     int64_t since_us = pardons->at[pardons->count - 1].at_us - PARDON_LIFE_US;

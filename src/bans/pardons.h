@@ -1,6 +1,7 @@
-/* What people forgave: failures of a prefix that were logged up to a moment do not count, though their
- * lines be read later. Most lines are newer than all pardons, and then asking costs one comparison;
- * else those given since are walked. Bounded: after a week, and beyond PARDONS_MOST, the oldest go.
+/* What people forgave: failures of a prefix that were logged up to a moment do not count, though
+ * their lines be read later. Most lines are newer than all pardons, and then asking costs one
+ * comparison; else those given since are walked. Bounded: after a week, and beyond PARDONS_MOST,
+ * the oldest go.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

@@ -91,8 +91,8 @@ static int change_acceptance(const struct cli *cli, const struct rules *rules,
 static int open_page(const struct wishes *wishes) {
     if (!wishes->html)
         return -1;
-    /* Not blocked by a pipe, nor led elsewhere by a link; whoever could read an old page cannot read
-     * this one. */
+    /* Not blocked by a pipe, nor led elsewhere by a link; whoever could read an old page cannot
+     * read this one. */
     int fd = open(wishes->html, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
                   0600);
     return fd < 0 || fchmod(fd, 0600) < 0 ? -errno - 1 : fd;

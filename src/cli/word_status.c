@@ -149,8 +149,8 @@ static void print_status(const js *status) {
                (long long)evicted);
     int64_t mistakes = js_number(status, "mistakes_evicted", 0);
     if (mistakes)
-        printf("! So many accounts are tried that %lld of them were forgotten within the time in which "
-               "one mistake counts once\n", (long long)mistakes);
+        printf("! So many accounts are tried that %lld of them were forgotten within the time in "
+               "which one mistake counts once\n", (long long)mistakes);
     const js *configuration = js_get(status, "configuration");
     long long past = (long long)js_number(status, "past_read", 100);
     if (past < 100)

@@ -77,8 +77,8 @@ void page_write(const js *page, struct text *text) {
     if (js_flag(page, "observing", false))
         text_add_format(text, "From now on    observing: bans nobody%s\n",
                         js_count(bouncers) ? ", because of the other one.\n"
-                                             "               It stays so until observe = no is written "
-                                             "under [hauberk]"
+                                             "               It stays so until observe = no is "
+                                             "written under [hauberk]"
                                            : ", as configured");
     else
         text_add_string(text, "From now on    bans are enforced. Something wrong? hauberk why "

@@ -1,6 +1,6 @@
-/* A jail that changes over from its file to the journal, or back: at a start, because rsyslog came or
- * went, or because `backend` says so. Both hold the same lines, so what was read of the one must not
- * count again from the other, and what was logged since must count.
+/* A jail that changes over from its file to the journal, or back: at a start, because rsyslog came
+ * or went, or because `backend` says so. Both hold the same lines, so what was read of the one must
+ * not count again from the other, and what was logged since must count.
  *
  * The one that takes over is sighted as if it were new: what it holds is in front of its mark, and
  * would be memory. But of those lines the ones that are later than the last that the other one told

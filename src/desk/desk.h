@@ -53,7 +53,7 @@ struct desk_source {
     bool has_lag;                  /* a frame has told it */
     uint64_t lost_kept; /* of `lost`, what the position accounts for */
     int64_t read_until_us; /* of its lines the newest that told something, or when it was sighted */
-    int64_t takes_over_us; /* what it holds of later than that counts though it was there; 0: none */
+    int64_t takes_over_us; /* what it holds of later than that counts, though it was there; or 0 */
     uint32_t skipped;
     uint8_t state;
     bool has_state; /* the sensor has told it */

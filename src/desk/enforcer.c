@@ -72,7 +72,8 @@ void desk_reconcile(struct desk *desk) {
 
 /* Stored bans are in the kernel (or there is nobody to put them there): hauberkd may say ready. */
 void desk_check_ready(struct desk *desk) {
-    if (desk->is_ready || desk->is_loading || desk->observing_is_open || !desk->own_is_known || !desk->sources_are_known)
+    if (desk->is_ready || desk->is_loading || desk->observing_is_open || !desk->own_is_known ||
+        !desk->sources_are_known)
         return;
     if (desk_enforces(desk) && !projection_is_settled(desk->decider->projection))
         return;

@@ -66,7 +66,8 @@ void first_take(struct desk *desk, uint16_t source, const struct wire_event *eve
 }
 
 /* Bytes of it before its mark that are still to be read. Rotated logs have room for more ordinals
- * than they fill (sources/earlier.h), but the sensor knows what is left; of the journal it does not. */
+ * than they fill (sources/earlier.h), but the sensor knows what is left; of the journal it does
+ * not. */
 static uint64_t left_of(const struct desk_source *source) {
     uint64_t left = source->position.mark - source->position.done;
     bool is_file = source->path[0] == '/';

@@ -1,11 +1,11 @@
-/* Does hauberk only observe? `observe = auto` is decided once, at the first start: two programs that
- * both ban hide each other's mistakes, so beside another one hauberk only looks on. What was decided is
- * stored and holds until the configuration says yes or no: neither a bouncer that is tried for a
- * minute nor one that was stopped for an upgrade turns the guard off or on behind the owner's back. An
- * explicit `no` settles the question for good, also when it is taken out again.
+/* Does hauberk only observe? `observe = auto` is decided once, at the first start: two programs
+ * that both ban hide each other's mistakes, so beside another one hauberk only looks on. What was
+ * decided is stored and holds until the configuration says yes or no: neither a bouncer that is
+ * tried for a minute nor one that was stopped for an upgrade turns the guard off or on behind the
+ * owner's back. An explicit `no` settles the question for good, also when it is taken out again.
  *
- * The decision is known before any ban goes to the kernel (facts are loaded first), and before it is
- * nothing is put there, nor lifted.
+ * The decision is known before any ban goes to the kernel (facts are loaded first), and before it
+ * is nothing is put there, nor lifted.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
@@ -81,8 +81,8 @@ void desk_decide_observing(struct desk *desk) {
     if (!desk->observing_is_open || !desk->bouncers_are_known)
         return;
     if (desk->bouncers)
-        tell(desk, "%.*s bans here, too: from this first start on hauberk only observes. `observe = no` under "
-                   "[hauberk] in hauberk.conf ends that", desk->bouncers);
+        tell(desk, "%.*s bans here, too: from this first start on hauberk only observes. "
+                   "`observe = no` under [hauberk] in hauberk.conf ends that", desk->bouncers);
     desk->observing_is_stored = true;
     keep_decision(desk, desk->bouncers);
     settle(desk, desk->bouncers);
@@ -96,8 +96,8 @@ void desk_take_bouncers(struct desk *desk, uint32_t running) {
     desk->bouncers_are_known = true;
     desk_decide_observing(desk);
     if (were_known && before && !running && is_automatic(desk))
-        tell(desk, "%.*s bans here no longer; hauberk still only observes. `observe = no` under [hauberk] in "
-                   "hauberk.conf, and `hauberk reload`, have it ban", before);
+        tell(desk, "%.*s bans here no longer; hauberk still only observes. `observe = no` under "
+                   "[hauberk] in hauberk.conf, and `hauberk reload`, have it ban", before);
     if (running & ~before && !desk->decider->observes && !desk->observing_is_open &&
         desk->config->observe == OBSERVE_AUTO)
         log_notice("another program bans here, too; hauberk goes on enforcing");
@@ -108,6 +108,6 @@ const char *desk_why_observing(const struct desk *desk) {
         return "observing: bans nobody, as configured";
     if (desk->bouncers)
         return "observing, because another program bans here; observe = no ends that";
-    return "observing, because another program banned here at the first start. It is gone: write observe = no "
-           "under [hauberk] in hauberk.conf, then `hauberk reload`";
+    return "observing, because another program banned here at the first start. It is gone: write "
+           "observe = no under [hauberk] in hauberk.conf, then `hauberk reload`";
 }

@@ -79,7 +79,8 @@ static struct burst_key key_of(uint64_t what_for, struct span asker, const struc
     return (struct burst_key){*address, account, what_for ^ hash_named(asker)};
 }
 
-/* The oldest of some: what was not asked for lately matters least, and a mistake is over in seconds. */
+/* The oldest of some: what was not asked for lately matters least, and a mistake is over in
+ * seconds. */
 static void evict_one(struct bursts *bursts) {
     struct burst *oldest = NULL;
     for (int i = 0; i < DRAWN || !oldest; i++) {

@@ -38,7 +38,8 @@ struct burst {
 
 struct bursts;
 
-/* At most so many records; of a flood of accounts, the oldest make room. `memory_us`: the longest life_us that will be asked for. */
+/* At most so many records; of a flood of accounts, the oldest make room. `memory_us`: the longest
+ * life_us that will be asked for. */
 struct bursts *bursts_new(uint32_t most, int64_t memory_us);
 struct bursts *bursts_free(struct bursts *bursts);
 uint32_t bursts_count(const struct bursts *bursts);

@@ -6,11 +6,11 @@
  * and hauberk's own: session (joins one login logged by two processes), attempts (how many this
  * line sums up), summary (not empty: it sums up one), nouser (not empty: no such account), protocol
  * (by which one they came), database (which password database says no), method (of a success:
- * "publickey" tells a key from a password), secured (of a success: not empty where the password could
- * not be overheard; a pattern with this group that leaves it empty tells of a login in clear text),
- * delivered (not empty, in a successregex: mail was
- * delivered; no login), again (not empty: a failure only where its session has told of one), void
- * (not empty: its session's failures are none of theirs).
+ * "publickey" tells a key from a password), secured (of a success: not empty where the password
+ * could not be overheard; a pattern with this group that leaves it empty tells of a login in clear
+ * text), delivered (not empty, in a successregex: mail was delivered; no login), again (not empty:
+ * a failure only where its session has told of one), void (not empty: its session's failures are
+ * none of theirs).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

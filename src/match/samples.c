@@ -218,8 +218,9 @@ static void report_event(struct text *report, const struct wire_event *event) {
     text_add_string(report, "\" session=\"");
     text_add(report, wire_bytes(event->session));
     text_add_format(report, "\" attempts=%u %s%s at %s + %lld us\n", (unsigned)event->attempts,
-                    event->no_such_account ? "nouser" : "known", secrecy[event->secrecy % SECRECIES],
-                    clock_format_utc(event->at_us, when), (long long)(event->at_us % SECOND_US));
+                    event->no_such_account ? "nouser" : "known",
+                    secrecy[event->secrecy % SECRECIES], clock_format_utc(event->at_us, when),
+                    (long long)(event->at_us % SECOND_US));
 }
 
 static const struct config_pattern *expression(const struct filter_rules *rules, uint32_t number,

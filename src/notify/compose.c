@@ -127,8 +127,9 @@ void compose_deaths(struct story *story, const char *how) {
     begin(story, "its processes end again and again",
           "Processes of hauberk end within a minute of their start, again and again");
     say(story, how);
-    say(story, "The bans that were in force stay until their time is over; what is logged now is read when "
-               "this ends. They are started again every five seconds. The log says more:");
+    say(story, "The bans that were in force stay until their time is over; what is logged now is "
+               "read when this ends. They are started again every five seconds. The log says "
+               "more:");
     say_command(story, "journalctl -u hauberk -n 100");
 }
 

@@ -126,7 +126,7 @@ static int verify(X509_STORE *store, X509 *certificate, STACK_OF(X509) *chain, u
     return error;
 }
 
-/* That the certificate itself has run out is said elsewhere; that another of the chain has, here. */
+/* That the certificate itself has run out is said elsewhere; that a further one has, here. */
 static void say_chain(struct look *look, const char *subject, X509 *certificate,
                       STACK_OF(X509) *chain) {
     X509_STORE *store = X509_STORE_new();

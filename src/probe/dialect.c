@@ -1,5 +1,5 @@
-/* The five dialects side by side: each greets, answers a question in lines, and ends the answer in a
- * way of its own.
+/* The five dialects side by side: each greets, answers a question in lines, and ends the answer in
+ * a way of its own.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/dialect.h"
@@ -166,7 +166,9 @@ int dialect_ask_able(struct talk *talk, enum dialect dialect, struct text *ret_a
     if (error < 0)
         return error;
     switch (dialect) {
-    case DIALECT_SMTP: error = smtp_lines(talk, ret_able); return error < 0 ? error : error == 250 ? 0 : -ENOTSUP;
+    case DIALECT_SMTP:
+        error = smtp_lines(talk, ret_able);
+        return error < 0 ? error : error == 250 ? 0 : -ENOTSUP;
     case DIALECT_IMAP: return imap_lines(talk, ret_able);
     case DIALECT_POP3: return pop3_lines(talk, ret_able);
     default: return sieve_lines(talk, ret_able);

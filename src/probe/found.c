@@ -60,7 +60,7 @@ const char *mode_words(const struct stat *status, char into[MODE_WORDS_MAX]) {
 }
 
 /* A group that nobody but root and the owner is in, by either file, gives nobody else a right:
- * a user's own one, or Debian's empty staff, which has /usr/local on machines upgraded from of old. */
+ * a user's own one, or Debian's empty staff, which has /usr/local on machines of old. */
 static bool is_of_owner_alone(const struct group *group, uid_t owner, FILE *passwd) {
     const struct passwd *user;
     while ((user = fgetpwent(passwd))) {

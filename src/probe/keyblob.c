@@ -139,7 +139,8 @@ static const char *word_of(struct span word, char into[KEY_WORD_MAX]) {
 }
 
 const char *private_key_lock(struct span pem, char into[KEY_WORD_MAX]) {
-    static const uint8_t triple_des[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x03, 0x07};
+    static const uint8_t triple_des[] = {0x06, 0x08, 0x2a, 0x86, 0x48,
+                                         0x86, 0xf7, 0x0d, 0x03, 0x07};
     static const char magic[] = "openssh-key-v1";
     uint8_t bytes[16384];
     struct span cipher;

@@ -11,6 +11,6 @@ must_use bool listeners_read(struct text *table);
 /* Does anything listen there, and at which address of ours is it reached? Loopback where that is
  * enough. */
 bool listeners_find(struct span table, uint16_t port, struct address *ret_address);
-/* The same, of ports that others than this machine can reach: what is on loopback alone (a satellite's
- * port 25, a web mail's port 143) needs no TLS and shows strangers nothing. */
+/* The same, of ports that others than this machine can reach: what is on loopback alone (a
+ * satellite's port 25, a web mail's port 143) needs no TLS and shows strangers nothing. */
 bool listeners_find_open(struct span table, uint16_t port, struct address *ret_address);

@@ -31,7 +31,8 @@ static void (*const functions[])(struct look *look) = {
 #undef PROBE
 };
 
-void probe_run(const struct probe *probe, char *const arguments[], size_t count, struct text *into) {
+void probe_run(const struct probe *probe, char *const arguments[], size_t count,
+               struct text *into) {
     struct look look = {probe, arguments, count, into,
                         clock_monotonic_us() + probe->seconds * SECOND_US};
     functions[probe - probes](&look);

@@ -11,7 +11,7 @@
 struct nginx_statement {
     const char *file;
     int line;
-    struct span block;       /* the word that opened what it stands in: server, location; or empty */
+    struct span block;       /* the word that opened what it stands in: server, location; or "" */
     struct span name, value; /* "autoindex", "on" */
 };
 
@@ -19,7 +19,7 @@ struct nginx_statement {
 void nginx_read_text(const char *file, struct span text,
                      void (*each)(void *context, const struct nginx_statement *statement),
                      void *context);
-/* Those of /etc/nginx/nginx.conf, conf.d, sites-enabled and snippets. False: there is no nginx.conf, or it
- * cannot be read. */
+/* Those of /etc/nginx/nginx.conf, conf.d, sites-enabled and snippets. False: there is no
+ * nginx.conf, or it cannot be read. */
 bool nginx_read(void (*each)(void *context, const struct nginx_statement *statement),
                 void *context);

@@ -25,7 +25,7 @@ extern const struct probe probes[];
 extern const size_t probe_count;
 const struct probe *probe_find(const char *name); /* NULL: there is none */
 
-/* Does it run programs that write to /tmp before they tell anything? It then gets one of its own. */
+/* Does it run programs that write to /tmp before they tell anything? It then gets its own one. */
 bool probe_needs_tmp(const struct probe *probe);
 
 /* Is `name` what some probe may say? Families (postfix.*) take any key. */

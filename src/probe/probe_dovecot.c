@@ -244,7 +244,8 @@ static void say_setting(struct dovecot *dovecot, struct span key, const char *su
         write_variables(&written, value);
         if (strcmp(name, "ssl_server_key_file") == 0 && written.length && written.at[0] == '/')
             (void)!say_permissions(look, "key", written.at);
-        bool is_inline = span_starts_with(text_span(&written), SPAN("inline:")); /* a key, for one */
+        /* A key, for one. */
+        bool is_inline = span_starts_with(text_span(&written), SPAN("inline:"));
         look_say(look, name, subject,
                  is_inline        ? SPAN("(inline)")
                  : written.length ? text_span(&written)

@@ -108,7 +108,8 @@ static bool walk_folder(struct walk *walk, int at, const char *name, unsigned de
 static void look_in_list(struct walk *walk, struct span list) {
     for (size_t i = 0; i < walk->set_count; i++) {
         struct set_id *set = &walk->set[i];
-        const char *forms[] = {set->path, set->path + (strncmp(set->path, "/usr/", 5) == 0 ? 4 : 0)};
+        const char *forms[] = {set->path,
+                               set->path + (strncmp(set->path, "/usr/", 5) == 0 ? 4 : 0)};
         for (size_t j = 0; j < ELEMENTS_OF(forms) && !set->is_known; j++) {
             size_t length = strlen(forms[j]);
             const char *from = list.at;

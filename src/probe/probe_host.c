@@ -15,7 +15,8 @@ void probe_host(struct look *look) {
         return;
     }
     look_say_text(look, "release", "",
-                  shell_value(text_span(&text), "VERSION_ID", value, sizeof(value)) ? value : "none");
+                  shell_value(text_span(&text), "VERSION_ID", value, sizeof(value)) ? value
+                                                                                    : "none");
     look_say_text(look, "distribution", "",
                   shell_value(text_span(&text), "ID", value, sizeof(value)) ? value : "none");
 }

@@ -255,7 +255,7 @@ static void say_redirect(const struct site *site, const struct page *page) {
     struct span location;
     bool leads = page->code >= 301 && page->code <= 308 &&
                  find_header(page, "location", &location) &&
-                 strncasecmp(location.at, "https://", location.length < 8 ? location.length : 8) == 0;
+                 location.length >= 8 && strncasecmp(location.at, "https://", 8) == 0;
     look_say_text(site->look, "to_https", site->subject,
                   leads                                       ? "yes"
                   : page->code == 0 || page->code >= 400 ? "nothing"

@@ -2,7 +2,8 @@
  * TLS: greeting, capabilities, ways to log in.
  *
  * It is asked from 127.0.0.2 over IPv4, whichever address it listens on: a client with the server's
- * own address counts as safe to Dovecot, and is offered cleartext logins that nobody else is offered.
+ * own address counts as safe to Dovecot, and is offered cleartext logins that nobody else is
+ * offered.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>

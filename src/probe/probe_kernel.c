@@ -119,7 +119,8 @@ static bool is_barred(struct span rules, const char *module) {
 }
 
 static void say_modules(struct look *look) {
-    static const char *const useless[] = {"dccp", "sctp", "rds", "tipc", "cramfs", "hfs", "hfsplus"};
+    static const char *const useless[] = {"dccp",   "sctp", "rds",    "tipc",
+                                          "cramfs", "hfs",  "hfsplus"};
     cleanup_text struct text rules = {0};
     struct found open = {look, "open_module", 0};
     each_path("/etc/modprobe.d/*.conf", add_file, &rules);

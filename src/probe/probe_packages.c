@@ -184,7 +184,8 @@ static void take_source(void *context, const char *path) {
         sources->has_security = sources->has_security || (names_suite && has(line, "-security"));
         if (has(line, "ppa.launchpad"))
             found_one(&sources->ppa, path, "%.*s", SPAN_FORMAT(line));
-        if (has(line, "trusted=yes") || has(line, "allow-insecure=yes") || has(line, "Trusted: yes"))
+        if (has(line, "trusted=yes") || has(line, "allow-insecure=yes") ||
+            has(line, "Trusted: yes"))
             found_one(&sources->unsigned_source, path, "%.*s", SPAN_FORMAT(line));
     }
 }

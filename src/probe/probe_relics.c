@@ -1,5 +1,6 @@
-/* What the old guides leave behind: jails of fail2ban that see nothing or report wrongly, DenyHosts'
- * exchange of lists, EncFS's volumes, the key of one's own authority on the server itself.
+/* What the old guides leave behind: jails of fail2ban that see nothing or report wrongly, the
+ * exchange of lists of DenyHosts, EncFS's volumes, the key of one's own authority on the server
+ * itself.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
@@ -150,7 +151,8 @@ void probe_relics(struct look *look) {
     static const char *const authority_keys[] = {
         "/etc/ssl/private/cakey.pem", "/etc/ssl/private/cakey.key", "/etc/ssl/private/ca.key",
         "/etc/ssl/cakey.pem", "/etc/ssl/private/ca-key.pem", "/etc/ssl/private/ca.pem",
-        "/root/cakey*", "/root/ca.key", "/root/*/cakey.pem", "/home/*/cakey.pem", "/etc/ssl/CA/private/*"};
+        "/root/cakey*", "/root/ca.key", "/root/*/cakey.pem", "/home/*/cakey.pem",
+        "/etc/ssl/CA/private/*"};
     struct relics relics = {
         look, {look, "blind_jail", 0}, {look, "category", 0}, {look, "one_strike", 0},
         {look, "sync_server", 0}, {look, "encfs", 0}, {look, "authority_key", 0}};

@@ -1,7 +1,7 @@
 /* What runs by itself, and what administrators have written: cron's files and tables, units of this
  * machine's own, scripts in the usual places. Read for what guides tell people to put there; and
- * histories, for passwords that were typed where a password does not belong. Of those only the place
- * is said.
+ * histories, for passwords that were typed where a password does not belong. Of those only the
+ * place is said.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <ctype.h>

@@ -148,8 +148,8 @@ static void look_at_injection(struct look *look, const char *subject, const stru
 
 /* ---- relaying ---- */
 
-/* From a stranger's domain to another one, both reserved by RFC 2606, plainly and by a route through
- * this host. Never DATA. */
+/* From a stranger's domain to another one, both reserved by RFC 2606, plainly and by a route
+ * through this host. Never DATA. */
 static int try_relay(struct look *look, const char *subject, const struct address *own,
                      bool is_stranger, uint16_t port) {
     static const char *const recipients[] = {"RCPT TO:<audit@example.com>",
@@ -177,8 +177,8 @@ static int try_relay(struct look *look, const char *subject, const struct addres
     if (code >= 400 && code < 500)
         look_say_not(look, "relay", "%s: it puts strangers off: %s", subject, text.at);
     else if (code >= 200 && code < 300 && !is_stranger)
-        look_say_not(look, "relay", "%s: it is carried, but a table in mynetworks may name this address",
-                     subject);
+        look_say_not(look, "relay",
+                     "%s: it is carried, but a table in mynetworks may name this address", subject);
     else
         say_code(look, "relay", subject, code, &text);
     return code < 0 ? code : talk_say(&talk, SPAN("RSET\r\nQUIT\r\n"));

@@ -26,7 +26,8 @@ static void look_at_line(struct sudoers *sudoers, const char *where, struct span
     if (span_starts_with(who, SPAN("Defaults"))) {
         if (has(rest, "!authenticate"))
             found_one(&sudoers->unasked, where, "%.*s", SPAN_FORMAT(line));
-        if (has(rest, "env_keep") && (has(rest, "LD_") || has(rest, "PYTHON") || has(rest, "PERL5")))
+        if (has(rest, "env_keep") &&
+            (has(rest, "LD_") || has(rest, "PYTHON") || has(rest, "PERL5")))
             found_one(&sudoers->environment, where, "%.*s", SPAN_FORMAT(line));
         return;
     }

@@ -1,8 +1,8 @@
 /* TLS on the mail and web ports: a process of its own for each port that listens, side by side,
  * because a server that lets one wait must not let all wait.
  *
- * With an argument, port=PORT/DIALECT[,NAME], it is that process: for a port that is not in the table as
- * well. NAME is what clients call this host.
+ * With an argument, port=PORT/DIALECT[,NAME], it is that process: for a port that is not in the
+ * table as well. NAME is what clients call this host.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -55,7 +55,8 @@ static void look_at_port(struct look *look) {
     cleanup_text struct text table = {0};
     struct tls_port port = {.subject = subject, .until_us = clock_monotonic_us() + PORT_US};
     if (!read_argument(look_argument(look, "port"), &port.number, &port.dialect, &port.name))
-        look_say_not(look, NULL, "'%s' is not port=PORT/DIALECT[,NAME]", look_argument(look, "port"));
+        look_say_not(look, NULL, "'%s' is not port=PORT/DIALECT[,NAME]",
+                     look_argument(look, "port"));
     else if (!listeners_read(&table) ||
              !listeners_find(text_span(&table), port.number, &port.address))
         look_say_not(look, NULL, "nothing listens on port %u", port.number);

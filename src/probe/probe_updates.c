@@ -155,7 +155,7 @@ static struct span newest_kernel(const struct installed *installed) {
     return newest;
 }
 
-/* Debian's kernels tell their package's version in uname -v: "#1 SMP … Debian 6.1.119-1 (2024-…". */
+/* Debian's kernels tell their package's version in uname -v: "#1 SMP … Debian 6.1.119-1 (2024…" */
 static bool is_replaced(const struct utsname *running, const struct installed *installed) {
     char name[200];
     snprintf(name, sizeof(name), "linux-image-%.100s", running->release);

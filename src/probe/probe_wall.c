@@ -45,8 +45,10 @@ static void close_chain(struct wall *wall) {
     if (wall->is_input) {
         look_say_format(wall->look, "input_chain", wall->table, "%s %s", wall->chain,
                         wall->drops ? "drops what it does not know" : "accepts");
-        wall->has_4 = wall->has_4 || (wall->drops && (is_inet || strncmp(wall->table, "ip ", 3) == 0));
-        wall->has_6 = wall->has_6 || (wall->drops && (is_inet || strncmp(wall->table, "ip6 ", 4) == 0));
+        wall->has_4 = wall->has_4 ||
+                      (wall->drops && (is_inet || strncmp(wall->table, "ip ", 3) == 0));
+        wall->has_6 = wall->has_6 ||
+                      (wall->drops && (is_inet || strncmp(wall->table, "ip6 ", 4) == 0));
     }
     wall->chain[0] = '\0';
     wall->is_input = wall->drops = false;

@@ -15,7 +15,7 @@ struct run {
     int64_t limit_us;             /* from its own start */
     size_t most_bytes;            /* of output, and of complaint */
 
-    struct text output, complaint; /* what it printed, and on standard error; the caller's to free */
+    struct text output, complaint; /* what it said, and on standard error; the caller's to free */
     int status; /* its exit status (128 + the signal's number when one killed it), or -errno:
                    -ETIMEDOUT and -EFBIG after killing it and all it had started */
 

@@ -11,7 +11,7 @@
 /* Postfix's myhostname, else the host's own full name; false when there is none with a dot. */
 bool served_host_name(struct look *look, char *into, size_t room);
 
-/* Says certificate_on_disk of `subject`: of several files the fingerprint of the one that is served,
- * and of the first if none is. Nothing, if the configuration names none. */
+/* Says certificate_on_disk of `subject`: of several files the fingerprint of the one that is
+ * served, and of the first if none is. Nothing, if the configuration names none. */
 void served_say_on_disk(struct look *look, const char *subject, uint16_t port,
                         const char *served_fingerprint);

@@ -22,7 +22,7 @@ struct tls_offer {
 
 struct tls_answer {
     unsigned version; /* 0: the server did not agree */
-    unsigned suite, group, signature; /* 0: not told; a group or signature is told by (EC)DHE only */
+    unsigned suite, group, signature; /* 0: not told; the latter two are told by (EC)DHE only */
     unsigned dh_bits; /* of the server's DHE prime; 0: none */
     unsigned alert;   /* 0 or the server's refusal */
     bool compresses, has_master_secret, has_safe_renegotiation, has_tickets;

@@ -431,7 +431,8 @@ static void look_at_certificates(struct work *work) {
     cleanup_talk struct talk talk = {.fd = -1};
     struct talk_wish wish = {.name = work->port->name};
     int error = secure(work, &talk, &wish);
-    if (error == -EPROTO) { /* a server that has no certificate for 1.3 does not fall back by itself */
+    /* A server that has no certificate for 1.3 does not fall back by itself. */
+    if (error == -EPROTO) {
         talk_end(&talk);
         wish.version = TLS1_2_VERSION;
         error = secure(work, &talk, &wish);

@@ -103,9 +103,9 @@ bool tls_suite_is_anonymous(const struct tls_suite *suite) {
 }
 
 bool tls_suite_is_broken(const struct tls_suite *suite) {
-    return has(suite, "NULL") || starts(suite, "EXP") || has(suite, "RC4") || has(suite, "DES-CBC") ||
-           has(suite, "DES-CBC3") || has(suite, "IDEA") || has(suite, "RC2") ||
-           has(suite, "SEED") || ends(suite, "-MD5");
+    return has(suite, "NULL") || starts(suite, "EXP") || has(suite, "RC4") ||
+           has(suite, "DES-CBC") || has(suite, "DES-CBC3") || has(suite, "IDEA") ||
+           has(suite, "RC2") || has(suite, "SEED") || ends(suite, "-MD5");
 }
 
 bool tls_suite_is_ecdhe(const struct tls_suite *suite) {

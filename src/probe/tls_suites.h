@@ -27,7 +27,7 @@ bool tls_suite_is_13(const struct tls_suite *suite);
 /* What is weak in it; each may be asked of any suite. */
 bool tls_suite_is_anonymous(const struct tls_suite *suite); /* nobody proves who he is */
 bool tls_suite_is_broken(const struct tls_suite *suite); /* NULL, export, RC4, DES, 3DES, MD5 … */
-bool tls_suite_is_static(const struct tls_suite *suite); /* key exchange by the certificate's RSA key */
+bool tls_suite_is_static(const struct tls_suite *suite); /* exchanges keys by the certificate's */
 bool tls_suite_is_dhe(const struct tls_suite *suite);
 bool tls_suite_is_ecdhe(const struct tls_suite *suite);
 bool tls_suite_is_cbc(const struct tls_suite *suite);

@@ -33,7 +33,7 @@ static void sort_in(struct earlier *earlier, const struct wire_sibling *sibling)
     earlier->files[place] = (struct earlier_file){.facts = *sibling};
 }
 
-/* What there is no time for is the oldest: of a plain file its beginning, of a compressed one all. */
+/* What there is no time for is the oldest: of a plain file its beginning, of others all. */
 static void keep_newest(struct earlier *earlier, uint64_t room) {
     uint32_t kept = 0;
     while (kept < earlier->count && room > 0) {

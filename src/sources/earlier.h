@@ -1,11 +1,11 @@
 /* What first sight looks back into: the files a log was rotated into before we came.
  *
- * They are memory, as the part of the log itself that lies before its mark: read once, oldest first,
- * so that time goes forward; none that was last changed more than 30 days ago; and at most
+ * They are memory, as the part of the log itself that lies before its mark: read once, oldest
+ * first, so that time goes forward; none that was last changed more than 30 days ago; and at most
  * EARLIER_BYTES of a log in all, the newest of them. Each gets EARLIER_FILE_ROOM ordinals below
  * EARLIER_ROOM, where those of the log itself then begin: how much a compressed file holds is not
- * known before it was read, but the mark must be told before. So a position whose mark is at or above
- * EARLIER_ROOM, and whose `done` is below, says that this is not over.
+ * known before it was read, but the mark must be told before. So a position whose mark is at or
+ * above EARLIER_ROOM, and whose `done` is below, says that this is not over.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

@@ -360,8 +360,8 @@ static void search_listed(struct file_source *file) {
     ask_next_sibling(file);
 }
 
-/* Is it another one than the list says? An inode alone does not tell: that of a file just compressed
- * is free for the next one. */
+/* Is it another one than the list says? An inode alone does not tell: that of a file just
+ * compressed is free for the next one. */
 static bool was_renamed(const struct wire_sibling *sibling, const struct wire_opened *opened,
                         const struct stream *stream) {
     return opened->error || opened->inode != sibling->inode ||

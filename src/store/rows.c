@@ -305,8 +305,8 @@ static int put_batch(sqlite3 *db, const struct statements *statements,
 
 int rows_commit(sqlite3 *db, const struct statements *statements, const struct store_batch *batch,
                 char *what, size_t room) {
-    /* A row of `use` names somebody and is replaced again and again: an old one left in a page's free
-     * bytes would be there still when its successor is forgotten. */
+    /* A row of `use` names somebody and is replaced again and again: an old one left in a page's
+     * free bytes would be there still when its successor is forgotten. */
     rows_erase(db, batch->forgotten.count > 0 || batch->uses.count > 0);
     int result = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (result == SQLITE_OK)

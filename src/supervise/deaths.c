@@ -1,6 +1,6 @@
-/* The owner is told that processes die again and again: see supervise.h. A decider that does not live
- * to make a commit cannot write a letter, so here, and only for this, hauberkd writes one: of our own
- * words, whom the checker read out of the configuration, and how each process ended.
+/* The owner is told that processes die again and again: see supervise.h. A decider that does not
+ * live to make a commit cannot write a letter, so here, and only for this, hauberkd writes one: of
+ * our own words, whom the checker read out of the configuration, and how each process ended.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>

@@ -139,8 +139,8 @@ void child_describe_death(const siginfo_t *how, char into[121]);
 /* Died by its own fault, in a way that can be a poison line's doing. */
 bool child_death_is_crash(const struct child *child, const siginfo_t *how);
 
-/* deaths.c: a letter to the owner: processes die within a minute of each start, and this is how. Once
- * a day; *told_us remembers when. Its ticket is none of the decider's. */
+/* deaths.c: a letter to the owner: processes die within a minute of each start, and this is how.
+ * Once a day; *told_us remembers when. Its ticket is none of the decider's. */
 struct mails;
 enum { DEATHS_TICKET = 0 };
 void deaths_tell(struct mails *mails, const struct checked_config *checked, const char *how,

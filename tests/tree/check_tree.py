@@ -248,6 +248,18 @@ def python_scripts_parse():
                 yield f"{name(path)}:{error.lineno}: {error.msg}"
 
 
+def lines_of_c_fit():
+    """At most 100 columns, as .clang-format says; tables are aligned by hand."""
+    for path in tracked():
+        if path.suffix not in (".c", ".h") or not name(path).startswith("src/"):
+            continue
+        is_by_hand = False
+        for number, line in enumerate(text(path).splitlines(), 1):
+            is_by_hand = "clang-format off" in line or (is_by_hand and "clang-format on" not in line)
+            if len(line) > 100 and not is_by_hand:
+                yield f"{name(path)}:{number} has {len(line)} columns"
+
+
 def no_package_archive_is_named():
     for path in tracked():
         for number, line in enumerate(text(path).splitlines(), 1):
@@ -316,7 +328,7 @@ CHECKS = [
     jails_name_filters_that_are_there, words_are_in_the_manual, settings_are_in_the_manual,
     manual_is_clean, shell_scripts_parse, python_scripts_parse, no_package_archive_is_named,
     packages_are_listed_once, texts_name_files_that_are_there, lines_end_cleanly,
-    debian_control_builds_with_what_is_listed,
+    debian_control_builds_with_what_is_listed, lines_of_c_fit,
 ]
 
 

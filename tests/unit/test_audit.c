@@ -84,9 +84,9 @@ static void amounts_are_compared_or_not_at_all(void **state) {
         {"18446744073709551617", "18446744073709551616", MORE}, {"2000 msecs", "2s", SAME},
         {"999999999999999999999999999999999999999999999999999999999999999999999999999", "1", MORE},
         {"9.2p1", "10", LESS}, {"1:9.2p1-2+deb12u3", "1:9.2p1-2", MORE}, {"3.007", "3.7", SAME},
-        {"1e3", "5", NOT}, {"0x10", "5", NOT}, {"007", "5", NOT}, {"+5", "5", NOT}, {"5.", "5", NOT},
-        {".5", "5", NOT}, {"1 5", "5", NOT}, {"1.5 5", "5", NOT}, {"5x", "5", NOT}, {"inf", "5", NOT},
-        {"nan", "5", NOT}, {"", "5", NOT}, {"-", "5", NOT}, {"five", "5", NOT}, {"5%", "5", NOT},
+        {"1e3", "5", NOT}, {"0x10", "5", NOT}, {"007", "5", NOT}, {"+5", "5", NOT},
+        {"5.", "5", NOT}, {".5", "5", NOT}, {"1 5", "5", NOT}, {"1.5 5", "5", NOT},
+        {"5x", "5", NOT}, {"inf", "5", NOT}, {"nan", "5", NOT}, {"", "5", NOT}, {"-", "5", NOT}, {"five", "5", NOT}, {"5%", "5", NOT},
         {"0", "0", SAME}, {"00", "0", NOT}, {"a.1", "1.1", NOT}, {"13", "13", SAME},
     };
     (void)state;
@@ -167,7 +167,8 @@ static void what_cannot_be_compared_never_passes(void **state) {
         {"9", OUTCOME_FOUND, OUTCOME_PASSED},         {"-1", OUTCOME_FOUND, OUTCOME_PASSED},
         {"never", OUTCOME_PASSED, OUTCOME_FOUND},     {"unlimited", OUTCOME_PASSED, OUTCOME_FOUND},
         {"none", OUTCOME_FOUND, OUTCOME_FOUND},       {"no", OUTCOME_FOUND, OUTCOME_FOUND},
-        {"", OUTCOME_NOT_LOOKED, OUTCOME_NOT_LOOKED}, {"0x10", OUTCOME_NOT_LOOKED, OUTCOME_NOT_LOOKED},
+        {"", OUTCOME_NOT_LOOKED, OUTCOME_NOT_LOOKED},
+        {"0x10", OUTCOME_NOT_LOOKED, OUTCOME_NOT_LOOKED},
         {"$x", OUTCOME_NOT_LOOKED, OUTCOME_NOT_LOOKED},
     };
     (void)state;

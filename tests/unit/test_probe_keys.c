@@ -49,8 +49,10 @@ static void public_keys_are_read(void **state) {
         {"ssh-rsa " RSA_1024 " two words", "ssh-rsa", "", "two words", 1024},
         {"restrict ssh-rsa " RSA_3071, "ssh-rsa", "restrict", "", 3071},
         {"ssh-rsa AAAAB3NzaC1yc2H////weHg=", "ssh-rsa", "", "", 0},
-        {"ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQ=", "ecdsa-sha2-nistp384", "", "", 384},
-        {"ecdsa-sha2-nistp521 AAAAE2VjZHNhLXNoYTItbmlzdHA1MjE=", "ecdsa-sha2-nistp521", "", "", 521},
+        {"ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQ=", "ecdsa-sha2-nistp384", "", "",
+         384},
+        {"ecdsa-sha2-nistp521 AAAAE2VjZHNhLXNoYTItbmlzdHA1MjE=", "ecdsa-sha2-nistp521", "", "",
+         521},
         /* A type that is cut short, and what happens to lie behind it: a 3, a 5. */
         {"ecdsa-sha2-nistp AAAAEGVjZHNhLXNoYTItbmlzdHAz", "ecdsa-sha2-nistp", "", "", 256},
         {"ecdsa-sha2-nistp AAAAEGVjZHNhLXNoYTItbmlzdHA1", "ecdsa-sha2-nistp", "", "", 256},
