@@ -125,11 +125,11 @@ void compose_configuration(struct story *story, const char *fault) {
 
 void compose_deaths(struct story *story, const char *how) {
     begin(story, "its processes end again and again",
-          "Processes of hauberk end within a minute of their start, again and again");
+          "Processes of hauberk end again and again: seven times within an hour");
     say(story, how);
     say(story, "The bans that were in force stay until their time is over; what is logged now is "
-               "read when this ends. They are started again every five seconds. The log says "
-               "more:");
+               "read when this ends. They are started again within five seconds. The log "
+               "says more:");
     say_command(story, "journalctl -u hauberk -n 100");
 }
 

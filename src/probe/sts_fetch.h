@@ -10,7 +10,7 @@
 struct sts_file {
     char domain[DNS_NAME_MAX];
     int error; /* -errno, with `why`; 0: the text */
-    char why[200];
+    char why[400];
     char text[8192]; /* RFC 8461 lets a client stop at 64 KiB; nobody's is longer than this */
 };
 

@@ -14,7 +14,28 @@
 #include "supervise/mails.h"
 #include "supervise/supervise.h"
 
+#define COUNTED_FOR_US HOUR_US
 #define TOLD_FOR_US DAY_US
+#define TRIED_FOR_US (10 * MINUTE_US)
+
+static bool is_within(int64_t then_us, int64_t now_us, int64_t length_us) {
+    return then_us && now_us - then_us < length_us;
+}
+
+bool deaths_count(struct deaths *deaths, int64_t now_us) {
+    deaths->at_us[deaths->next] = now_us;
+    deaths->next = (deaths->next + 1) % DEATHS_TO_TELL;
+    if (!is_within(deaths->at_us[deaths->next], now_us, COUNTED_FOR_US) || /* the oldest of them */
+        is_within(deaths->told_us, now_us, TOLD_FOR_US) ||
+        is_within(deaths->tried_us, now_us, TRIED_FOR_US))
+        return false;
+    deaths->tried_us = now_us;
+    return true;
+}
+
+void deaths_were_told(struct deaths *deaths, int64_t now_us) {
+    deaths->told_us = now_us;
+}
 
 static void post(struct mails *mails, const struct checked_config *checked, enum mail_way way,
                  const struct wire_mail *mail, struct span letter) {
@@ -26,18 +47,13 @@ static void post(struct mails *mails, const struct checked_config *checked, enum
         log_warning("the owner cannot be told of it");
 }
 
-void deaths_tell(struct mails *mails, const struct checked_config *checked, const char *how,
-                 int64_t *told_us) {
+void deaths_tell(struct mails *mails, const struct checked_config *checked, const char *how) {
     cleanup_story struct story story = {0};
     cleanup_text struct text letter = {0};
     char name[256] = "";
     char host[MAIL_HOST_MAX];
     char subject[MAIL_SUBJECT_MAX];
     struct wire_mail mail = {.ticket = DEATHS_TICKET};
-    int64_t now_us = clock_monotonic_us();
-    if (*told_us && now_us - *told_us < TOLD_FOR_US)
-        return;
-    *told_us = now_us;
     (void)gethostname(name, sizeof(name) - 1);
     (void)mail_choose_host(name, SPAN(""), host);
     compose_deaths(&story, how);

@@ -29,7 +29,7 @@
 #include "supervise/premises.h"
 #include "wire/inherited.h"
 
-enum { FAULTS_TO_GIVE_UP = 3, FAULTS_TO_TELL = 7 };
+enum { FAULTS_TO_GIVE_UP = 3 };
 #define LINGER_US SECOND_US          /* from QUIT to SIGKILL */
 #define PING_EVERY_US SECOND_US
 #define SILENCE_US (10 * SECOND_US)  /* without a PONG: killed */
@@ -71,7 +71,7 @@ struct supervisor {
     int64_t questions_since_us, questions_took_us;
     struct watch *questions_timer; /* armed: they took too long, and wait */
     bool questions_are_told;
-    int64_t deaths_told_us; /* monotonic: when the owner was told of a row of faults; 0 never */
+    struct deaths deaths;
     struct poisons poisons;
     struct mails *mails;
 };
@@ -86,20 +86,22 @@ static const char *told_death(const struct supervisor *supervisor, enum role rol
     return death[0] ? death : "well";
 }
 
-static void tell_owner_of_faults(struct supervisor *supervisor) {
+/* Of every kind of death: also of those that somebody from outside, the kernel out of memory say,
+ * brings about again and again. */
+static void count_death(struct supervisor *supervisor) {
     char how[500];
+    if (!deaths_count(&supervisor->deaths, clock_monotonic_us()))
+        return;
     snprintf(how, sizeof(how), "How they ended last: sensor %s, decider %s, enforcer %s.",
              told_death(supervisor, SENSOR), told_death(supervisor, DECIDER),
              told_death(supervisor, ENFORCER));
-    deaths_tell(supervisor->mails, &supervisor->in_force.checked, how, &supervisor->deaths_told_us);
+    deaths_tell(supervisor->mails, &supervisor->in_force.checked, how);
 }
 
 static int64_t rest_after_fault(struct supervisor *supervisor) {
     bool is_another = clock_monotonic_us() - supervisor->all_started_us < HEALTHY_US;
     supervisor->faults = is_another ? supervisor->faults + 1 : 1;
     supervisor->in_force.is_doubted = supervisor->faults > 1;
-    if (supervisor->faults == FAULTS_TO_TELL)
-        tell_owner_of_faults(supervisor);
     size_t step = supervisor->faults - 1;
     return back_off_us[step < ELEMENTS_OF(back_off_us) ? step : ELEMENTS_OF(back_off_us) - 1];
 }
@@ -110,6 +112,7 @@ static void end_for_fault(struct supervisor *supervisor, struct child *child, co
         return;
     snprintf(child->last_death, sizeof(child->last_death), "%.120s", what);
     child->restarts++;
+    count_death(supervisor);
     end_all(supervisor, rest_after_fault(supervisor));
 }
 
@@ -297,7 +300,9 @@ static void take_mail(struct supervisor *supervisor, struct child *child, struct
 static void mail_is_done(void *context, const struct wire_mailed *mailed) {
     struct supervisor *supervisor = context;
     if (mailed->ticket == DEATHS_TICKET) {
-        if (!mailed->is_sent)
+        if (mailed->is_sent)
+            deaths_were_told(&supervisor->deaths, clock_monotonic_us());
+        else
             log_warning("the owner cannot be told that processes die: %.*s",
                         SPAN_FORMAT(wire_bytes(mailed->text)));
     } else if (supervisor->children[DECIDER].channel) {
@@ -432,6 +437,7 @@ static int child_died(void *context, pid_t pid, const siginfo_t *how) {
         log_warning("the %s ended (%s)", role_names[child->role], death);
         if (child->role == SENSOR && child_death_is_crash(child, how))
             remember_poison(supervisor);
+        count_death(supervisor);
         int64_t rest_us = choose_rest(supervisor, child, how);
         if (is_hopeless(supervisor, how)) {
             char status[200];

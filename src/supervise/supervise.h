@@ -139,12 +139,19 @@ void child_describe_death(const siginfo_t *how, char into[121]);
 /* Died by its own fault, in a way that can be a poison line's doing. */
 bool child_death_is_crash(const struct child *child, const siginfo_t *how);
 
-/* deaths.c: a letter to the owner: processes die within a minute of each start, and this is how.
- * Once a day; *told_us remembers when. Its ticket is none of the decider's. */
+/* deaths.c: a letter to the owner: so many processes died within an hour, whatever of, and how the
+ * last ones did. Once a day; what could not be sent is tried anew at a death ten minutes later. Its
+ * ticket is none of the decider's. Times are monotonic, 0 never. */
 struct mails;
-enum { DEATHS_TICKET = 0 };
-void deaths_tell(struct mails *mails, const struct checked_config *checked, const char *how,
-                 int64_t *told_us);
+enum { DEATHS_TICKET = 0, DEATHS_TO_TELL = 7 };
+struct deaths {
+    int64_t at_us[DEATHS_TO_TELL]; /* the last ones, in a ring */
+    uint32_t next;
+    int64_t tried_us, told_us;
+};
+bool deaths_count(struct deaths *deaths, int64_t now_us); /* true: the owner is to be told now */
+void deaths_tell(struct mails *mails, const struct checked_config *checked, const char *how);
+void deaths_were_told(struct deaths *deaths, int64_t now_us); /* a letter went out */
 
 /* supervise.c: runs until told to end (SIGTERM, SIGINT). Returns main()'s result. */
 int supervise_run(const struct supervise_options *options);

@@ -151,6 +151,20 @@ def test_the_owner_is_told_once_of_a_role_that_always_dies():
         assert ": its processes end again and again\n" in told and "decider exit 7" in told, told
 
 
+def test_the_owner_is_told_of_a_role_that_somebody_kills_again_and_again():
+    world, path = make_telling_world()
+    with world:
+        world.start()
+        for number in range(1, 8):
+            assert not mails(path), number
+            pid = world.pids()["sensor"]
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: world.pids().get("sensor") not in (None, pid) and world.is_ready(), 15, "a restart")
+        wait_for(lambda: mails(path), 20, "the letter")
+        told, = mails(path)
+        assert ": its processes end again and again\n" in told and "sensor killed by SIGKILL" in told, told
+
+
 def test_a_role_that_shuts_its_wire_and_lives_is_restarted():
     with make_world("close_peer") as world:
         world.start()

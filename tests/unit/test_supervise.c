@@ -211,6 +211,33 @@ static void a_configuration_is_copied_in_bounds(void **state) {
     assert_int_equal(make_copy(&options, copy), -E2BIG);
 }
 
+/* ---- deaths ---- */
+
+static void the_owner_is_told_of_deaths(void **state) {
+    static const struct {
+        int64_t at_sec;
+        bool is_tried, is_sent;
+    } cases[] = {
+        {10}, {20}, {30}, {1200}, {2400}, {3000},
+        {3611}, /* the seventh, and the first is over an hour ago */
+        {3612, true, false}, /* 20 to 3612: within an hour */
+        {3620}, {4211}, {4212, true, true}, /* tried anew after ten minutes */
+        {4213}, {5000}, {6000}, {6001}, {6002}, {6003}, {6004},
+        {90000}, {90610}, {90611}, {90612}, {90613}, {90614},
+        {90615, true, true}, /* a day later, at the seventh again */
+        {90616},
+    };
+    (void)state;
+    struct deaths deaths = {0};
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        bool is_tried = deaths_count(&deaths, cases[i].at_sec * SECOND_US);
+        if (is_tried != cases[i].is_tried)
+            fail_msg("at %lld s", (long long)cases[i].at_sec);
+        if (cases[i].is_sent)
+            deaths_were_told(&deaths, cases[i].at_sec * SECOND_US);
+    }
+}
+
 static void only_a_name_of_ours_is_followed(void **state) {
     (void)state;
     assert_true(is_copy_name("config-0123456789abcdef0123456789abcdef"));
@@ -233,6 +260,7 @@ int main(void) {
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_configuration_is_copied_in_bounds, make_folder,
                                         remove_folder),
+        cmocka_unit_test(the_owner_is_told_of_deaths),
         cmocka_unit_test(only_a_name_of_ours_is_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
