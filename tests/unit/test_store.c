@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/hash.h"
 #include "stored.h"
@@ -49,6 +50,13 @@ static const char version_1[] =
     "INSERT INTO counter VALUES ('sshd', x'00000000000000000000ffffcb007109', 32, 20, 2, 2, 5, 6,"
     " 5);"
     "INSERT INTO position VALUES ('/var/log/auth.log', 1, 20, 10, x'01', x'02');"
+    "INSERT INTO position VALUES ('/var/log/mail.log', 1, 20, 10, x'01', x'02');"
+    "INSERT INTO position VALUES ('/var/log/quiet.log', 1, 20, 10, x'01', x'02');"
+    "INSERT INTO evidence VALUES (1, '/var/log/auth.log', 7, 'sshd', 70, x'', '', 0, 0, '');"
+    "INSERT INTO evidence VALUES (2, '/var/log/auth.log', 9, 'sshd', 90, x'', '', 0, 0, '');"
+    "INSERT INTO evidence VALUES (3, '/var/log/auth.log', 9, 'other', 80, x'', '', 0, 0, '');"
+    "INSERT INTO evidence VALUES (4, '/var/log/mail.log', 9, 'sshd', 9000000000000000, x'', '', 0,"
+    " 0, '');" /* its stamp is of the year 2255 */
     "PRAGMA user_version = 1;";
 
 static void an_earlier_schema_is_brought_up_to_date(void **state) {
@@ -62,7 +70,11 @@ static void an_earlier_schema_is_brought_up_to_date(void **state) {
     for (int opening = 0; opening < 2; opening++) { /* once to change it, once as it is then */
         struct store *store = open_store();
         load(store);
-        assert_int_equal(loaded.position_count, 1);
+        assert_int_equal(loaded.position_count, 3);
+        assert_true(loaded.positions[0].read_until_us == 90);
+        assert_true(loaded.positions[1].read_until_us > 90 &&
+                    loaded.positions[1].read_until_us <= clock_now_us());
+        assert_true(loaded.positions[2].read_until_us == 0);
         assert_int_equal(loaded.use_count, opening);
         assert_int_equal(loaded.positions[0].lost, 0);
         assert_int_equal(loaded.counter_count, 1);
