@@ -6,10 +6,12 @@
  * would be memory. But of those lines the ones that are later than the last that the other one told
  * are not: they count. Time is all the two have in common. Their clocks differ by what lies between
  * journald's stamp and rsyslog's, and rsyslog's may be whole seconds: of what came within a second
- * after that last line, nothing counts.
+ * after that last line, nothing counts. Where others go on reading what it leaves, the row of that
+ * names the jails that had read it until then: the row as it was stored before this start.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <fnmatch.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "desk/desk.h"
@@ -31,13 +33,39 @@ static bool changed_over(const struct desk *desk, uint32_t j, const char *source
     return jail->is_enabled && was_read;
 }
 
-static uint64_t jails_that_left(const struct desk *desk, const char *source) {
+void desk_name_jails(const struct desk *desk, uint64_t jails, char into[JAILS_TEXT_MAX]) {
+    size_t length = 0;
+    into[0] = '\0';
+    for (uint32_t j = 0; j < desk->config->jail_count; j++) {
+        const char *name = desk->config->jails[j].name;
+        if ((jails >> j & 1) && length + 1 + strlen(name) < JAILS_TEXT_MAX)
+            length += (size_t)snprintf(into + length, JAILS_TEXT_MAX - length, "%s%s",
+                                       length ? " " : "", name);
+    }
+}
+
+static uint64_t jails_named(const struct desk *desk, const char *names) {
     uint64_t jails = 0;
+    struct span rest = span_of(names);
+    for (struct span name; (name = span_word(&rest)).length > 0;) {
+        int jail = decider_find_jail(desk->decider, name);
+        if (jail >= 0 && jail != JAIL_BY_HAND)
+            jails |= UINT64_C(1) << jail;
+    }
+    return jails;
+}
+
+static uint64_t jails_that_left(const struct desk *desk, const struct row_position *stored,
+                                bool *ret_is_read) {
+    uint64_t jails = 0;
+    *ret_is_read = false;
     for (uint32_t j = 0; j < desk->config->jail_count; j++)
-        jails |= (uint64_t)changed_over(desk, j, source) << j;
+        jails |= (uint64_t)changed_over(desk, j, stored->source) << j;
     for (uint16_t i = 0; i < SOURCES_MAX; i++)
-        if (desk->sources[i].is_there && strcmp(desk->sources[i].path, source) == 0)
-            return 0;
+        if (desk->sources[i].is_there && strcmp(desk->sources[i].path, stored->source) == 0) {
+            jails &= jails_named(desk, stored->jails) & ~desk->decider->jails_of_source[i];
+            *ret_is_read = true;
+        }
     return jails;
 }
 
@@ -59,8 +87,9 @@ static bool is_waited_for(struct desk *desk, const struct row_position *left, ui
 void desk_forget_left_sources(struct desk *desk) {
     for (size_t k = 0; k < desk->stored.count; k++) {
         struct row_position *stored = &desk->stored.at[k];
-        uint64_t jails = stored->is_gone ? 0 : jails_that_left(desk, stored->source);
-        if (!jails || is_waited_for(desk, stored, jails))
+        bool is_read = false;
+        uint64_t jails = stored->is_gone ? 0 : jails_that_left(desk, stored, &is_read);
+        if (!jails || is_waited_for(desk, stored, jails) || is_read)
             continue;
         log_notice("%s is no longer read: its jails read the other of file and journal",
                    stored->source);

@@ -224,6 +224,8 @@ bool desk_read_prefix(struct desk *desk, const struct question *question,
                       struct prefix *ret_prefix);
 
 /* changeover.c */
+/* Their names with a blank between them; those that there is no room for are left out. */
+void desk_name_jails(const struct desk *desk, uint64_t jails, char into[JAILS_TEXT_MAX]);
 /* Lets go the positions of logs whose jails read another now; again when that one was sighted. */
 void desk_forget_left_sources(struct desk *desk);
 /* Was it there before hauberk looked, and is therefore remembered only? */

@@ -48,6 +48,7 @@ static void collect_positions(struct desk *desk, struct store_batch *batch) {
             row->lost = source->lost_kept;
             row->read_until_us = source->read_until_us;
             row->takes_over_us = source->takes_over_us;
+            desk_name_jails(desk, desk->decider->jails_of_source[i], row->jails);
         }
         desk->acks[i] = (struct ack){source->position.done, true, source->is_sighting};
         source->is_sighting = false;

@@ -19,14 +19,17 @@ static const char to_version_3[] = {
 static const char to_version_4[] = {
 #include "schema_4.h"
 };
+static const char to_version_5[] = {
+#include "schema_5.h"
+};
 
 /* What makes version n + 1 of version n; schema.sql is the newest whole. */
-enum { SCHEMA_VERSION = 4 };
-static const char *const upgrades[SCHEMA_VERSION] = {[1] = to_version_2,
-                                                      [2] = to_version_3, [3] = to_version_4};
+enum { SCHEMA_VERSION = 5 };
+static const char *const upgrades[SCHEMA_VERSION] = {
+    [1] = to_version_2, [2] = to_version_3, [3] = to_version_4, [4] = to_version_5};
 
 static const char *const texts[STATEMENTS] = {
-    [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?,?,?)",
+    [PUT_POSITION] = "INSERT OR REPLACE INTO position VALUES (?,?,?,?,?,?,?,?,?,?)",
     [DROP_POSITION] = "DELETE FROM position WHERE source=?",
     [PUT_COUNTER] = "INSERT OR REPLACE INTO counter VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [DROP_COUNTER] = "DELETE FROM counter WHERE jail=? AND address=? AND length=? AND window=?",
@@ -100,6 +103,7 @@ static int put_position(const struct statements *s, const struct row_position *r
     bind_number(&b, (int64_t)row->lost);
     bind_number(&b, row->read_until_us);
     bind_number(&b, row->takes_over_us);
+    bind_text(&b, row->jails);
     return step(&b);
 }
 
@@ -412,6 +416,7 @@ static void load_position(sqlite3_stmt *s, const struct store_readers *readers, 
     row.lost = (uint64_t)sqlite3_column_int64(s, 6);
     row.read_until_us = sqlite3_column_int64(s, 7);
     row.takes_over_us = sqlite3_column_int64(s, 8);
+    copy_text(row.jails, sizeof(row.jails), s, 9);
     readers->position(context, &row);
 }
 

@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
 -- What hauberk keeps (src/store/store.h). Times are microseconds UTC, addresses 16 bytes with IPv4
--- mapped, lengths count bits of the family. Schema version 2; how an earlier one is brought up to date
+-- mapped, lengths count bits of the family. Schema version 5; how an earlier one is brought up to date
 -- is in schema_2.sql, and so on.
 CREATE TABLE position (
     source TEXT PRIMARY KEY,
     mark INTEGER NOT NULL, done INTEGER NOT NULL, resume INTEGER NOT NULL,
     done_identity BLOB NOT NULL, resume_identity BLOB NOT NULL,
     lost INTEGER NOT NULL DEFAULT 0,
-    read_until INTEGER NOT NULL DEFAULT 0, takes_over INTEGER NOT NULL DEFAULT 0
+    read_until INTEGER NOT NULL DEFAULT 0, takes_over INTEGER NOT NULL DEFAULT 0,
+    jails TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE counter (
     jail TEXT NOT NULL, address BLOB NOT NULL, length INTEGER NOT NULL, window INTEGER NOT NULL,
@@ -83,4 +84,4 @@ CREATE TABLE spared (
     PRIMARY KEY (address, length, kind)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;

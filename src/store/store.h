@@ -22,8 +22,11 @@
 
 struct store;
 
+enum { JAILS_TEXT_MAX = 2048 };
+
 struct row_position {
     char source[257];
+    char jails[JAILS_TEXT_MAX]; /* the names of those that read it, a blank between them */
     bool is_gone;
     struct wire_position position;
     uint64_t lost; /* bytes gone before they were read, ever */

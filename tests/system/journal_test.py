@@ -256,6 +256,38 @@ def test_a_change_over_neither_repeats_nor_loses():
         assert "the other of file and journal" in world.log_path.read_text()
 
 
+def test_a_jail_that_leaves_a_file_to_others_loses_nothing():
+    """What is logged while a jail moves from a file to the journal counts, though another jail reads on."""
+    with make_world() as (world, journal):
+        log = world.folder / "log" / "auth.log"
+
+        def configure(backend):
+            world.configure(f"[sshd]\nlogpath = {log}\nbackend = {backend}\n" + MATCH.format("sshd")
+                            + f"[dovecot]\nlogpath = {log}\nbackend = file\n[postfix-sasl]\nenabled = no\n")
+
+        def write(line):
+            with open(log, "a") as out:
+                out.write(f"{stamp()} mx {line}\n")
+
+        configure("file")
+        log.write_text("")
+        world.start()
+        for i in range(2):
+            fail(journal, "203.0.113.1", 1)  # both have these
+            write(f"sshd[{i}]: Failed password for root from 203.0.113.1 port 2 ssh2")
+        wait_for_failures(world, 2)
+        wait_for(lambda: all(s["committed"] == s["position"] for s in world.status()["sources"]), 10, "the commit")
+        world.stop()
+        time.sleep(1.1)  # two clocks may differ by a second
+        fail(journal, "203.0.113.1", 1)  # the journal alone has this
+        journal.settle()
+        configure("journal")
+        world.start()
+        world.wait_for_bans({("sshd", "203.0.113.1")})
+        assert "the other of file and journal" not in world.log_path.read_text()
+        assert {s["path"] for s in world.status()["sources"]} >= {str(log), source(world)["path"]}
+
+
 def cpu_seconds(pid):
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 

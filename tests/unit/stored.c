@@ -149,6 +149,7 @@ struct store_batch *batch_of_everything(void) {
     struct store_batch *batch = store_batch_new();
     struct row_position *position = rows_add(&batch->positions);
     memcpy(position->source, "/var/log/mail.log", sizeof("/var/log/mail.log"));
+    memcpy(position->jails, "dovecot postfix-sasl", sizeof("dovecot postfix-sasl"));
     position->position.mark = 5;
     position->lost = 4321;
     position->position.done = INT64_MAX;

@@ -77,6 +77,7 @@ static void an_earlier_schema_is_brought_up_to_date(void **state) {
         assert_true(loaded.positions[2].read_until_us == 0);
         assert_int_equal(loaded.use_count, opening);
         assert_int_equal(loaded.positions[0].lost, 0);
+        assert_string_equal(loaded.positions[0].jails, "");
         assert_int_equal(loaded.counter_count, 1);
         assert_int_equal(loaded.counters[0].counter.weight, 20);
         assert_int_equal(loaded.counters[0].counter.failures, 2);
@@ -106,6 +107,7 @@ static void every_row_comes_back(void **state) {
     assert_string_equal(loaded.positions[0].source, told->positions.at[0].source);
     assert_true(loaded.positions[0].position.is_known);
     assert_int_equal(loaded.positions[0].lost, 4321);
+    assert_string_equal(loaded.positions[0].jails, "dovecot postfix-sasl");
     const struct wire_position *position = &loaded.positions[0].position;
     assert_true(position->mark == 5 && position->done == INT64_MAX && position->resume == 7);
     assert_true(span_equals(wire_bytes(position->done_identity),
