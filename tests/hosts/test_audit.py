@@ -181,7 +181,7 @@ def test_after_all_of_them_the_host_is_as_it_was(audited, at_first):
 
 
 def note(number, rule, is_found, what):
-    """One line for the table of the docs (tools/sabotage_table)."""
+    """One line for the table of the docs (tools/sabotage_page)."""
     path = os.environ.get("HAUBERK_SABOTAGE_NOTES")
     if path:
         with open(path, "a", encoding="utf-8") as notes:
