@@ -142,7 +142,7 @@ def at_first(audited):
 
 
 def test_every_rule_has_a_sabotage():
-    missing = sorted(set(RULES) - set(SABOTAGES))
+    missing = sorted(set(RULES) - set(SABOTAGES) - {"host-drift"})     # test_nothing_drifts_by_itself
     unknown = sorted(set(SABOTAGES) - set(RULES))
     assert not missing and not unknown, f"without sabotage: {missing}; sabotages of no rule: {unknown}"
 
@@ -202,7 +202,6 @@ def test_nothing_drifts_by_itself(audited):
 
 def test_the_audit_is_quick_and_changes_nothing(audited):
     before = everything(audited.host)
-    audited.host.enter("sh", "-c", "systemctl list-units --no-legend --plain --state=active > /root/units-before")
     began = host.time.monotonic()
     audited.audit()
     took = host.time.monotonic() - began
@@ -213,8 +212,9 @@ def test_the_audit_is_quick_and_changes_nothing(audited):
 
 def everything(machine):
     """Every file of the host but what is not its own: {path: (size, time of change, mode)}."""
-    listed = machine.enter(
-        "find", "/", "-xdev", "-not", "-path", "/proc/*", "-not", "-path", "/sys/*", "-not", "-path", "/run/*", "-not",
-        "-path", "/var/log/*", "-not", "-path", "/var/lib/hauberk-test/*", "-not", "-path", "/tmp/*", "-not", "-path",
-        "/var/spool/postfix/*", "-type", "f", "-printf", r"%p\t%s %T@ %m\n", timeout=120).stdout
+    # Roundcube counts who asks for its page as a session, and the guard notes who speaks with the services.
+    others = ("/proc", "/sys", "/run", "/tmp", "/var/log", "/var/spool/postfix", "/var/lib/hauberk", "/var/lib/hauberk-test",
+              "/var/lib/dbconfig-common/sqlite3")
+    pruned = [word for path in others for word in ("-not", "-path", f"{path}/*")]
+    listed = machine.enter("find", "/", "-xdev", *pruned, "-type", "f", "-printf", r"%p\t%s %T@ %m\n", timeout=120).stdout
     return dict(line.split("\t", 1) for line in listed.splitlines() if "\t" in line)
