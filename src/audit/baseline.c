@@ -1,6 +1,7 @@
 /* The state of the machine that a person accepted, as STATE/audit/baseline: the time in the first
- * line, then NAME TAB SUBJECT TAB DIGEST for each reading. Digests, because a value may hold what
- * should lie in no second file; of secrets not even that (audit/secrets.h).
+ * line, then NAME TAB SUBJECT TAB DIGEST for each reading, and what could not be looked at with its
+ * reason (probe/readings.h): that is not new when it is seen later. Digests, because a value may
+ * hold what should lie in no second file; of secrets not even that (audit/secrets.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -38,12 +39,24 @@ static void add_line(void *context, const struct reading *reading) {
                         digest_text(reading->value, digest));
 }
 
+static void add_failures(struct readings *readings, struct text *text) {
+    cleanup_text struct text all = {0};
+    readings_write(readings, &all);
+    struct span lines = text_span(&all);
+    while (lines.length > 0) {
+        struct span line = span_cut(&lines, '\n');
+        if (span_starts_with(line, SPAN("!\t")))
+            text_add_format(text, "%.*s\n", SPAN_FORMAT(line));
+    }
+}
+
 int baseline_accept(const struct book *book, struct readings *readings, int64_t now_us,
                     struct why *reterr_why) {
     cleanup_text struct text text = {0};
     char at[CLOCK_TEXT_MAX];
     text_add_format(&text, "%s\n", clock_format_utc(now_us, at));
     readings_each(readings, add_line, &text);
+    add_failures(readings, &text);
     return book_write_file(book, "baseline", text_span(&text), reterr_why);
 }
 
@@ -80,9 +93,13 @@ static void compare_reading(void *context, const struct reading *reading) {
     struct comparing *comparing = context;
     char digest[20];
     bool is_known;
-    if (is_decided(reading->name) &&
-        !was_accepted(comparing->accepted, reading, digest_text(reading->value, digest), &is_known))
-        add_change(comparing, reading, is_known ? "changed since then" : "new since then");
+    if (!is_decided(reading->name) ||
+        was_accepted(comparing->accepted, reading, digest_text(reading->value, digest), &is_known))
+        return;
+    if (is_known)
+        add_change(comparing, reading, "changed since then");
+    else if (!readings_why_not(comparing->accepted, reading->name))
+        add_change(comparing, reading, "new since then");
 }
 
 static void find_gone(void *context, const struct reading *accepted) {

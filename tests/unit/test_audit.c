@@ -515,9 +515,13 @@ static void drift_is_found(void **state) {
     struct why why = {0};
     struct book *book = opened();
     struct readings *before = readings_of("sshd.a\t\tyes\nsshd.b\tuser x\tyes\nsshd.c\t\t1\n"
-                                          "sshd.d\t\t1\nsshd.f\t\tx\nsshd.f\t\ty\n");
+                                          "sshd.d\t\t1\nsshd.f\t\tx\nsshd.f\t\ty\n"
+                                          "sshd.g\tuser x\t1\n!\tsshd.g\tnobody may\n"
+                                          "!\trspamd.\tit took longer than 15 s\n");
     struct readings *after = readings_of("sshd.a\t\tyes\nsshd.b\tuser x\tno\nsshd.e\t\t1\n"
                                          "sshd.f\t\tx\nsshd.f\t\ty\n"
+                                         "sshd.g\tuser x\t2\nsshd.g\tuser y\t2\n"
+                                         "rspamd.redis\t\tyes\n"
                                          "!\tsshd.d\tnobody may\n");
     baseline_compare(book, before);
     assert_string_equal(readings_value(before, "drift.accepted", ""), "never");
@@ -531,6 +535,11 @@ static void drift_is_found(void **state) {
     assert_null(readings_value(after, "drift.changed", "sshd.d"));
     assert_null(readings_value(after, "drift.changed", "sshd.f")); /* two values, both as before */
     assert_string_equal(readings_value(after, "drift.changed", "sshd.e"), "new since then");
+    assert_string_equal(readings_value(after, "drift.changed", "sshd.g user x"),
+                        "changed since then");
+    /* What could not be looked at then may have been there. */
+    assert_null(readings_value(after, "drift.changed", "sshd.g user y"));
+    assert_null(readings_value(after, "drift.changed", "rspamd.redis"));
     readings_free(before);
     readings_free(after);
     book_close(book);
