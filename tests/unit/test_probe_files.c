@@ -67,10 +67,86 @@ static void a_group_of_nobody_else_is_the_owner(void **state) {
     }
 }
 
+static void what_packages_brought_is_known_by_either_path(void **state) {
+    struct files *files = calloc(1, sizeof(*files));
+    (void)state;
+    must(files);
+    for (size_t i = 0; i < SET_MOST; i++) {
+        char path[40];
+        const struct stat status = {.st_mode = S_IFREG | 04755};
+        const struct walk_entry entry = {.path = path, .status = &status};
+        snprintf(path, sizeof(path), "/usr/bin/tool%04zu", i);
+        look_for_set_id(files, &entry);
+        if (i == SET_MOST - 1)
+            for (int j = 0; j < 3; j++)
+                look_for_set_id(files, &entry);
+    }
+    assert_int_equal(files->set_count, SET_MOST);
+    assert_int_equal(files->set_more, 3);
+    qsort(files->set, files->set_count, sizeof(*files->set), compare_paths);
+    know_line(files, SPAN("/usr/bin/tool0007"));
+    know_line(files, SPAN("/bin/tool4999"));
+    know_line(files, SPAN("/bin/tool"));
+    know_line(files, SPAN(""));
+    unsigned known = 0;
+    for (size_t i = 0; i < files->set_count; i++) {
+        known += files->set[i].is_known;
+        free(files->set[i].path);
+    }
+    assert_int_equal(known, 2);
+    free(files);
+}
+
+static void keys_are_known_by_name_and_not_those_for_show(void **state) {
+    static const struct {
+        const char *path;
+        bool is_asked;
+    } cases[] = {
+        {"/home/anna/id_ed25519", true},
+        {"/srv/www/Server.KEY", true},
+        {"/opt/app/tests/server.key", false},
+        {"/home/anna/app/node_modules/x/server.pem", false},
+        {"/usr/share/x/server.pem", false},
+        {"/usr/local/etc/server.pem", true},
+        {"/etc/postfix/mail.key", false}, /* tls_key tells of it */
+        {"/etc/postfix/keys/mail.key", true},
+        {"/etc/ssl/private/any", false},
+        {"/srv/notes.txt", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        const char *path = cases[i].path;
+        bool is_asked = is_named_like_key(strrchr(path, '/') + 1) && !is_for_show(path) &&
+                        !is_told_elsewhere(path);
+        if (is_asked != cases[i].is_asked)
+            fail_msg("%s", path);
+    }
+}
+
+static void the_table_of_mounts_is_read(void **state) {
+    static struct mount mounts[MOUNTS_MOST];
+    (void)state;
+    size_t count = mounts_read(SPAN("/dev/sda1 / ext4 rw,relatime 0 0\n"
+                                    "server:/x /srv/with\\040blank\\134 nfs4 ro 0 0\n"
+                                    "a /mnt fuse.sshfs rw 0 0\n"
+                                    "/dev/sdb1 /mnt xfs rw 0 0\n"
+                                    "broken\n"),
+                               mounts);
+    assert_int_equal(count, 5);
+    assert_string_equal(mounts[1].path, "/srv/with blank\\");
+    assert_true(mount_is_on_disk(mounts_find(mounts, count, "/")));
+    assert_false(mount_is_on_disk(&mounts[1]));
+    assert_true(mount_is_on_disk(mounts_find(mounts, count, "/mnt"))); /* what is seen there */
+    assert_null(mounts_find(mounts, count, "/home"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_password_is_told_from_what_is_about_passwords),
         cmocka_unit_test(a_group_of_nobody_else_is_the_owner),
+        cmocka_unit_test(what_packages_brought_is_known_by_either_path),
+        cmocka_unit_test(keys_are_known_by_name_and_not_those_for_show),
+        cmocka_unit_test(the_table_of_mounts_is_read),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     text_free(&said);
