@@ -96,11 +96,40 @@ static void patterns_match_the_security_archive_or_not(void **state) {
     check(cases, ELEMENTS_OF(cases), matches_security);
 }
 
+/* 40,000 lines that each remove three files took minutes. */
+static void a_script_of_many_removals_is_told_and_not_endless(void **state) {
+    cleanup_text struct text text = {0};
+    struct scripts scripts = {.lost_archive = {NULL, "lost_archive", 0}};
+    (void)state;
+    text_add_string(&text, "tar -czf /b/first.tgz /etc\nrm /b/first.tgz\n");
+    for (int i = 0; i < 40000; i++)
+        text_add_format(&text, "rm /b/%d-a /b/%d-b /b/%d-c\n", i, i, i);
+    int64_t begin_us = clock_monotonic_us();
+    look_for_lost(&scripts, "/root/bin/x", text_span(&text));
+    assert_true(clock_monotonic_us() - begin_us < 5 * SECOND_US);
+    assert_int_equal(scripts.lost_archive.count, 1);
+    assert_string_equal(scripts.cut, "/root/bin/x: it removes too many files to look for each");
+}
+
+static void no_more_files_are_read_than_time_allows(void **state) {
+    struct scripts scripts = {.until_us = clock_monotonic_us() + 600 * SECOND_US};
+    (void)state;
+    for (int i = 0; i < FILES_MOST; i++)
+        assert_true(goes_on(&scripts, "/home/anna/bin/x"));
+    assert_false(goes_on(&scripts, "/home/anna/bin/last"));
+    assert_string_equal(scripts.cut,
+                        "/home/anna/bin/last: gave up here, there are too many files");
+    scripts = (struct scripts){.until_us = 1};
+    assert_false(goes_on(&scripts, "/home/bert/bin/first"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_fetched_and_run_is_seen),
         cmocka_unit_test(written_passphrases_are_seen),
         cmocka_unit_test(passwords_in_histories_are_seen),
+        cmocka_unit_test(a_script_of_many_removals_is_told_and_not_endless),
+        cmocka_unit_test(no_more_files_are_read_than_time_allows),
         cmocka_unit_test(an_archive_is_lost_when_nothing_else_takes_it),
         cmocka_unit_test(patterns_match_the_security_archive_or_not),
     };
