@@ -7,8 +7,7 @@
 
 static bool is_octal(char letter) { return letter >= '0' && letter <= '7'; }
 
-/* Blanks, line ends and backslashes in names are written in octal there: \040. */
-static void read_path(struct span word, char into[MOUNT_PATH_MAX]) {
+void mount_path(struct span word, char into[MOUNT_PATH_MAX]) {
     size_t length = 0;
     for (size_t i = 0; i < word.length && length < MOUNT_PATH_MAX - 1; i++) {
         const char *at = word.at + i;
@@ -25,8 +24,8 @@ size_t mounts_read(struct span text, struct mount mounts[MOUNTS_MOST]) {
     struct span line;
     size_t count = 0;
     while (count < MOUNTS_MOST && next_line(&text, &line)) {
-        (void)span_word(&line);
-        read_path(span_word(&line), mounts[count].path);
+        mount_path(span_word(&line), mounts[count].device);
+        mount_path(span_word(&line), mounts[count].path);
         mounts[count].type = span_word(&line);
         mounts[count].options = span_word(&line);
         count++;

@@ -8,9 +8,12 @@
 enum { MOUNTS_MOST = 4000, MOUNT_PATH_MAX = 300 };
 
 struct mount {
-    char path[MOUNT_PATH_MAX];
+    char device[MOUNT_PATH_MAX], path[MOUNT_PATH_MAX];
     struct span options, type; /* point into the text that was read */
 };
+
+/* A path as the kernel's tables write it: blanks, line ends and backslashes in octal, \040. */
+void mount_path(struct span word, char into[MOUNT_PATH_MAX]);
 
 /* At most MOUNTS_MOST of that text, in its order; how many. */
 size_t mounts_read(struct span text, struct mount mounts[MOUNTS_MOST]);

@@ -123,6 +123,43 @@ static void no_more_files_are_read_than_time_allows(void **state) {
     assert_false(goes_on(&scripts, "/home/bert/bin/first"));
 }
 
+static void a_restart_is_due_for_kernels_of_the_same_kind(void **state) {
+    static const struct {
+        const char *release, *version, *installed, *newest;
+    } cases[] = {
+        {"6.1.0-38-amd64", "Debian 6.1.147-1 (", "6.1.0-41-amd64 6.1.158-1", "6.1.0-41-amd64"},
+        {"6.1.0-38-amd64", "Debian 6.1.147-1 (", "6.1.0-41-cloud-amd64 6.1.158-1", NULL},
+        {"6.1.0-38-cloud-amd64", "Debian 6.1.147-1 (", "6.1.0-41-amd64 6.1.158-1", NULL},
+        {"6.1.0-38-amd64", "Debian 6.1.147-1 (", "6.1.0-41-rt-amd64 6.1.158-1", NULL},
+        {"6.1.0-38-amd64", "Debian 6.1.147-1 (", "6.12.57+deb12-amd64 6.12.57-1~bpo12+1", NULL},
+        {"6.12.43+deb12-amd64", "Debian 6.12.43-1~bpo12+1 (",
+         "6.12.57+deb12-amd64 6.12.57-1~bpo12+1", "6.12.57+deb12-amd64"},
+        {"6.12.43+deb13-amd64", "Debian 6.12.43-1 (", "6.16.3+deb13-amd64 6.16.3-1~bpo13+1", NULL},
+        {"6.12.43+deb13-cloud-amd64", "Debian 6.12.43-1 (",
+         "6.12.57+deb13-cloud-amd64-unsigned 6.12.57-1", "6.12.57+deb13-cloud-amd64"},
+        {"6.1.0-38-amd64", "Debian 6.1.147-1 (", "6.1.0-41-amd64-dbg 6.1.158-1", NULL},
+        {"6.1.0-38-amd64", "Debian 6.1.147-1 (", "amd64 6.1.158-1", NULL},
+        {"6.8.0-45-generic", "#45-Ubuntu SMP", "6.1.0-41-amd64 6.1.158-1", NULL},
+        {"6.1.147", "#1 SMP", "6.1.0-41-amd64 6.1.158-1", NULL},
+        {"6.1.147-hoster", "#1 SMP", "6.1.0-41-amd64 6.1.158-1", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        struct utsname running = {0};
+        char name[100];
+        struct span version = span_of(cases[i].installed);
+        snprintf(running.release, sizeof(running.release), "%s", cases[i].release);
+        snprintf(running.version, sizeof(running.version), "%s", cases[i].version);
+        struct span release = span_cut(&version, ' ');
+        snprintf(name, sizeof(name), "linux-image-%.*s", SPAN_FORMAT(release));
+        struct package package = {span_of(name), SPAN("amd64"), version};
+        const struct installed installed = {.at = &package, .count = 1};
+        struct span newest = newest_kernel(&installed, &running);
+        if (cases[i].newest ? !span_is(newest, cases[i].newest) : newest.at != NULL)
+            fail_msg("%s and %s: %.*s", cases[i].release, cases[i].installed, SPAN_FORMAT(newest));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_fetched_and_run_is_seen),
@@ -132,6 +169,7 @@ int main(void) {
         cmocka_unit_test(no_more_files_are_read_than_time_allows),
         cmocka_unit_test(an_archive_is_lost_when_nothing_else_takes_it),
         cmocka_unit_test(patterns_match_the_security_archive_or_not),
+        cmocka_unit_test(a_restart_is_due_for_kernels_of_the_same_kind),
     };
     int failed = cmocka_run_group_tests_name("probe_scripts", tests, NULL, NULL);
     text_free(&said);
