@@ -239,7 +239,8 @@ static const struct {
     {"compiler", (const char *const[]){"gcc", "g++", "clang", "tcc", "golang-go", "rustc", NULL},
      "makes programs"},
     {"relic", (const char *const[]){"denyhosts", "psad", "tiger", "dspam", "postgrey", "rkhunter",
-                                    "chkrootkit", "logcheck", "opendkim", "postfwd", NULL},
+                                    "chkrootkit", "logcheck", "opendkim", "opendmarc",
+                                    "postfwd", "awstats", NULL},
      "is done otherwise today"},
     {"encfs", (const char *const[]){"encfs", NULL}, "encrypts weakly"},
 };
