@@ -66,6 +66,10 @@ static void say_room(struct look *look, const struct mount *mounts, size_t count
         uint64_t used = room.f_blocks - room.f_bfree;
         look_say_format(look, "used_percent", mounts[i].path, "%llu",
                         (unsigned long long)(used * 100 / (used + room.f_bavail + 1)));
+        look_say_format(look, "used_mb", mounts[i].path, "%llu",
+                        (unsigned long long)(used * room.f_frsize >> 20));
+        look_say_format(look, "room_mb", mounts[i].path, "%llu",
+                        (unsigned long long)(room.f_bavail * room.f_frsize >> 20));
         if (room.f_files)
             look_say_format(look, "inodes_percent", mounts[i].path, "%llu",
                             (unsigned long long)((room.f_files - room.f_ffree) * 100 /
