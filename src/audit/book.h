@@ -43,6 +43,13 @@ void book_each_mended(const struct book *book, const struct judgement *judgement
                       book_gone_fn *each, void *context);
 void book_tell(struct book *book, const struct judgement *judgement);
 
+/* ---- how fast the disks fill ---- */
+
+/* Keeps how much is used today, and adds pace.days_left for each file system that was looked at three
+ * days ago or before: in how many days it is full, 9999 when it does not grow. */
+must_use int pace_take(const struct book *book, struct readings *readings, int64_t now_us,
+                       struct why *reterr_why);
+
 /* ---- the accepted state of the machine ---- */
 
 /* Keeps a digest of every reading that a person decides about (baseline.c names the families). */

@@ -1,4 +1,4 @@
-/* The files of the book's folder, for book.c and baseline.c.
+/* The files of the book's folder, for book.c, baseline.c and pace.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once

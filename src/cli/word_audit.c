@@ -181,6 +181,8 @@ static int audit(const struct cli *cli, const struct rules *rules, const struct 
         exit_code = cli_fail_why(EXIT_FAILED, &why);
     if (book && !wishes->service)
         baseline_compare(book, readings);
+    if (book && pace_take(book, readings, report.now_us, &why) < 0)
+        exit_code = cli_fail_why(EXIT_FAILED, &why);
     audit_judge(rules, readings, wishes->service, &judgement);
     book_mark(book, &judgement, report.now_us);
     if (wishes->shows_readings) {

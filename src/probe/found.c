@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/found.h"
 
+#include <dirent.h>
 #include <glob.h>
 #include <grp.h>
 #include <limits.h>
@@ -13,7 +14,7 @@
 
 #include "base/files.h"
 
-enum { SAID_MOST = 100, TEXT_MOST_BYTES = 256 << 10 };
+enum { SAID_MOST = 100, TEXT_MOST_BYTES = 256 << 10, GLOB_ENTRIES_MOST = 200000 };
 
 void found_one(struct found *found, const char *subject, const char *format, ...) {
     char value[1000];
@@ -40,12 +41,27 @@ void found_end_of_root(struct found *found) {
         found_end(found);
 }
 
-void each_path(const char *pattern, void (*each)(void *context, const char *path), void *context) {
-    glob_t paths = {0};
-    if (glob(pattern, 0, NULL, &paths) == 0)
-        for (size_t i = 0; i < paths.gl_pathc; i++)
-            each(context, paths.gl_pathv[i]);
+/* glob(3) reads a folder to its end, and its owner may have put millions of files there. It has no
+ * place for a context, and a probe has one thread. */
+static unsigned glob_entries;
+
+static struct dirent *read_entry(void *folder) {
+    return glob_entries++ < GLOB_ENTRIES_MOST ? readdir(folder) : NULL;
+}
+
+static void close_folder(void *folder) { closedir(folder); }
+static void *open_folder(const char *path) { return opendir(path); }
+
+bool each_path(const char *pattern, void (*each)(void *context, const char *path), void *context) {
+    glob_t paths = {.gl_readdir = read_entry, .gl_closedir = close_folder,
+                    .gl_opendir = open_folder, .gl_stat = stat, .gl_lstat = lstat};
+    glob_entries = 0;
+    int error = glob(pattern, GLOB_ALTDIRFUNC, NULL, &paths);
+    bool saw_all = glob_entries <= GLOB_ENTRIES_MOST; /* `each` may come here again */
+    for (size_t i = 0; error == 0 && i < paths.gl_pathc; i++)
+        each(context, paths.gl_pathv[i]);
     globfree(&paths);
+    return saw_all;
 }
 
 const char *mode_words(const struct stat *status, char into[MODE_WORDS_MAX]) {

@@ -270,8 +270,10 @@ static void find_sender(struct mail_names *names, int family, struct span bound)
 static void add_key(struct mail_names *names, const char *domain, const char *selector,
                     const char *path) {
     struct mail_key key = {0};
-    if (names->key_count == MAIL_KEYS_MOST)
+    if (names->key_count == MAIL_KEYS_MOST) {
+        names->keys_left_out++;
         return;
+    }
     snprintf(key.domain, sizeof(key.domain), "%s", domain);
     snprintf(key.selector, sizeof(key.selector), "%s", selector);
     snprintf(key.path, sizeof(key.path), "%s", path);

@@ -31,7 +31,7 @@ struct mail_names {
     struct mail_domain domains[MAIL_DOMAINS_MOST];
     size_t domain_count, left_out;
     struct mail_key keys[MAIL_KEYS_MOST];
-    size_t key_count;
+    size_t key_count, keys_left_out;
     char other_keys[300];                    /* why there may be more keys than these; "" */
     struct address own[MAIL_ADDRESSES_MOST]; /* of its interfaces, what the internet can reach */
     size_t own_count;

@@ -156,13 +156,13 @@ static bool answers_at_all(const struct resolvers *resolvers) {
 
 static void say_mx_hosts(struct dns_look *at) {
     enum { HOSTS_MOST = 20 };
-    static char hosts[HOSTS_MOST][DNS_NAME_MAX];
+    static char hosts[HOSTS_MOST + 1][DNS_NAME_MAX]; /* one more, to see that there are more */
     size_t count = 0;
     if (at->names->host[0])
         snprintf(hosts[count++], DNS_NAME_MAX, "%s", at->names->host);
     for (size_t i = 0; i < at->names->domain_count; i++) {
         const struct dns_answer *answer = dns_ask(at->dns, at->names->domains[i].name, DNS_MX);
-        for (size_t j = 0; j < answer->count && count < HOSTS_MOST; j++) {
+        for (size_t j = 0; j < answer->count && count <= HOSTS_MOST; j++) {
             unsigned preference;
             bool is_known = !record_mx(answer->records[j], &preference, hosts[count]) ||
                             !strchr(hosts[count], '.') || strcmp(hosts[count], ".") == 0;
@@ -171,8 +171,11 @@ static void say_mx_hosts(struct dns_look *at) {
             count += !is_known;
         }
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && i < HOSTS_MOST; i++)
         dns_say_host(at, hosts[i]);
+    if (count > HOSTS_MOST)
+        look_say_not(at->look, "host.", "only %d hosts of mail were asked for, there are more",
+                     HOSTS_MOST);
 }
 
 /* Behind a router the machine does not have the address it sends from: its name should lead to it.
@@ -228,6 +231,21 @@ static void look_through(struct look *look, const struct resolvers *resolvers, c
     (void)dns_close(dns);
 }
 
+/* What is told of domains is not told of all of them. */
+static void say_left_out(struct look *look, const struct mail_names *names) {
+    static const char *const of_domains[] = {"domain",  "domain.",  "servers",  "servers.",
+                                             "wildcard", "mx",      "mx.",      "spf",
+                                             "spf.",    "dmarc",    "dmarc.",   "dkim.signs",
+                                             "mta-sts", "mta-sts.", "tls-rpt",  "tls-rpt."};
+    static const char *const of_keys[] = {"dkim", "dkim."};
+    for (size_t i = 0; names->left_out > 0 && i < ELEMENTS_OF(of_domains); i++)
+        look_say_not(look, of_domains[i], "only %d domains were asked for, %zu others were not",
+                     MAIL_DOMAINS_MOST, names->left_out);
+    for (size_t i = 0; names->keys_left_out > 0 && i < ELEMENTS_OF(of_keys); i++)
+        look_say_not(look, of_keys[i], "only %d keys were asked for, %zu others were not",
+                     MAIL_KEYS_MOST, names->keys_left_out);
+}
+
 void probe_dns(struct look *look) {
     static struct mail_names names;
     struct resolvers resolvers;
@@ -235,8 +253,7 @@ void probe_dns(struct look *look) {
     int64_t began_us = clock_monotonic_us();
     mail_names_find(look, span_of(declared ? declared : ""), &names);
     look_say_text(look, "there", "", names.domain_count > 0 || names.host[0] ? "yes" : "no");
-    if (names.left_out > 0)
-        look_say_format(look, "domains.left-out", "", "%zu", names.left_out);
+    say_left_out(look, &names);
     dns_say_scripts(look, &names);
     find_resolvers(look, &resolvers);
     if (names.domain_count == 0 && !names.host[0])

@@ -2,32 +2,142 @@
  * that a mail server has no use for (modprobe.d(5)).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "probe/found.h"
+#include "probe/mounts.h"
 #include "probe/words.h"
 
 /* ---- swap ---- */
 
-/* dm-crypt's volumes have an identity that begins with CRYPT- (dm-crypt's documentation). */
-static const char *kind_of_swap(const char *device) {
-    cleanup_text struct text text = {0};
-    char target[300];
+enum { LAYERS_MOST = 8, NUMBER_MAX = 24 };
+
+/* What stands in a file of the kernel's about that device, "253:0". */
+static struct span about(const char *sys, const char *number, const char *what,
+                         struct text *into) {
     char path[400];
-    const char *name = device;
-    ssize_t length = readlink(device, target, sizeof(target) - 1);
-    if (length > 0) {
-        target[length] = '\0';
-        name = target;
+    snprintf(path, sizeof(path), "%s/dev/block/%s/%.250s", sys, number, what);
+    read_quietly(path, into);
+    return span_trim(text_span(into));
+}
+
+static bool copy_number(struct span written, char into[NUMBER_MAX]) {
+    bool is_one = written.length > 0 && written.length < NUMBER_MAX;
+    snprintf(into, NUMBER_MAX, "%.*s", is_one ? (int)written.length : 0, is_one ? written.at : "");
+    return is_one;
+}
+
+static bool is_encrypted(const char *sys, const char *number, unsigned layer);
+
+/* A device made of several is as safe as the least of them: LVM and RAID on dm-crypt. */
+static bool are_all_below_encrypted(const char *sys, const char *number, unsigned layer) {
+    cleanup_text struct text text = {0};
+    char path[400];
+    snprintf(path, sizeof(path), "%s/dev/block/%s/slaves", sys, number);
+    DIR *folder = opendir(path);
+    unsigned count = 0;
+    bool are_all = folder != NULL;
+    for (const struct dirent *entry; are_all && (entry = readdir(folder));) {
+        char own[NUMBER_MAX];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "slaves/%.200s/dev", entry->d_name);
+        count++;
+        are_all = copy_number(about(sys, number, path, &text), own) &&
+                  is_encrypted(sys, own, layer + 1);
     }
-    name = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
-    if (strncmp(name, "zram", 4) == 0)
-        return "memory";
-    snprintf(path, sizeof(path), "/sys/class/block/%s/dm/uuid", name);
-    read_quietly(path, &text);
-    return span_starts_with(text_span(&text), SPAN("CRYPT-")) ? "encrypted" : "plain";
+    if (folder)
+        closedir(folder);
+    return are_all && count > 0;
+}
+
+/* What dm-crypt made has an identity that begins with CRYPT- (the kernel's dm-crypt documentation).
+ * A partition's folder lies in that of the whole device. */
+static bool is_encrypted(const char *sys, const char *number, unsigned layer) {
+    cleanup_text struct text text = {0};
+    char whole[NUMBER_MAX];
+    if (layer == LAYERS_MOST)
+        return false;
+    if (span_starts_with(about(sys, number, "dm/uuid", &text), SPAN("CRYPT-")))
+        return true;
+    if (about(sys, number, "partition", &text).length > 0)
+        return copy_number(about(sys, number, "../dev", &text), whole) &&
+               is_encrypted(sys, whole, layer + 1);
+    return are_all_below_encrypted(sys, number, layer);
+}
+
+/* zram is memory, but what it finds no room for it writes to a device of its own, if it has one. */
+static bool is_memory(const char *sys, const char *number) {
+    cleanup_text struct text text = {0};
+    if (about(sys, number, "disksize", &text).length == 0)
+        return false;
+    struct span backing = about(sys, number, "backing_dev", &text);
+    return backing.length == 0 || span_is(backing, "none");
+}
+
+static const char *kind_of_number(const char *sys, const char *number) {
+    return is_memory(sys, number)          ? "memory"
+           : is_encrypted(sys, number, 0) ? "encrypted"
+                                          : "plain";
+}
+
+static void number_of(dev_t device, char into[NUMBER_MAX]) {
+    snprintf(into, NUMBER_MAX, "%u:%u", major(device), minor(device));
+}
+
+/* A container sees its machine's swap, but not the device: the kernel knows it by its name. */
+static const char *kind_of_name(const char *sys, const char *path) {
+    cleanup_text struct text text = {0};
+    char file[400];
+    char number[NUMBER_MAX];
+    const char *name = strrchr(path, '/') + 1;
+    snprintf(file, sizeof(file), "%s/class/block/%.100s/dev", sys, name);
+    read_quietly(file, &text);
+    if (copy_number(span_trim(text_span(&text)), number))
+        return kind_of_number(sys, number);
+    return strncmp(name, "zram", 4) == 0 ? "memory" : "plain";
+}
+
+/* Whichever name it has, by its number: /dev/dm-1, /dev/disk/by-uuid/…, /dev/mapper/…; a file is as
+ * safe as the device its file system is on. NULL: the number is no device's (btrfs, ZFS). */
+static const char *kind_of_swap(const char *sys, const char *path) {
+    cleanup_text struct text text = {0};
+    struct stat status;
+    char number[NUMBER_MAX];
+    if (stat(path, &status) < 0)
+        return kind_of_name(sys, path);
+    number_of(S_ISBLK(status.st_mode) ? status.st_rdev : status.st_dev, number);
+    if (S_ISBLK(status.st_mode) || about(sys, number, "dev", &text).length > 0)
+        return kind_of_number(sys, number);
+    return NULL;
+}
+
+/* By the table of mounts, which names the device of btrfs. */
+static const char *kind_of_mount(const char *sys, const char *path) {
+    cleanup_text struct text text = {0};
+    struct mount *mounts = calloc(MOUNTS_MOST, sizeof(*mounts));
+    const struct mount *mount = NULL;
+    char part[MOUNT_PATH_MAX];
+    must(mounts);
+    read_quietly("/proc/self/mounts", &text);
+    size_t count = mounts_read(text_span(&text), mounts);
+    snprintf(part, sizeof(part), "%s", path);
+    for (char *slash; !mount && part[1] && (slash = strrchr(part, '/'));) {
+        slash[slash == part] = '\0';
+        mount = mounts_find(mounts, count, part);
+    }
+    struct stat status;
+    const char *kind = mount && mount->device[0] == '/' && stat(mount->device, &status) == 0 &&
+                               S_ISBLK(status.st_mode)
+                           ? kind_of_swap(sys, mount->device)
+                           : NULL;
+    free(mounts);
+    return kind;
 }
 
 static void say_swap(struct look *look) {
@@ -41,11 +151,17 @@ static void say_swap(struct look *look) {
     }
     struct span rest = text_span(&text);
     while (next_line(&rest, &line)) {
-        char device[300];
-        struct span name = span_word(&line);
-        snprintf(device, sizeof(device), "%.*s", SPAN_FORMAT(name));
-        if (device[0] == '/' && strcmp(kind_of_swap(device), "plain") == 0)
-            found_one(&plain, device, "not encrypted");
+        char path[MOUNT_PATH_MAX];
+        mount_path(span_word(&line), path);
+        if (path[0] != '/')
+            continue; /* the head of the table */
+        const char *kind = kind_of_swap("/sys", path);
+        if (!kind)
+            kind = kind_of_mount("/sys", path);
+        if (!kind)
+            look_say_not(look, "plain_swap", "%s: nobody tells which device it lies on", path);
+        else if (strcmp(kind, "plain") == 0)
+            found_one(&plain, path, "not encrypted");
     }
     found_end(&plain);
 }

@@ -12,7 +12,7 @@
 #include "probe/keyblob.h"
 #include "probe/words.h"
 
-enum { KEYS_MOST = 2000, BLOB_MAX = 2048, FILES_MOST = 4 };
+enum { KEYS_MOST = 2000, BLOB_MAX = 2048, FILES_MOST = 4, PRIVATE_MOST = 20000 };
 
 struct seen {
     char *blob, *user;
@@ -23,6 +23,8 @@ struct keys {
     struct found shared, loose, triple_des, unlocked;
     struct seen seen[KEYS_MOST];
     size_t seen_count;
+    unsigned private_files;
+    bool saw_all; /* of the private ones */
     const struct passwd *user;
     char patterns[FILES_MOST][256]; /* of AuthorizedKeysFile */
     size_t pattern_count;
@@ -147,6 +149,10 @@ static void look_at_private(void *context, const char *path) {
     struct keys *keys = context;
     cleanup_text struct text text = {0};
     char word[KEY_WORD_MAX];
+    if (keys->private_files++ >= PRIVATE_MOST) {
+        keys->saw_all = false;
+        return;
+    }
     read_quietly(path, &text);
     const char *lock = private_key_lock(text_span(&text), word);
     if (lock && strcmp(lock, "DES-EDE3") == 0)
@@ -164,13 +170,15 @@ static void say_user(struct keys *keys) {
         say_file(keys, path);
     }
     snprintf(path, sizeof(path), "%.200s/.ssh/*", keys->user->pw_dir);
-    each_path(path, look_at_private, keys);
+    if (!each_path(path, look_at_private, keys))
+        keys->saw_all = false;
 }
 
 void probe_keys(struct look *look) {
     struct keys *keys = calloc(1, sizeof(*keys));
     must(keys);
     keys->look = look;
+    keys->saw_all = true;
     keys->shared = (struct found){look, "shared", 0};
     keys->loose = (struct found){look, "loose", 0};
     keys->triple_des = (struct found){look, "triple_des", 0};
@@ -187,6 +195,10 @@ void probe_keys(struct look *look) {
     found_end_of_root(&keys->loose);
     found_end_of_root(&keys->triple_des);
     found_end_of_root(&keys->unlocked);
+    if (!keys->saw_all) {
+        look_say_not(look, "triple_des", "there are too many files in people's .ssh");
+        look_say_not(look, "unlocked", "there are too many files in people's .ssh");
+    }
     for (size_t i = 0; i < keys->seen_count; i++) {
         free(keys->seen[i].blob);
         free(keys->seen[i].user);

@@ -8,54 +8,12 @@
 #include <sys/statvfs.h>
 
 #include "probe/found.h"
-#include "probe/words.h"
-
-enum { MOUNTS_MOST = 500 };
-
-struct mount {
-    char path[300];
-    struct span options, type;
-};
-
-static const char *const kept_on_disk[] = {"ext4", "ext3", "ext2",  "xfs",     "btrfs",
-                                           "zfs",  "f2fs", "overlay", "bcachefs"};
-
-/* /proc/mounts writes blanks as \040. */
-static void read_path(struct span word, char into[300]) {
-    size_t length = 0;
-    for (size_t i = 0; i < word.length && length < 299; i++) {
-        bool is_blank = word.length - i >= 4 && memcmp(word.at + i, "\\040", 4) == 0;
-        into[length++] = is_blank ? ' ' : word.at[i];
-        i += is_blank ? 3 : 0;
-    }
-    into[length] = '\0';
-}
-
-static size_t read_mounts(struct span text, struct mount *mounts) {
-    struct span line;
-    size_t count = 0;
-    while (count < MOUNTS_MOST && next_line(&text, &line)) {
-        (void)span_word(&line);
-        read_path(span_word(&line), mounts[count].path);
-        mounts[count].type = span_word(&line);
-        mounts[count].options = span_word(&line);
-        count++;
-    }
-    return count;
-}
-
-/* The last one mounted there is the one that is seen. */
-static const struct mount *find(const struct mount *mounts, size_t count, const char *path) {
-    while (count-- > 0)
-        if (strcmp(mounts[count].path, path) == 0)
-            return &mounts[count];
-    return NULL;
-}
+#include "probe/mounts.h"
 
 static void say_options(struct look *look, const struct mount *mounts, size_t count) {
     static const char *const folders[] = {"/tmp", "/var/tmp", "/dev/shm"};
     for (size_t i = 0; i < ELEMENTS_OF(folders); i++) {
-        const struct mount *mount = find(mounts, count, folders[i]);
+        const struct mount *mount = mounts_find(mounts, count, folders[i]);
         look_say(look, "options", folders[i], mount ? mount->options : SPAN("none"));
     }
 }
@@ -65,7 +23,7 @@ static void say_mail_store(struct look *look, const struct mount *mounts, size_t
     static const char *const folders[] = {"/var/vmail", "/srv/mail",  "/srv/vmail", "/home/vmail",
                                           "/var/mail",  "/mail", "/var/spool/mail"};
     for (size_t i = 0; i < ELEMENTS_OF(folders); i++) {
-        const struct mount *mount = find(mounts, count, folders[i]);
+        const struct mount *mount = mounts_find(mounts, count, folders[i]);
         if (mount)
             look_say(look, "mail_store", folders[i], mount->options);
     }
@@ -74,9 +32,8 @@ static void say_mail_store(struct look *look, const struct mount *mounts, size_t
 /* A memory file system counts where somebody keeps things in it, not where the system does. */
 static bool keeps_files(const struct mount *mount) {
     static const char *const of_the_system[] = {"/run", "/dev", "/tmp", "/sys", "/proc"};
-    for (size_t i = 0; i < ELEMENTS_OF(kept_on_disk); i++)
-        if (span_is(mount->type, kept_on_disk[i]))
-            return true;
+    if (mount_is_on_disk(mount))
+        return true;
     for (size_t i = 0; i < ELEMENTS_OF(of_the_system); i++)
         if (strncmp(mount->path, of_the_system[i], strlen(of_the_system[i])) == 0)
             return false;
@@ -109,6 +66,10 @@ static void say_room(struct look *look, const struct mount *mounts, size_t count
         uint64_t used = room.f_blocks - room.f_bfree;
         look_say_format(look, "used_percent", mounts[i].path, "%llu",
                         (unsigned long long)(used * 100 / (used + room.f_bavail + 1)));
+        look_say_format(look, "used_mb", mounts[i].path, "%llu",
+                        (unsigned long long)(used * room.f_frsize >> 20));
+        look_say_format(look, "room_mb", mounts[i].path, "%llu",
+                        (unsigned long long)(room.f_bavail * room.f_frsize >> 20));
         if (room.f_files)
             look_say_format(look, "inodes_percent", mounts[i].path, "%llu",
                             (unsigned long long)((room.f_files - room.f_ffree) * 100 /
@@ -126,7 +87,7 @@ void probe_mounts(struct look *look) {
     if (error < 0) {
         look_say_not(look, NULL, "/proc/self/mounts: %s", strerror(-error));
     } else {
-        size_t count = read_mounts(text_span(&text), mounts);
+        size_t count = mounts_read(text_span(&text), mounts);
         say_options(look, mounts, count);
         say_mail_store(look, mounts, count);
         say_room(look, mounts, count);

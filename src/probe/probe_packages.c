@@ -2,7 +2,8 @@
  * disk (nothing is fetched); which come from elsewhere; which should not be on a mail server.
  *
  * A list belongs to a release file beside it (InRelease or Release), which tells Origin and Label.
- * Lists kept compressed (apt's Acquire::GzipIndexes) are not read, and told.
+ * Lists that apt keeps compressed (Acquire::GzipIndexes) it unpacks for us; what cannot be read is
+ * told.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "probe/debversion.h"
 #include "probe/dpkg.h"
 #include "probe/found.h"
+#include "probe/known_holes.h"
 #include "probe/words.h"
 
 #define LISTS "/var/lib/apt/lists/"
@@ -26,7 +28,7 @@ struct packages {
     struct found pending, foreign_archive, foreign;
     unsigned security_lists;
     int64_t newest_list;
-    bool has_unread;
+    char unread[2][300]; /* why a list could not be read: of security updates, of others */
 };
 
 /* ---- the lists ---- */
@@ -82,25 +84,46 @@ struct archive {
     struct span origin, codename;
 };
 
+/* apt calls them …_Packages, with the ending of what they are compressed by; an index of
+ * differences (…_Packages.diff_Index) is none. */
+static bool is_list(const char *path, bool *ret_is_compressed) {
+    static const char *const endings[] = {"", ".gz", ".xz", ".lz4", ".zst", ".bz2", ".lzma"};
+    static const char name[] = "_Packages";
+    size_t length = strlen(path);
+    for (size_t i = 0; i < ELEMENTS_OF(endings); i++) {
+        size_t end = sizeof(name) - 1 + strlen(endings[i]);
+        if (length < end || strncmp(path + length - end, name, sizeof(name) - 1) != 0 ||
+            strcmp(path + length - strlen(endings[i]), endings[i]) != 0)
+            continue;
+        *ret_is_compressed = i > 0;
+        return true;
+    }
+    return false;
+}
+
+/* -errno, or what apt-helper ended with. */
+static int read_list(struct look *look, const char *path, bool is_compressed, struct text *text) {
+    const char *const unpacked[] = {"/usr/lib/apt/apt-helper", "cat-file", path, NULL};
+    return is_compressed ? look_run(look, unpacked, text, NULL)
+                         : file_read(path, LIST_MOST_BYTES, text);
+}
+
 static void take_list(void *context, const char *path) {
     struct archive *archive = context;
     struct packages *packages = archive->packages;
     cleanup_text struct text text = {0};
     char name[200];
-    size_t length = strlen(path);
-    if (length > 3 && (strcmp(path + length - 3, ".gz") == 0 ||
-                       strcmp(path + length - 3, ".xz") == 0 ||
-                       (length > 4 && strcmp(path + length - 4, ".lz4") == 0))) {
-        packages->has_unread = true;
+    bool is_compressed;
+    if (!is_list(path, &is_compressed) || (archive->is_debian && !archive->is_security))
+        return;
+    int error = read_list(packages->look, path, is_compressed, &text);
+    if (error != 0) {
+        snprintf(packages->unread[!archive->is_security], sizeof(packages->unread[0]),
+                 "%.200s: %s", strrchr(path, '/') + 1,
+                 error < 0 ? strerror(-error) : "apt-helper failed");
         return;
     }
     packages->security_lists += archive->is_security;
-    if (archive->is_debian && !archive->is_security)
-        return;
-    if (file_read(path, LIST_MOST_BYTES, &text) < 0) {
-        packages->has_unread = true;
-        return;
-    }
     snprintf(name, sizeof(name), "%.*s", SPAN_FORMAT(archive->codename));
     if (archive->is_security)
         look_for_updates(packages, text_span(&text), name);
@@ -144,14 +167,16 @@ static void say_lists(struct packages *packages) {
     if (stat(LISTS "partial", &stamp) == 0 && packages->newest_list &&
         stamp.st_mtim.tv_sec > packages->newest_list)
         packages->newest_list = stamp.st_mtim.tv_sec;
-    if (packages->has_unread && packages->security_lists == 0)
-        look_say_not(packages->look, "pending_security", "the lists of apt are compressed");
+    if (packages->unread[0][0])
+        look_say_not(packages->look, "pending_security", "%s", packages->unread[0]);
     else if (packages->security_lists == 0)
         look_say_not(packages->look, "pending_security", "apt has no list of security updates");
-    else
+    if (packages->pending.count > 0 || packages->security_lists > 0)
         found_end(&packages->pending);
     found_end(&packages->foreign_archive);
     found_end(&packages->foreign);
+    if (packages->unread[1][0])
+        look_say_not(packages->look, "foreign", "%s", packages->unread[1]);
     if (packages->newest_list)
         look_say_format(packages->look, "lists_age", "", "%lld days",
                         (long long)((clock_now_us() / SECOND_US - packages->newest_list) / 86400));
@@ -215,7 +240,8 @@ static const struct {
     {"compiler", (const char *const[]){"gcc", "g++", "clang", "tcc", "golang-go", "rustc", NULL},
      "makes programs"},
     {"relic", (const char *const[]){"denyhosts", "psad", "tiger", "dspam", "postgrey", "rkhunter",
-                                    "chkrootkit", "logcheck", "opendkim", "postfwd", NULL},
+                                    "chkrootkit", "logcheck", "opendkim", "opendmarc",
+                                    "postfwd", "awstats", NULL},
      "is done otherwise today"},
     {"encfs", (const char *const[]){"encfs", NULL}, "encrypts weakly"},
 };
@@ -249,5 +275,6 @@ void probe_packages(struct look *look) {
     say_lists(&packages);
     say_sources(look);
     say_unwanted(&packages);
+    known_holes_say(look, &packages.installed, "/var/lib/debsecan/history");
     installed_free(&packages.installed);
 }

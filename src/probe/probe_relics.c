@@ -162,9 +162,12 @@ void probe_relics(struct look *look) {
     each_path("/etc/denyhosts/*.conf", take_denyhosts, &relics);
     take_mounts(&relics);
     for (size_t i = 0; i < ELEMENTS_OF(volumes); i++)
-        each_path(volumes[i], take_volume, &relics);
+        if (!each_path(volumes[i], take_volume, &relics))
+            look_say_not(look, "encfs", "%s: the folders hold too many files", volumes[i]);
     for (size_t i = 0; i < ELEMENTS_OF(authority_keys); i++)
-        each_path(authority_keys[i], take_authority, &relics);
+        if (!each_path(authority_keys[i], take_authority, &relics))
+            look_say_not(look, "authority_key", "%s: the folders hold too many files",
+                         authority_keys[i]);
     found_end(&relics.blind_jail);
     found_end(&relics.category);
     found_end(&relics.one_strike);

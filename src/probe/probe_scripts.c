@@ -9,12 +9,32 @@
 #include <pwd.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "probe/found.h"
 #include "probe/words.h"
 
+enum { FILES_MOST = 20000, TARGETS_MOST = 50 };
+#define LOOKING_MOST_US (6 * SECOND_US)
+
 struct scripts {
     struct found loose, piped, passphrase, lost_archive, open_backup, erases_account, password;
+    int64_t until_us; /* people may have put any number of files into their folders */
+    unsigned files;
+    char cut[400]; /* what was left out, and why; "": nothing */
 };
+
+static void cut_at(struct scripts *scripts, const char *path, const char *why) {
+    if (!scripts->cut[0])
+        snprintf(scripts->cut, sizeof(scripts->cut), "%.250s: %s", path, why);
+}
+
+/* May another file be read? */
+static bool goes_on(struct scripts *scripts, const char *path) {
+    if (scripts->files++ < FILES_MOST && clock_monotonic_us() < scripts->until_us)
+        return true;
+    cut_at(scripts, path, "gave up here, there are too many files");
+    return false;
+}
 
 static bool has(struct span text, const char *what) {
     return memmem(text.at, text.length, what, strlen(what)) != NULL;
@@ -60,33 +80,43 @@ static bool tells_passphrase(struct span line) {
     return value.length > 0 && value.at[0] != '$' && !isspace((unsigned char)value.at[0]);
 }
 
+/* How the lines but `line` name the target: is it made, and is it put to any use? */
+static bool is_lost(struct span text, struct span line, struct span target) {
+    struct span other;
+    bool is_made = false;
+    while (next_line(&text, &other)) {
+        if (!memmem(other.at, other.length, target.at, target.length) ||
+            span_equals(other, line))
+            continue;
+        struct span words = other;
+        bool has_more = has(other, "&&") || has(other, "|") || has(other, ";");
+        if (!span_is(span_word(&words), "tar") || has_more)
+            return false;
+        is_made = true;
+    }
+    return is_made;
+}
+
 /* An archive that is made ("tar -czf X"), is removed ("rm X"), and of which nothing else is ever
  * made: the word X stands in no other line. */
 static void look_for_lost(struct scripts *scripts, const char *path, struct span text) {
     struct span lines = text;
     struct span line;
+    unsigned targets = 0;
+    if (!has(text, "tar "))
+        return;
     while (next_line(&lines, &line)) {
         struct span rest = line;
         if (!span_is(span_word(&rest), "rm"))
             continue;
         for (struct span target; (target = span_word(&rest)).length > 0;) {
-            struct span others = text;
-            struct span other;
-            unsigned made = 0;
-            unsigned used = 0;
             if (target.at[0] == '-' || target.length < 5)
                 continue;
-            while (next_line(&others, &other)) {
-                if (!memmem(other.at, other.length, target.at, target.length) ||
-                    span_equals(other, line))
-                    continue;
-                struct span words = other;
-                bool goes_on = has(other, "&&") || has(other, "|") || has(other, ";");
-                bool is_tar = span_is(span_word(&words), "tar") && !goes_on;
-                made += is_tar;
-                used += !is_tar;
+            if (targets++ == TARGETS_MOST) {
+                cut_at(scripts, path, "it removes too many files to look for each");
+                return;
             }
-            if (made > 0 && used == 0)
+            if (is_lost(text, line, target))
                 found_one(&scripts->lost_archive, path, "%.*s", SPAN_FORMAT(line));
         }
     }
@@ -117,6 +147,8 @@ static void look_for_open_backup(struct scripts *scripts, const char *path, stru
 static void look_at_text(struct scripts *scripts, const char *path) {
     cleanup_text struct text text = {0};
     struct span line;
+    if (!goes_on(scripts, path))
+        return;
     read_quietly(path, &text);
     if (text.length == 0 || memchr(text.at, '\0', text.length))
         return; /* a program */
@@ -224,6 +256,8 @@ static bool shows_password(struct span line) {
 
 static void take_history(struct scripts *scripts, const char *path) {
     cleanup_text struct text text = {0};
+    if (!goes_on(scripts, path))
+        return;
     read_quietly(path, &text);
     struct span rest = text_span(&text);
     for (unsigned number = 1; rest.length > 0; number++)
@@ -244,7 +278,8 @@ static void take_home(struct scripts *scripts, const char *home) {
     }
     for (size_t i = 0; i < ELEMENTS_OF(own); i++) {
         snprintf(path, sizeof(path), "%.300s/%s", home, own[i]);
-        each_path(path, take_script, scripts);
+        if (!each_path(path, take_script, scripts))
+            cut_at(scripts, path, "gave up here, the folder holds too many files");
     }
 }
 
@@ -257,8 +292,15 @@ void probe_scripts(struct look *look) {
         "/usr/local/sbin/*", "/usr/local/bin/*", "/opt/*.sh", "/opt/*/*.sh", "/srv/*.sh",
         "/etc/systemd/system/*.service"};
     struct scripts scripts = {
-        {look, "loose", 0}, {look, "piped", 0}, {look, "passphrase", 0}, {look, "lost_archive", 0},
-        {look, "open_backup", 0}, {look, "erases_account", 0}, {look, "history_password", 0}};
+        .loose = {look, "loose", 0},
+        .piped = {look, "piped", 0},
+        .passphrase = {look, "passphrase", 0},
+        .lost_archive = {look, "lost_archive", 0},
+        .open_backup = {look, "open_backup", 0},
+        .erases_account = {look, "erases_account", 0},
+        .password = {look, "history_password", 0},
+        .until_us = clock_monotonic_us() + LOOKING_MOST_US,
+    };
     for (size_t i = 0; i < ELEMENTS_OF(by_root); i++)
         each_path(by_root[i], take_run_by_root, &scripts);
     for (size_t i = 0; i < ELEMENTS_OF(tables); i++)
@@ -272,11 +314,13 @@ void probe_scripts(struct look *look) {
         if (may_log_in(user->pw_shell) && strlen(user->pw_dir) > 1)
             take_home(&scripts, user->pw_dir);
     endpwent();
+    struct found *const all[] = {&scripts.piped,          &scripts.passphrase,
+                                 &scripts.lost_archive,   &scripts.open_backup,
+                                 &scripts.erases_account, &scripts.password};
     found_end_of_root(&scripts.loose);
-    found_end_of_root(&scripts.piped);
-    found_end_of_root(&scripts.passphrase);
-    found_end_of_root(&scripts.lost_archive);
-    found_end_of_root(&scripts.open_backup);
-    found_end_of_root(&scripts.erases_account);
-    found_end_of_root(&scripts.password);
+    for (size_t i = 0; i < ELEMENTS_OF(all); i++) {
+        found_end_of_root(all[i]);
+        if (scripts.cut[0])
+            look_say_not(look, all[i]->key, "%s", scripts.cut);
+    }
 }

@@ -139,49 +139,78 @@ static void say_automatic(struct look *look, const struct installed *installed) 
 
 /* ---- what runs ---- */
 
-/* The newest installed kernel of Debian's, by the release in its package's name. */
-static struct span newest_kernel(const struct installed *installed) {
+/* Debian's kernels tell their package's version in uname -v: "#1 SMP … Debian 6.1.119-1 (2024-…". */
+static struct span version_of(const struct utsname *running) {
+    const char *version = strstr(running->version, "Debian ");
+    struct span rest = span_of(version ? version + 7 : "");
+    return span_word(&rest);
+}
+
+/* What is built for: "cloud-amd64" of 6.1.0-41-cloud-amd64 and of 6.12.57+deb13-cloud-amd64. The
+ * number behind the first dash belongs to the version. Empty: no kernel of Debian's is called so. */
+static struct span flavour_of(struct span release) {
+    (void)span_cut(&release, '-');
+    struct span rest = release;
+    struct span number = span_cut(&rest, '-');
+    int64_t value;
+    if (span_to_integer(number, 0, 100000, &value) == 0)
+        release = rest;
+    return release;
+}
+
+static bool is_backport(struct span version) {
+    return version.length > 0 && memmem(version.at, version.length, "~bpo", 4);
+}
+
+/* The newest installed kernel of those that take the running one's place, by the release in its
+ * package's name: of the same flavour, and from backports only if it is, too. */
+static struct span newest_kernel(const struct installed *installed,
+                                 const struct utsname *running) {
     struct span newest = {0};
-    for (size_t i = 0; i < installed->count; i++) {
-        struct span name = installed->at[i].name;
-        if (!span_starts_with(name, SPAN("linux-image-")))
+    struct span flavour = flavour_of(span_of(running->release));
+    for (size_t i = 0; i < installed->count && flavour.length > 0; i++) {
+        const struct package *package = &installed->at[i];
+        if (!span_starts_with(package->name, SPAN("linux-image-")))
             continue;
-        struct span release = span_skip(name, 12);
+        struct span release = span_skip(package->name, 12);
+        static const char unsigned_one[] = "-unsigned";
+        size_t end = sizeof(unsigned_one) - 1;
+        if (release.length > end &&
+            memcmp(release.at + release.length - end, unsigned_one, end) == 0)
+            release.length -= end;
         if (release.length == 0 || release.at[0] < '0' || release.at[0] > '9')
             continue; /* linux-image-amd64 only points to one */
+        if (!span_equals(flavour_of(release), flavour) ||
+            is_backport(package->version) != is_backport(version_of(running)))
+            continue;
         if (!newest.at || debversion_compare(release, newest) > 0)
             newest = release;
     }
     return newest;
 }
 
-/* Debian's kernels tell their package's version in uname -v: "#1 SMP … Debian 6.1.119-1 (2024…" */
 static bool is_replaced(const struct utsname *running, const struct installed *installed) {
     char name[200];
     snprintf(name, sizeof(name), "linux-image-%.100s", running->release);
     const struct package *package = installed_find(installed, span_of(name));
-    const char *version = strstr(running->version, "Debian ");
-    struct span rest = span_of(version ? version + 7 : "");
-    struct span own = span_word(&rest);
+    struct span own = version_of(running);
     return package && own.length > 0 && debversion_compare(own, package->version) < 0;
 }
 
-static void say_reboot(struct look *look, const struct installed *installed) {
+static void say_reboot(struct look *look, const struct installed *installed,
+                       const struct utsname *running) {
     cleanup_text struct text text = {0};
-    struct utsname running;
-    struct span newest = newest_kernel(installed);
+    struct span newest = newest_kernel(installed, running);
     read_quietly("/run/reboot-required.pkgs", &text);
     struct span packages = text_span(&text);
+    struct span first = packages.length ? span_cut(&packages, '\n') : SPAN("a package");
     if (access("/run/reboot-required", F_OK) == 0)
-        look_say_format(look, "reboot", "", "asked for by %.*s",
-                        SPAN_FORMAT(packages.length ? span_cut(&packages, '\n')
-                                                    : SPAN("a package")));
-    else if (uname(&running) == 0 && newest.at && strstr(running.release, "-") &&
-             debversion_compare(span_of(running.release), newest) < 0)
-        look_say_format(look, "reboot", "", "%s runs, %.*s is installed", running.release,
+        look_say_format(look, "reboot", "", "asked for by %.*s", SPAN_FORMAT(first));
+    else if (newest.at && debversion_compare(span_of(running->release), newest) < 0)
+        look_say_format(look, "reboot", "", "%s runs, %.*s is installed", running->release,
                         SPAN_FORMAT(newest));
-    else if (uname(&running) == 0 && is_replaced(&running, installed))
-        look_say_format(look, "reboot", "", "the image of %s was replaced", running.release);
+    else if (is_replaced(running, installed))
+        look_say_format(look, "reboot", "", "the image of %s was replaced", running->release);
     else
         look_say_text(look, "reboot", "", "none");
 }
@@ -195,5 +224,7 @@ void probe_updates(struct look *look) {
     }
     say_support(look, &installed);
     say_automatic(look, &installed);
-    say_reboot(look, &installed);
+    struct utsname running = {0};
+    if (uname(&running) == 0)
+        say_reboot(look, &installed, &running);
 }

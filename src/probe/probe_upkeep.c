@@ -1,5 +1,5 @@
 /* Upkeep: is there a backup, does the clock follow others, do logs outlive a restart and not fill
- * the disk.
+ * the disk, does the virus scanner know of what is new.
  *
  * A backup is seen by the programs that make one being called by cron, a timer or a script that
  * they start; what cannot be seen from here (a hoster's snapshots) is declared in
@@ -172,9 +172,8 @@ static void take_storage(void *context, const char *path) {
     (void)shell_value(text_span(&text), "Storage", context, 40);
 }
 
-static void say_logs(struct look *look) {
+static void say_logs(struct look *look, const struct installed *installed) {
     cleanup_text struct text text = {0};
-    cleanup_installed struct installed installed = {0};
     char value[40] = "";
     struct stat status;
     bool is_kept = stat("/var/log/journal", &status) == 0 && S_ISDIR(status.st_mode);
@@ -185,20 +184,44 @@ static void say_logs(struct look *look) {
         is_kept = true;
     if (strcmp(value, "volatile") == 0 || strcmp(value, "none") == 0)
         is_kept = false;
-    bool has_syslog = false;
-    bool rotates = false;
-    if (installed_read(&installed) == 0) {
-        has_syslog = installed_find(&installed, SPAN("rsyslog")) ||
-                     installed_find(&installed, SPAN("syslog-ng-core"));
-        rotates = installed_find(&installed, SPAN("logrotate")) != NULL;
-    }
+    bool has_syslog = installed_find(installed, SPAN("rsyslog")) ||
+                      installed_find(installed, SPAN("syslog-ng-core"));
+    bool rotates = installed_find(installed, SPAN("logrotate")) != NULL;
     look_say_text(look, "logs_kept", "",
                   is_kept ? "journal" : has_syslog ? "syslog" : "none");
     look_say_text(look, "logrotate", "", rotates ? "yes" : "no");
 }
 
+/* ---- the virus scanner ---- */
+
+static void take_signatures(void *context, const char *path) {
+    time_t *newest = context;
+    struct stat status;
+    if (stat(path, &status) == 0 && status.st_mtim.tv_sec > *newest)
+        *newest = status.st_mtim.tv_sec;
+}
+
+/* ClamAV's daemon: freshclam(1) writes the daily signatures anew whenever there are any. */
+static void say_scanner(struct look *look, const struct installed *installed) {
+    time_t newest = 0;
+    if (!installed_find(installed, SPAN("clamav-daemon")))
+        return;
+    each_path("/var/lib/clamav/daily.c[lv]d", take_signatures, &newest);
+    look_say_format(look, "scanner_age", "", "%lld days",
+                    newest ? (long long)((clock_now_us() / SECOND_US - newest) / 86400) : 9999);
+}
+
 void probe_upkeep(struct look *look) {
+    cleanup_installed struct installed installed = {0};
+    int error = installed_read(&installed);
     say_backups(look);
     say_clock(look);
-    say_logs(look);
+    if (error < 0) {
+        static const char *const keys[] = {"logs_kept", "logrotate", "scanner_age"};
+        for (size_t i = 0; i < ELEMENTS_OF(keys); i++)
+            look_say_not(look, keys[i], "/var/lib/dpkg/status: %s", strerror(-error));
+        return;
+    }
+    say_logs(look, &installed);
+    say_scanner(look, &installed);
 }

@@ -244,6 +244,9 @@ def test_dns():
         waiting = stack.enter_context(concurrent.futures.ThreadPoolExecutor())
         slow = {port: waiting.submit(timed, dns, f"127.0.0.1@{port}") for port in (5301, 5302, 5303)}
         expect(dns.probe("example.org,elsewhere.net,gone.net"), RIGHT)
+        readings = dns.probe(",".join(["example.org"] + [f"d{i}.example.org" for i in range(44)]))
+        assert readings["dns.spf.", None] == "only 40 domains were asked for, 5 others were not", readings
+        assert ("dns.spf", "example.org") in readings and ("dns.host.", None) not in readings, readings
         for changes, wanted in FAULTS:
             with dns.changed(*changes):
                 expect(dns.probe(), wanted)

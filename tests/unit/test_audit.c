@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
+#include "audit/book_inside.h"
 #include "audit/report.h"
 #include "audit/usage.h"
 #include "base/clock.h"
@@ -545,6 +546,44 @@ static void drift_is_found(void **state) {
     book_close(book);
 }
 
+static const char *days_left(struct book *book, int64_t day, const char *lines) {
+    static char days[40];
+    struct why why = {0};
+    struct readings *readings = readings_of(lines);
+    assert_int_equal(pace_take(book, readings, day * DAY_US + 1, &why), 0);
+    const char *value = readings_value(readings, "pace.days_left", "/");
+    snprintf(days, sizeof(days), "%s", value ? value : "none");
+    readings_free(readings);
+    return days;
+}
+
+static void the_pace_of_disks_is_that_of_earlier_audits(void **state) {
+    (void)state;
+    struct book *book = opened();
+    assert_string_equal(days_left(book, 100, "mounts.used_mb\t/\t1000\nmounts.room_mb\t/\t900\n"),
+                        "none");
+    assert_string_equal(days_left(book, 102, "mounts.used_mb\t/\t1050\nmounts.room_mb\t/\t850\n"),
+                        "none"); /* too near */
+    assert_string_equal(days_left(book, 104, "mounts.used_mb\t/\t1200\nmounts.room_mb\t/\t700\n"),
+                        "14"); /* 50 a day */
+    assert_string_equal(days_left(book, 104, "mounts.used_mb\t/\t1400\nmounts.room_mb\t/\t500\n"),
+                        "5"); /* the same day once more */
+    assert_string_equal(days_left(book, 110, "mounts.used_mb\t/\t1000\nmounts.room_mb\t/\t900\n"),
+                        "9999"); /* cleared */
+    assert_string_equal(days_left(book, 145, "mounts.used_mb\t/\t1400\nmounts.room_mb\t/\t500\n"),
+                        "none"); /* too far */
+    assert_string_equal(days_left(book, 150, "mounts.used_mb\t/\t1401\nmounts.room_mb\t/\tx\n"),
+                        "none");
+    assert_string_equal(days_left(book, 150, "mounts.used_mb\t/srv\t1\nmounts.room_mb\t/srv\t1\n"),
+                        "none"); /* another one */
+    struct why why = {0};
+    assert_int_equal(book_write_file(book, "room", SPAN("x\n\t\t\n-1\t/\t1\n1\t/\t99999999999999999999\n"),
+                                     &why),
+                     0);
+    assert_string_equal(days_left(book, 4, "mounts.used_mb\t/\t1\nmounts.room_mb\t/\t1\n"), "none");
+    book_close(book);
+}
+
 /* ---- reports ---- */
 
 /* Whoever pastes the first fix must have read whom it locks out. */
@@ -651,6 +690,7 @@ int main(void) {
         cmocka_unit_test(the_book_remembers),
         cmocka_unit_test(a_book_of_others_is_not_opened),
         cmocka_unit_test(drift_is_found),
+        cmocka_unit_test(the_pace_of_disks_is_that_of_earlier_audits),
         cmocka_unit_test(what_a_fix_breaks_stands_beside_it),
         cmocka_unit_test(reports_read_as_they_should),
         cmocka_unit_test(shipped_rules_can_be_read),
@@ -661,7 +701,7 @@ int main(void) {
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char path[100];
-    static const char *const left[] = {"audit/book", "audit/baseline", "audit", ""};
+    static const char *const left[] = {"audit/book", "audit/baseline", "audit/room", "audit", ""};
     for (size_t i = 0; i < ELEMENTS_OF(left); i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, left[i]);
         (void)remove(path);

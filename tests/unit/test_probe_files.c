@@ -6,6 +6,8 @@
 
 #include "probe/found.c"
 #include "probe/probe_files.c"
+#include "probe/probe_kernel.c"
+#include "scratch.h"
 
 static void a_password_is_told_from_what_is_about_passwords(void **state) {
     static const struct {
@@ -67,12 +69,142 @@ static void a_group_of_nobody_else_is_the_owner(void **state) {
     }
 }
 
+static void what_packages_brought_is_known_by_either_path(void **state) {
+    struct files *files = calloc(1, sizeof(*files));
+    (void)state;
+    must(files);
+    for (size_t i = 0; i < SET_MOST; i++) {
+        char path[40];
+        const struct stat status = {.st_mode = S_IFREG | 04755};
+        const struct walk_entry entry = {.path = path, .status = &status};
+        snprintf(path, sizeof(path), "/usr/bin/tool%04zu", i);
+        look_for_set_id(files, &entry);
+        if (i == SET_MOST - 1)
+            for (int j = 0; j < 3; j++)
+                look_for_set_id(files, &entry);
+    }
+    assert_int_equal(files->set_count, SET_MOST);
+    assert_int_equal(files->set_more, 3);
+    qsort(files->set, files->set_count, sizeof(*files->set), compare_paths);
+    know_line(files, SPAN("/usr/bin/tool0007"));
+    know_line(files, SPAN("/bin/tool4999"));
+    know_line(files, SPAN("/bin/tool"));
+    know_line(files, SPAN(""));
+    unsigned known = 0;
+    for (size_t i = 0; i < files->set_count; i++) {
+        known += files->set[i].is_known;
+        free(files->set[i].path);
+    }
+    assert_int_equal(known, 2);
+    free(files);
+}
+
+static void keys_are_known_by_name_and_not_those_for_show(void **state) {
+    static const struct {
+        const char *path;
+        bool is_asked;
+    } cases[] = {
+        {"/home/anna/id_ed25519", true},
+        {"/srv/www/Server.KEY", true},
+        {"/opt/app/tests/server.key", false},
+        {"/home/anna/app/node_modules/x/server.pem", false},
+        {"/usr/share/x/server.pem", false},
+        {"/usr/local/etc/server.pem", true},
+        {"/etc/postfix/mail.key", false}, /* tls_key tells of it */
+        {"/etc/postfix/keys/mail.key", true},
+        {"/etc/ssl/private/any", false},
+        {"/srv/notes.txt", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
+        const char *path = cases[i].path;
+        bool is_asked = is_named_like_key(strrchr(path, '/') + 1) && !is_for_show(path) &&
+                        !is_told_elsewhere(path);
+        if (is_asked != cases[i].is_asked)
+            fail_msg("%s", path);
+    }
+}
+
+static void the_table_of_mounts_is_read(void **state) {
+    static struct mount mounts[MOUNTS_MOST];
+    (void)state;
+    size_t count = mounts_read(SPAN("/dev/sda1 / ext4 rw,relatime 0 0\n"
+                                    "server:/x /srv/with\\040blank\\134 nfs4 ro 0 0\n"
+                                    "a /mnt fuse.sshfs rw 0 0\n"
+                                    "/dev/sdb1 /mnt xfs rw 0 0\n"
+                                    "broken\n"),
+                               mounts);
+    assert_int_equal(count, 5);
+    assert_string_equal(mounts[1].path, "/srv/with blank\\");
+    assert_true(mount_is_on_disk(mounts_find(mounts, count, "/")));
+    assert_false(mount_is_on_disk(&mounts[1]));
+    assert_true(mount_is_on_disk(mounts_find(mounts, count, "/mnt"))); /* what is seen there */
+    assert_null(mounts_find(mounts, count, "/home"));
+}
+
+/* /sys as the kernel makes it: a folder for each number. */
+static void swap_is_as_safe_as_what_lies_below(void **state) {
+    static const struct {
+        const char *file, *text;
+    } files[] = {
+        {"dev/block/253:0/dev", "253:0\n"},
+        {"dev/block/253:0/dm/uuid", "CRYPT-LUKS2-0123-sda2_crypt\n"},
+        {"dev/block/253:1/dm/uuid", "LVM-abc\n"}, /* on dm-crypt */
+        {"dev/block/253:1/slaves/dm-0/dev", "253:0\n"},
+        {"dev/block/253:2/dm/uuid", "LVM-def\n"}, /* on a bare disk */
+        {"dev/block/253:2/slaves/sdb/dev", "8:16\n"},
+        {"dev/block/9:0/slaves/dm-0/dev", "253:0\n"}, /* a RAID of one of either */
+        {"dev/block/9:0/slaves/sdb/dev", "8:16\n"},
+        {"dev/block/8:16/dev", "8:16\n"},
+        {"dev/block/254:0/disksize", "1073741824\n"},
+        {"dev/block/254:0/backing_dev", "none\n"},
+        {"dev/block/254:1/disksize", "1073741824\n"},
+        {"dev/block/254:1/backing_dev", "/dev/sdb\n"},
+        {"dev/block/253:9/slaves/self/dev", "253:9\n"},
+        {"class/block/dm-0/dev", "253:0\n"},
+        {"class/block/sdb/dev", "8:16\n"},
+    };
+    static const struct {
+        const char *number, *kind;
+    } cases[] = {{"253:0", "encrypted"}, {"253:1", "encrypted"}, {"253:2", "plain"},
+                 {"9:0", "plain"},       {"8:16", "plain"},      {"254:0", "memory"},
+                 {"254:1", "plain"},     {"253:9", "plain"},     {"7:7", "plain"}};
+    char sys[200];
+    char target[300];
+    char link[300];
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(files); i++) {
+        snprintf(sys, sizeof(sys), "sys/%s", files[i].file);
+        write_file(sys, files[i].text);
+    }
+    /* A partition of an encrypted device: its folder lies in the other's. */
+    write_file("sys/dev/block/253:0/part1/partition", "1\n");
+    snprintf(sys, sizeof(sys), "%s/sys", scratch_folder);
+    snprintf(target, sizeof(target), "%s/dev/block/253:0/part1", sys);
+    snprintf(link, sizeof(link), "%s/dev/block/259:1", sys);
+    assert_int_equal(symlink(target, link), 0);
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++)
+        if (strcmp(kind_of_number(sys, cases[i].number), cases[i].kind) != 0)
+            fail_msg("%s: %s", cases[i].number, kind_of_number(sys, cases[i].number));
+    assert_string_equal(kind_of_number(sys, "259:1"), "encrypted");
+    /* Devices that are not to be seen here, as in a container. */
+    assert_string_equal(kind_of_swap(sys, "/nowhere/dm-0"), "encrypted");
+    assert_string_equal(kind_of_swap(sys, "/nowhere/sdb"), "plain");
+    assert_string_equal(kind_of_swap(sys, "/nowhere/zram0"), "memory");
+    assert_string_equal(kind_of_swap(sys, "/nowhere/else"), "plain");
+    assert_null(kind_of_swap(sys, "/proc/self/status")); /* a number that is no device's */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_password_is_told_from_what_is_about_passwords),
         cmocka_unit_test(a_group_of_nobody_else_is_the_owner),
+        cmocka_unit_test(what_packages_brought_is_known_by_either_path),
+        cmocka_unit_test(keys_are_known_by_name_and_not_those_for_show),
+        cmocka_unit_test(the_table_of_mounts_is_read),
+        cmocka_unit_test(swap_is_as_safe_as_what_lies_below),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, scratch_make, scratch_remove);
     text_free(&said);
     return failed;
 }
