@@ -15,7 +15,7 @@ static void ask_trusted(struct look *look, struct text *networks) {
         text_clear(networks); /* no Dovecot, or not readable: then nobody more is known as a friend */
 }
 
-void ports_visit(struct look *look, const struct port ports[], size_t count,
+void ports_visit(struct look *look, const struct port ports[], size_t count, int64_t until_us,
                  int (*visit)(const struct port_visit *visit)) {
     cleanup_text struct text table = {0};
     cleanup_text struct text trusted = {0};
@@ -27,7 +27,8 @@ void ports_visit(struct look *look, const struct port ports[], size_t count,
     for (size_t i = 0; i < count; i++) {
         char subject[40];
         struct address from;
-        struct port_visit one = {.look = look, .port = &ports[i], .subject = subject};
+        struct port_visit one = {
+            .look = look, .port = &ports[i], .subject = subject, .until_us = until_us};
         if (!listeners_find_open(text_span(&table), ports[i].number, &one.to))
             continue;
         if (!is_there)
@@ -47,8 +48,9 @@ void ports_visit(struct look *look, const struct port ports[], size_t count,
 int port_greeted(const struct port_visit *visit, struct talk *talk, int64_t limit_us,
                  struct text *ret_banner, struct text *ret_able) {
     struct talk_wish wish = {0};
+    int64_t until_us = clock_monotonic_us() + limit_us;
     int error = talk_begin(talk, visit->from, &visit->to, visit->port->number,
-                           clock_monotonic_us() + limit_us);
+                           until_us < visit->until_us ? until_us : visit->until_us);
     if (error >= 0 && visit->port->is_tls)
         error = talk_secure(talk, &wish);
     if (error >= 0)

@@ -13,6 +13,7 @@
 #include "probe/words.h"
 
 #define PORT_US (3 * SECOND_US)
+#define ALL_US (13 * SECOND_US)
 
 static const struct port ports[] = {
     {143, DIALECT_IMAP, false}, {993, DIALECT_IMAP, true},    {110, DIALECT_POP3, false},
@@ -141,5 +142,5 @@ static int look_at_port(const struct port_visit *visit) {
 }
 
 void probe_imap(struct look *look) {
-    ports_visit(look, ports, ELEMENTS_OF(ports), look_at_port);
+    ports_visit(look, ports, ELEMENTS_OF(ports), clock_monotonic_us() + ALL_US, look_at_port);
 }

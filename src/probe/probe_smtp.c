@@ -19,14 +19,22 @@
 #include "probe/strangers.h"
 #include "probe/words.h"
 
-#define PORT_US (9 * SECOND_US)
-#define STRANGER_US (16 * SECOND_US)
-#define STRANGER_MOST_US (17 * SECOND_US)
+/* On port 25 postscreen may let whoever comes for the first time wait six seconds. */
+#define PORT_US (4 * SECOND_US)
+#define PORT_25_US (9 * SECOND_US)
+#define PART_US (16 * SECOND_US)
+#define PART_MOST_US (17 * SECOND_US)
 /* Servers that let a mail have more are not believed to count. */
 enum { HOPS_MOST = 200 };
 
 static const struct port ports[] = {
     {25, DIALECT_SMTP, false}, {587, DIALECT_SMTP, false}, {465, DIALECT_SMTP, true}};
+
+static int greeted(const struct port_visit *visit, struct talk *talk, struct text *ret_banner) {
+    cleanup_text struct text able = {0};
+    return port_greeted(visit, talk, visit->port->number == 25 ? PORT_25_US : PORT_US, ret_banner,
+                        &able);
+}
 
 /* ---- what it says of itself ---- */
 
@@ -65,29 +73,30 @@ static int look_at_commands(struct look *look, struct talk *talk, const char *su
     return code < 0 ? code : 0;
 }
 
-static int look_at_port(const struct port_visit *visit, struct text *able) {
+static int look_at_port(const struct port_visit *visit) {
     cleanup_talk struct talk talk = {.fd = -1};
     cleanup_text struct text banner = {0};
+    cleanup_text struct text able = {0};
     struct talk_wish wish = {0};
     bool is_tls = visit->port->is_tls;
-    int error = port_greeted(visit, &talk, PORT_US, &banner, able);
+    int error = greeted(visit, &talk, &banner);
     if (error < 0)
         return error;
     look_say(visit->look, "banner", visit->subject, span_skip(text_span(&banner), 4));
-    error = dialect_ask_able(&talk, DIALECT_SMTP, able);
+    error = dialect_ask_able(&talk, DIALECT_SMTP, &able);
     if (error < 0)
         return error;
-    say_able(visit, is_tls, text_span(able));
-    if (!is_tls && dialect_offers_tls(text_span(able))) {
+    say_able(visit, is_tls, text_span(&able));
+    if (!is_tls && dialect_offers_tls(text_span(&able))) {
         error = dialect_start_tls(&talk, DIALECT_SMTP);
         if (error >= 0)
             error = talk_secure(&talk, &wish);
-        text_clear(able);
+        text_clear(&able);
         if (error >= 0)
-            error = dialect_ask_able(&talk, DIALECT_SMTP, able);
+            error = dialect_ask_able(&talk, DIALECT_SMTP, &able);
         if (error < 0)
             return error;
-        say_able(visit, true, text_span(able));
+        say_able(visit, true, text_span(&able));
     }
     return look_at_commands(visit->look, &talk, visit->subject);
 }
@@ -98,8 +107,7 @@ static int look_at_port(const struct port_visit *visit, struct text *able) {
 static void look_at_helo(const struct port_visit *visit) {
     cleanup_talk struct talk talk = {.fd = -1};
     cleanup_text struct text text = {0};
-    cleanup_text struct text able = {0};
-    if (port_greeted(visit, &talk, PORT_US, &text, &able) < 0)
+    if (greeted(visit, &talk, &text) < 0)
         return;
     text_clear(&text);
     int code = smtp_command(&talk, "MAIL FROM:<audit@example.org>", &text);
@@ -116,7 +124,7 @@ static void look_at_injection(const struct port_visit *visit) {
     cleanup_text struct text able = {0};
     struct talk_wish wish = {0};
     struct span line;
-    if (port_greeted(visit, &talk, PORT_US, &banner, &able) < 0 ||
+    if (greeted(visit, &talk, &banner) < 0 ||
         dialect_ask_able(&talk, DIALECT_SMTP, &able) < 0 ||
         !dialect_offers_tls(text_span(&able)) ||
         talk_say(&talk, SPAN("STARTTLS\r\nNOOP\r\n")) < 0 || smtp_answer(&talk, NULL) != 220)
@@ -139,14 +147,13 @@ static void look_at_injection(const struct port_visit *visit) {
 static int visit_port(const struct port_visit *visit) {
     struct port_visit own = *visit;
     struct address second;
-    cleanup_text struct text able = {0};
     must(address_parse(SPAN("127.0.0.2"), &second) >= 0);
     if (visit->port->number == 25) {
         own.from = address_is_v4(&visit->to) ? &second : NULL;
         own.is_stranger = true;
     }
     look_say_format(visit->look, "port", visit->subject, "%u", visit->port->number);
-    int error = look_at_port(&own, &able);
+    int error = look_at_port(&own);
     if (error >= 0 && !visit->port->is_tls) {
         look_at_helo(&own);
         look_at_injection(&own);
@@ -165,10 +172,10 @@ static bool ask_value(struct look *look, const char *name, struct text *value) {
     return false;
 }
 
-/* Names of this machine that a stranger may claim to write from: two of each list at most. */
+/* Names that a stranger may claim to write from, and to write to by: two of each list at most. */
 static void find_domains(struct look *look, struct text *names) {
     static const char *const lists[] = {"mydestination", "virtual_mailbox_domains",
-                                        "virtual_alias_domains"};
+                                        "virtual_alias_domains", "relay_domains"};
     char own[256] = "";
     if (gethostname(own, sizeof(own) - 1) == 0 && strchr(own, '.'))
         text_add_format(names, "%s\n", own);
@@ -237,7 +244,7 @@ static void play_stranger(struct look *look) {
     bool is_sure;
     cleanup_text struct text networks = {0};
     cleanup_text struct text domains = {0};
-    int64_t until_us = clock_monotonic_us() + STRANGER_US;
+    int64_t until_us = clock_monotonic_us() + PART_US;
     if (address_parse(span_of(look_argument(look, "stranger")), &own) < 0) {
         look_say_not(look, NULL, "'%s' is no address", look_argument(look, "stranger"));
         return;
@@ -247,9 +254,10 @@ static void play_stranger(struct look *look) {
     (void)networks_hold(text_span(&networks), &own, &is_sure);
     find_domains(look, &domains);
     bool is_stranger = is_sure && !names_clients(look);
-    if (relay_look(look, subject, &own, text_span(&domains), is_stranger, until_us))
+    enum relay_heard heard = relay_look(look, subject, &own, text_span(&domains), is_stranger, until_us);
+    if (heard == RELAY_HEARD)
         smuggle_look(look, subject, &own, find_hops(look), until_us);
-    else
+    else if (heard == RELAY_NOT_HEARD)
         look_say_not(look, "smuggling", "%s: strangers are not let in", subject);
 }
 
@@ -301,7 +309,7 @@ void probe_smtp(struct look *look) {
         return;
     }
     if (look_argument(look, "ports")) {
-        ports_visit(look, ports, ELEMENTS_OF(ports), visit_port);
+        ports_visit(look, ports, ELEMENTS_OF(ports), clock_monotonic_us() + PART_US, visit_port);
         return;
     }
     if (listeners_read(&table) && listeners_find_open(text_span(&table), 25, &address)) {
@@ -310,5 +318,5 @@ void probe_smtp(struct look *look) {
         for (size_t i = 0; reason && i < ELEMENTS_OF(from_outside); i++)
             look_say_not(look, from_outside[i], "from inside it cannot be seen: %s", reason);
     }
-    look_run_parts(look, parts, count + 1, STRANGER_MOST_US);
+    look_run_parts(look, parts, count + 1, PART_MOST_US);
 }

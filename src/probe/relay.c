@@ -21,7 +21,7 @@
 
 /* Servers make those wait who are refused too often in one conversation: fewer than any of them
  * counts. */
-enum { REFUSALS_MOST = 3, CONVERSATIONS_MOST = 10, DOMAINS_MOST = 4, ADDRESS_MOST = 400 };
+enum { REFUSALS_MOST = 3, CONVERSATIONS_MOST = 10, DOMAINS_MOST = 5, ADDRESS_MOST = 400 };
 #define NOBODY "hauberk-audit-nobody"
 #define SENDER "audit@example.net"
 #define FAR_LITERAL "[203.0.113.1]"
@@ -145,7 +145,7 @@ static void try(struct relay *relay, const char *sender, const char *recipient,
     if (code < 0 || code == 421) {
         if (code == 421)
             note_refusal(relay, code, &answer);
-        relay->error = code < 0 ? code : -ECONNREFUSED;
+        relay->error = code < 0 ? code : -ECONNABORTED;
     } else if (outsider_is_refused(code)) {
         note_refusal(relay, code, &answer);
     } else if (code >= 200 && code < 300) {
@@ -228,6 +228,8 @@ static void say(struct look *look, const char *subject, const struct relay *rela
                      relay->carried.at);
     else if (relay->is_refused)
         look_say_format(look, "relay", subject, "no: %s", relay->refused.at);
+    else if (relay->error == -ECONNREFUSED)
+        return; /* nobody hears there: then it is no way in */
     else if (relay->put_off.length)
         look_say_not(look, "relay", "%s: it puts strangers off: %s", subject, relay->put_off.at);
     else
@@ -235,15 +237,17 @@ static void say(struct look *look, const char *subject, const struct relay *rela
                      relay->error < 0 ? strerror(-relay->error) : "it answers neither yes nor no");
 }
 
-bool relay_look(struct look *look, const char *subject, const struct address *own,
+enum relay_heard relay_look(struct look *look, const char *subject, const struct address *own,
                 struct span domains, bool is_stranger, int64_t until_us) {
     struct relay relay = {.own = own, .until_us = until_us, .talk = {.fd = -1}};
     try_all(&relay, domains);
     outsider_end(&relay.talk);
     say(look, subject, &relay, is_stranger);
-    bool is_heard = relay.is_carried || relay.is_refused;
+    enum relay_heard heard = relay.is_carried || relay.is_refused ? RELAY_HEARD
+                             : relay.error == -ECONNREFUSED       ? RELAY_NOBODY_THERE
+                                                                  : RELAY_NOT_HEARD;
     text_free(&relay.carried);
     text_free(&relay.refused);
     text_free(&relay.put_off);
-    return is_heard;
+    return heard;
 }
