@@ -41,11 +41,11 @@ def setting(**settings):
     return "postconf -e " + " ".join(f"'{key}={value}'" for key, value in settings.items())
 
 
-def way(pattern):
-    """A table that lets recipients through by how they are written."""
-    return "printf '/%s/ OK\\n' '" + pattern + """' >/etc/postfix/ways
-    postconf -e 'smtpd_relay_restrictions=check_recipient_access regexp:/etc/postfix/ways, reject_unauth_destination' \
-        allow_untrusted_routing=yes"""
+def way(pattern, target, allowed="yes"):
+    """A gateway of the old kind: a table of aliases follows ways written into names."""
+    return f"""printf '%s %s\\n' '{pattern}' '{target}' >/etc/postfix/ways
+    postconf -e mydestination=localhost virtual_alias_domains=v.test virtual_alias_maps=regexp:/etc/postfix/ways \
+        allow_untrusted_routing={allowed}"""
 
 
 # Name: (what is done to the sound server, what the probe then says otherwise; None: that it could not look).
@@ -68,9 +68,9 @@ CASES = {
         smtpd_relay_restrictions="check_helo_access static:OK, reject_unauth_destination"), EVERYBODY),
     "a whole top-level domain is relayed for": (setting(relay_domains="com"), EVERYBODY),
     "everything is relayed for": (setting(relay_domains="static:all"), EVERYBODY),
-    "user%domain leads on": (way("%"), EVERYBODY),
-    "domain!user leads on": (way("!"), EVERYBODY),
-    "a quoted way leads on": (way("@.*@"), EVERYBODY),
+    "user%domain leads on": (way("/^(.*)%(.*)@v.test$/", "$1@$2"), EVERYBODY),
+    "domain!user leads on": (way("/^(.*)!(.*)@v.test$/", "$2@$1"), EVERYBODY),
+    "a way with two @ leads on": (way("/^\"?([^@]*)@([^@\"]*)\"?@v.test$/", "$1@$2"), EVERYBODY),
     "an open relay that wants known domains": (setting(
         mynetworks="0.0.0.0/0 [::]/0", smtpd_sender_restrictions="reject_unknown_sender_domain",
         smtpd_recipient_restrictions="reject_unknown_recipient_domain"), {**EVERYBODY, **SMUGGLED}),
@@ -79,6 +79,7 @@ CASES = {
     # --- sound ones that look like them ---
     "refused for now, as Debian ships it": (setting(
         smtpd_relay_restrictions="permit_mynetworks permit_sasl_authenticated defer_unauth_destination"), {}),
+    "a table knows ways, and none is allowed": (way("/^(.*)%(.*)@v.test$/", "$1@$2", allowed="no"), {}),
     "ways may be followed, but lead nowhere": (setting(allow_untrusted_routing="yes"), {}),
     "ways are handed on to whom we relay for, who may refuse them": (setting(allow_untrusted_routing="yes", relay_domains="far.test"), {}),
     "ways are names like others": (setting(allow_percent_hack="no", swap_bangpath="no", resolve_dequoted_address="no"), {}),
