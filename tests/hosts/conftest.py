@@ -212,7 +212,7 @@ def make_trees(report, releases, layers):
 
 
 FILES = ("test_harness", "test_ban", "test_connections", "test_admin", "test_survival", "test_journal", "test_package",
-         "test_notify", "test_whole", "test_audit", "test_guides")
+         "test_notify", "test_whole", "test_audit", "test_guides", "test_smtp_probe")
 
 
 def order(item):
