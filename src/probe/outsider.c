@@ -8,8 +8,8 @@
 
 void outsider_write_hello(const struct address *own, struct text *into) {
     char text[PREFIX_TEXT_MAX];
-    text_add_format(into, "EHLO [%s%s]\r\n", address_is_v4(own) ? "" : "IPv6:",
-                    address_format(own, text));
+    text_add_format(into, "EHLO [%s%s]\r\n",
+                    address_is_v4(own) ? "" : "IPv6:", address_format(own, text));
 }
 
 int outsider_begin(struct talk *talk, const struct address *own, int64_t until_us,
@@ -35,4 +35,6 @@ void outsider_end(struct talk *talk) {
     talk_end(talk);
 }
 
-bool outsider_is_refused(int code) { return code >= 400 && code < 600; }
+bool outsider_is_refused(int code) {
+    return code >= 400 && code < 600;
+}

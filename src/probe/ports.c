@@ -12,7 +12,8 @@
 static void ask_trusted(struct look *look, struct text *networks) {
     static const char *const arguments[] = {"doveconf", "-h", "login_trusted_networks", NULL};
     if (look_run(look, arguments, networks, NULL) != 0)
-        text_clear(networks); /* no Dovecot, or not readable: then nobody more is known as a friend */
+        text_clear(
+            networks); /* no Dovecot, or not readable: then nobody more is known as a friend */
 }
 
 void ports_visit(struct look *look, const struct port ports[], size_t count, int64_t until_us,

@@ -1,10 +1,10 @@
 /* A conversation with the ports that take mail, 25, 587 and 465: what they say of themselves, and
  * whether they would carry mail for strangers.
  *
- * Strangers are played by an address of this machine that the server does not trust, one for IPv4 and
- * one for IPv6, each in a process of its own (stranger=ADDRESS): postscreen lets each wait six
- * seconds before it greets. Where the server trusts all of them nothing can be seen from inside, and
- * that is said. What they try stands in relay.c and smuggle.c.
+ * Strangers are played by an address of this machine that the server does not trust, one for IPv4
+ * and one for IPv6, each in a process of its own (stranger=ADDRESS): postscreen lets each wait six
+ * seconds before it greets. Where the server trusts all of them nothing can be seen from inside,
+ * and that is said. What they try stands in relay.c and smuggle.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
@@ -26,6 +26,7 @@
 #define PART_MOST_US (17 * SECOND_US)
 /* Servers that let a mail have more are not believed to count. */
 enum { HOPS_MOST = 200 };
+static const char *const from_outside[] = {"relay", "smuggling", "early"};
 
 static const struct port ports[] = {
     {25, DIALECT_SMTP, false}, {587, DIALECT_SMTP, false}, {465, DIALECT_SMTP, true}};
@@ -124,8 +125,7 @@ static void look_at_injection(const struct port_visit *visit) {
     cleanup_text struct text able = {0};
     struct talk_wish wish = {0};
     struct span line;
-    if (greeted(visit, &talk, &banner) < 0 ||
-        dialect_ask_able(&talk, DIALECT_SMTP, &able) < 0 ||
+    if (greeted(visit, &talk, &banner) < 0 || dialect_ask_able(&talk, DIALECT_SMTP, &able) < 0 ||
         !dialect_offers_tls(text_span(&able)) ||
         talk_say(&talk, SPAN("STARTTLS\r\nNOOP\r\n")) < 0 || smtp_answer(&talk, NULL) != 220)
         return;
@@ -195,12 +195,13 @@ static void find_domains(struct look *look, struct text *names) {
     }
 }
 
-/* Does a word of the lists that decide on relaying let clients pass for what they are? This machine's
- * own addresses are the first that people name there. */
+/* Does a word of the lists that decide on relaying let clients pass for what they are? This
+ * machine's own addresses are the first that people name there. */
 static bool names_clients(struct look *look) {
     static const char *const words[] = {"permit_inet_interfaces", "check_client_",
                                         "check_reverse_client_"};
-    static const char *const questions[][3] = {{"postconf", "-nx", NULL}, {"postconf", "-Px", NULL}};
+    static const char *const questions[][3] = {{"postconf", "-nx", NULL},
+                                               {"postconf", "-Px", NULL}};
     for (size_t i = 0; i < ELEMENTS_OF(questions); i++) {
         cleanup_text struct text lines = {0};
         struct span line;
@@ -219,22 +220,20 @@ static bool names_clients(struct look *look) {
     return false;
 }
 
-/* How many Received lines its server finds too many; 0: that is not known. */
+/* How many Received lines are refused at once: one more than Postfix allows; 0: that is not known.
+ * A filter before the queue gets the mail before Postfix has looked. */
 static unsigned find_hops(struct look *look) {
-    static const char *const exim[] = {"exim4", "-bP", "received_headers_max", NULL};
+    static const char *const filters[] = {"postconf", "-P", "*/*/smtpd_proxy_filter", NULL};
     cleanup_text struct text value = {0};
+    cleanup_text struct text overrides = {0};
     int64_t limit;
-    struct span said = {0};
-    if (ask_value(look, "smtpd_proxy_filter", &value)) {
-        bool is_passed_on = span_trim(text_span(&value)).length > 0; /* to others, before it ends */
-        if (is_passed_on || !ask_value(look, "hopcount_limit", &value))
-            return 0;
-        said = text_span(&value);
-    } else if (look_run(look, exim, &value, NULL) == 0) {
-        said = text_span(&value);
-        (void)span_cut(&said, '=');
-    }
-    return span_to_integer(span_trim(said), 1, HOPS_MOST, &limit) < 0 ? 0 : (unsigned)limit + 1;
+    if (!ask_value(look, "smtpd_proxy_filter", &value) || span_trim(text_span(&value)).length > 0 ||
+        look_run(look, filters, &overrides, NULL) != 0 || overrides.length > 0 ||
+        !ask_value(look, "hopcount_limit", &value))
+        return 0;
+    return span_to_integer(span_trim(text_span(&value)), 1, HOPS_MOST, &limit) < 0
+               ? 0
+               : (unsigned)limit + 1;
 }
 
 static void play_stranger(struct look *look) {
@@ -254,11 +253,13 @@ static void play_stranger(struct look *look) {
     (void)networks_hold(text_span(&networks), &own, &is_sure);
     find_domains(look, &domains);
     bool is_stranger = is_sure && !names_clients(look);
-    enum relay_heard heard = relay_look(look, subject, &own, text_span(&domains), is_stranger, until_us);
+    enum relay_heard heard = relay_look(look, subject, &own, text_span(&domains), is_stranger,
+                                        until_us);
     if (heard == RELAY_HEARD)
         smuggle_look(look, subject, &own, find_hops(look), until_us);
     else if (heard == RELAY_NOT_HEARD)
-        look_say_not(look, "smuggling", "%s: strangers are not let in", subject);
+        for (size_t i = 1; i < ELEMENTS_OF(from_outside); i++)
+            look_say_not(look, from_outside[i], "%s: strangers are not let in", subject);
 }
 
 /* One of each family that the server does not trust. The reason why there is none, or NULL. */
@@ -298,7 +299,6 @@ static const char *find_strangers(struct span networks, struct look_part parts[2
 /* ---- all of it ---- */
 
 void probe_smtp(struct look *look) {
-    static const char *const from_outside[] = {"relay", "smuggling", "early"};
     struct look_part parts[3] = {{"the ports", "ports=all"}};
     struct address address;
     size_t count = 0;

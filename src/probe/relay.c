@@ -1,13 +1,13 @@
 /* Every try is a sender and a recipient, up to RCPT, never DATA. Nothing is asked of the DNS but by
  * the server itself; the domains are reserved by RFC 2606, the address literal's net by RFC 5737.
  *
- * What is tried is what spammers try: plain; by a route (RFC 5321, appendix C); by a way written into
- * the local part ("user%other@here", "other!user@here", quoted, with two @), which old servers and
- * misled new ones follow; from no sender, and from a sender of this machine's own domains, which a
- * table of senders may be made to let through.
+ * What is tried is what spammers try: plain; by a route (RFC 5321, appendix C); by a way written
+ * into the local part ("user%other@here", "other!user@here", quoted, with two @), which old servers
+ * and misled new ones follow; from no sender, and from a sender of this machine's own domains,
+ * which a table of senders may be made to let through.
  *
- * A server that takes every recipient in a domain of its own takes such a way as well, as a name. So
- * what is taken there counts only when the same name without the way is refused.
+ * A server that takes every recipient in a domain of its own takes such a way as well, as a name.
+ * So what is taken there counts only when the same name without the way is refused.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/relay.h"
@@ -34,11 +34,13 @@ struct relay {
     char sender[ADDRESS_MOST];
     unsigned conversations, refusals; /* refusals: in this one */
     int error;                        /* -errno: nothing more can be asked */
-    bool is_carried, is_refused;
-    bool is_shut; /* whoever is asked puts strangers off, whatever they want */
+    bool is_carried;
+    bool is_about_it;    /* a refusal spoke of relaying */
+    bool is_shut;        /* whoever is asked puts strangers off, whatever they want */
     struct text carried; /* what was, and the answer */
-    struct text refused; /* the answer that says no; one that speaks of relaying when there is one */
-    struct text put_off; /* the first answer that says neither */
+    struct text
+        refused; /* the first answer that says no; one that speaks of relaying if there is any */
+    struct text put_off; /* the first that says not now */
 };
 
 /* ---- one conversation after the other ---- */
@@ -119,19 +121,16 @@ static bool speaks_of_relaying(const struct text *answer) {
     return answer->at && strcasestr(answer->at, "relay");
 }
 
-/* A temporary refusal that speaks of relaying is one for good: Postfix's defer_unauth_destination. */
+/* A refusal that speaks of relaying is for good, also when it is called temporary: Postfix's
+ * defer_unauth_destination. */
 static void note_refusal(struct relay *relay, int code, const struct text *answer) {
     bool is_about_it = speaks_of_relaying(answer);
-    if (code < 500 && !is_about_it) {
-        if (!relay->put_off.length)
-            text_add(&relay->put_off, text_span(answer));
-        return;
-    }
-    if (relay->is_refused && !(is_about_it && !speaks_of_relaying(&relay->refused)))
-        return;
-    relay->is_refused = true;
-    text_clear(&relay->refused);
-    text_add(&relay->refused, text_span(answer));
+    struct text *into = is_about_it || code >= 500 ? &relay->refused : &relay->put_off;
+    if (is_about_it && !relay->is_about_it)
+        text_clear(into);
+    relay->is_about_it |= is_about_it;
+    if (!into->length)
+        text_add(into, text_span(answer));
 }
 
 /* control: a recipient whom the server must refuse for `recipient` to tell anything; NULL: none. */
@@ -212,12 +211,18 @@ static void try_all(struct relay *relay, struct span lines) {
     }
     for (size_t i = 0; i < count; i++)
         try_ways(relay, domains[i], i == 0);
-    snprintf(address, sizeof(address), "[%s%s]", address_is_v4(relay->own) ? "" : "IPv6:",
-             address_format(relay->own, text));
+    snprintf(address, sizeof(address), "[%s%s]",
+             address_is_v4(relay->own) ? "" : "IPv6:", address_format(relay->own, text));
     try_ways(relay, address, false);
 }
 
 /* ---- what they tell ---- */
+
+/* Who puts some off may refuse others for what they are, their syntax for one: that is no refusal
+ * to relay. */
+static bool is_refused(const struct relay *relay) {
+    return relay->is_about_it || (relay->refused.length && !relay->put_off.length);
+}
 
 static void say(struct look *look, const char *subject, const struct relay *relay,
                 bool is_stranger) {
@@ -226,7 +231,7 @@ static void say(struct look *look, const char *subject, const struct relay *rela
     else if (relay->is_carried)
         look_say_not(look, "relay", "%s: it carries %s, but a table may name this address", subject,
                      relay->carried.at);
-    else if (relay->is_refused)
+    else if (is_refused(relay))
         look_say_format(look, "relay", subject, "no: %s", relay->refused.at);
     else if (relay->error == -ECONNREFUSED)
         return; /* nobody hears there: then it is no way in */
@@ -238,14 +243,14 @@ static void say(struct look *look, const char *subject, const struct relay *rela
 }
 
 enum relay_heard relay_look(struct look *look, const char *subject, const struct address *own,
-                struct span domains, bool is_stranger, int64_t until_us) {
+                            struct span domains, bool is_stranger, int64_t until_us) {
     struct relay relay = {.own = own, .until_us = until_us, .talk = {.fd = -1}};
     try_all(&relay, domains);
     outsider_end(&relay.talk);
     say(look, subject, &relay, is_stranger);
-    enum relay_heard heard = relay.is_carried || relay.is_refused ? RELAY_HEARD
-                             : relay.error == -ECONNREFUSED       ? RELAY_NOBODY_THERE
-                                                                  : RELAY_NOT_HEARD;
+    enum relay_heard heard = relay.is_carried || is_refused(&relay) ? RELAY_HEARD
+                             : relay.error == -ECONNREFUSED         ? RELAY_NOBODY_THERE
+                                                                    : RELAY_NOT_HEARD;
     text_free(&relay.carried);
     text_free(&relay.refused);
     text_free(&relay.put_off);

@@ -70,8 +70,8 @@ bool stranger_to(const struct address *to, struct span trusted, struct address *
     size_t count = own_addresses(own);
     must(address_parse(SPAN("127.0.0.2"), &own[count++]) >= 0);
     for (size_t i = 0; i < count; i++)
-        if (address_is_v4(&own[i]) == address_is_v4(to) &&
-            memcmp(&own[i], to, sizeof(*to)) != 0 && !networks_hold(trusted, &own[i], &is_sure)) {
+        if (address_is_v4(&own[i]) == address_is_v4(to) && memcmp(&own[i], to, sizeof(*to)) != 0 &&
+            !networks_hold(trusted, &own[i], &is_sure)) {
             *ret_from = own[i];
             return true;
         }

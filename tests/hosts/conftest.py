@@ -194,6 +194,8 @@ def layers_for(items):
         wanted.append("package")
     if "test_audit" in files:
         wanted.append("hardened")
+    if "test_smtp_probe" in files:
+        wanted.append("exim")
     if "test_guides" in files:
         wanted += trees.GUIDE_LAYERS
     return [*wanted, "whole"] if "test_whole" in files else wanted

@@ -105,7 +105,9 @@ CASES = {
     "postscreen remembers nobody": (f"{POSTSCREEN}; {DEEP}; " + setting(postscreen_cache_map=""), UNSEEN),
     "only IPv6": (setting(inet_protocols="ipv6"), NO_FAMILY_4),
     "a mail may have any number of stations": (setting(hopcount_limit="5000"), {
-        key: None for key in UNSEEN if not key.startswith("relay")}),
+        "smuggling 4": None, "smuggling 6": None}),
+    "a filter stands before the queue": ("postconf -P submission/inet/smtpd_proxy_filter=127.0.0.1:10024", {
+        "smuggling 4": None, "smuggling 6": None}),
     # --- one mail for two ---
     "bare newlines end a mail": (setting(smtpd_forbid_bare_newline="no"), SMUGGLED),
     "bare newlines end the connection": (setting(smtpd_forbid_bare_newline="reject"), {}),
@@ -203,3 +205,73 @@ def test_nothing_was_delivered(probed):
     queue = probed.host.enter("postqueue", "-j").stdout
     boxes = probed.host.enter("find", "/home", "/root/Maildir", "/var/mail", "-type", "f", "-path", "*new/*", check=False).stdout
     assert not queue and not boxes, f"{queue}{boxes}"
+
+
+# --- another server ---------------------------------------------------------------------------------------------------
+
+EXIM_SOUND = {**{key: SOUND[key] for key in UNSEEN}, "smuggling 4": None, "smuggling 6": None}    # it is sent no mail
+EXIM_EARLY = {"early 4": "yes", "early 6": "yes"}
+EXIM_OFFERED = {"early 4": "offered", "early 6": "offered"}
+
+
+def main_part(*lines):
+    """Lines for the first part of Exim's configuration."""
+    return "; ".join(f"sed -i '1i {line}' /etc/exim4/exim4.conf.template" for line in lines)
+
+
+def answered(**answers):
+    """What a person would answer when dpkg asks."""
+    return "; ".join(f"sed -i \"s|^dc_{key}=.*|dc_{key}='{value}'|\" /etc/exim4/update-exim4.conf.conf" for key, value in answers.items())
+
+
+WAIT = main_part("pipelining_connect_advertise_hosts = :")
+EXIM_CASES = {
+    "sound": (WAIT, {}),
+    "everybody is our network": (f"{WAIT}; " + answered(relay_nets="0.0.0.0/0 ; ::/0"), EVERYBODY),
+    "every domain is relayed for": (f"{WAIT}; " + answered(
+        eximconfig_configtype="smarthost", smarthost="192.0.2.1", relay_domains="*"), EVERYBODY),
+    "every domain is relayed for, if it can be found": (f"{WAIT}; " + answered(relay_domains="*"), UNSEEN),
+    "a domain is relayed for": (f"{WAIT}; " + answered(relay_domains="far.test"), {}),
+    "who talks early is obeyed": (f"{WAIT}; " + main_part("smtp_enforce_sync = false"), EXIM_EARLY),
+    "who talks early was offered it": ("", EXIM_OFFERED),
+}
+
+
+@pytest.fixture(scope="session")
+def exim(world, release):
+    """A booted host with Exim, made sound."""
+    made = host.Host(world, release, name=f"exim-{release}", layers=[trees.path_of(release, "hauberk"), trees.path_of(release, "exim")]).boot()
+    made.enter("sh", "-euc", """cat >/etc/exim4/update-exim4.conf.conf <<'END'
+dc_eximconfig_configtype='internet'
+dc_other_hostnames='mx.test'
+dc_local_interfaces=''
+dc_readhost=''
+dc_relay_domains=''
+dc_minimaldns='false'
+dc_relay_nets=''
+dc_smarthost=''
+CFILEMODE='644'
+dc_use_split_config='false'
+dc_hide_mailname=''
+dc_mailname_in_oh='true'
+dc_localdelivery='mail_spool'
+END
+        echo mx.test >/etc/mailname
+        cp -p /etc/exim4/update-exim4.conf.conf /root/; cp -p /etc/exim4/exim4.conf.template /root/""")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("case", EXIM_CASES)
+def test_the_probe_says_what_is_of_exim(exim, case):
+    change, otherwise = EXIM_CASES[case]
+    wanted = {**EXIM_SOUND, **otherwise}
+    exim.enter("sh", "-euc", f"""cp -p /root/update-exim4.conf.conf /root/exim4.conf.template /etc/exim4/
+        {change or ':'}
+        systemctl restart exim4""", timeout=60)
+    host.wait_for(lambda: 25 in exim.listening(), 30, "Exim")
+    said, why = read(exim)
+    wrong = {key: said.get(key) for key in wanted if in_few_words(key, said.get(key)) != wanted[key]}
+    assert not wrong, f"{wrong}, not {({key: wanted[key] for key in wrong})}; not looked at: {why}"
+    mails = exim.enter("sh", "-c", "exim4 -bp; grep -hE ' (<=|=>) ' /var/log/exim4/mainlog", check=False).stdout
+    assert not mails, f"it took a mail: {mails}"
