@@ -3,6 +3,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/hosts.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 struct known {
     const char *prefix, *kind;
 };
@@ -29,6 +32,28 @@ static const char *find(const struct known *known, size_t count, const struct pr
             return known[i].kind;
     }
     return NULL;
+}
+
+int network_parse(struct span word, struct prefix *ret_prefix) {
+    char plain[100];
+    char mapped[100];
+    size_t length = 0;
+    int64_t bits;
+    if (word.length >= sizeof(plain))
+        return -EINVAL;
+    for (size_t i = 0; i < word.length; i++)
+        if (word.at[i] != '[' && word.at[i] != ']')
+            plain[length++] = word.at[i];
+    struct span host = {plain, length};
+    struct span rest = host;
+    struct span address = span_cut(&rest, '/');
+    if (span_starts_with(host, SPAN("::ffff:")) && rest.at &&
+        span_to_integer(rest, 96, 128, &bits) == 0) {
+        address = span_skip(address, strlen("::ffff:"));
+        snprintf(mapped, sizeof(mapped), "%.*s/%d", SPAN_FORMAT(address), (int)bits - 96);
+        host = span_of(mapped);
+    }
+    return host.length ? prefix_parse(host, ret_prefix) : -EINVAL;
 }
 
 const char *network_kind(const struct prefix *prefix) {

@@ -8,6 +8,9 @@
 /* "localhost", 127.0.0.0/8, ::1 */
 bool host_is_loopback(struct span host);
 
+/* A network as main.cf and doveconf have them: "192.0.2.0/24", "[2001:db8::]/32", and IPv4 in the
+ * clothes of IPv6, "[::ffff:127.0.0.0]/104". -EINVAL. */
+must_use int network_parse(struct span word, struct prefix *ret_prefix);
 /* "loopback", "private" or "public". */
 const char *network_kind(const struct prefix *prefix);
 

@@ -65,21 +65,28 @@ static bool is_loopback(const struct address *address) {
            memcmp(address->at, six, sizeof(six)) == 0;
 }
 
-static bool find(struct span table, uint16_t port, struct address *ret_address, bool *ret_is_open) {
+/* The next of the table's listeners on that port, cut off *table. */
+static bool next_listener(struct span *table, uint16_t port, struct address *ret_address) {
     struct span line;
-    bool is_found = false;
-    *ret_is_open = false;
-    while (next_line(&table, &line)) {
+    while (next_line(table, &line)) {
         uint32_t number;
-        struct address address;
         (void)span_word(&line);
         struct span local = span_word(&line);
         (void)span_word(&line);
         if (!span_is(span_word(&line), "0A"))
             continue;
         struct span digits = span_cut(&local, ':');
-        if (!read_hexadecimal(local, &number) || number != port || !read_address(digits, &address))
-            continue;
+        if (read_hexadecimal(local, &number) && number == port && read_address(digits, ret_address))
+            return true;
+    }
+    return false;
+}
+
+static bool find(struct span table, uint16_t port, struct address *ret_address, bool *ret_is_open) {
+    struct address address;
+    bool is_found = false;
+    *ret_is_open = false;
+    while (next_listener(&table, port, &address)) {
         *ret_is_open = *ret_is_open || !is_loopback(&address);
         make_reachable(&address);
         if (!is_found || (is_loopback(&address) && !is_loopback(ret_address)))
@@ -87,6 +94,15 @@ static bool find(struct span table, uint16_t port, struct address *ret_address, 
         is_found = true;
     }
     return is_found;
+}
+
+bool listeners_hear(struct span table, uint16_t port, const struct address *address) {
+    struct address one;
+    while (next_listener(&table, port, &one))
+        if (memcmp(&one, address, sizeof(one)) == 0 ||
+            (is_any(&one) && (address_is_v4(address) || !address_is_v4(&one))))
+            return true;
+    return false;
 }
 
 bool listeners_find(struct span table, uint16_t port, struct address *ret_address) {

@@ -11,7 +11,8 @@
 #include "probe/run.h"
 #include "probe/words.h"
 
-enum { VALUE_MOST_BYTES = 4000, FILE_MOST_BYTES = 4 << 20, OUTPUT_MOST_BYTES = 16 << 20 };
+enum { VALUE_MOST_BYTES = 4000, FILE_MOST_BYTES = 4 << 20, OUTPUT_MOST_BYTES = 16 << 20,
+       PARTS_MOST = 16 };
 #define RUN_MOST_US (8 * SECOND_US)
 #define RUN_LEAST_US (SECOND_US / 10)
 #define BEFORE_END_US (SECOND_US / 2)
@@ -109,10 +110,6 @@ const char *look_argument(const struct look *look, const char *name) {
     return NULL;
 }
 
-void look_pass_on(struct look *look, struct span lines) {
-    text_add(look->into, lines);
-}
-
 /* ---- files and programs ---- */
 
 int look_file(const char *path, struct text *text) {
@@ -157,4 +154,36 @@ int look_run(struct look *look, const char *const arguments[], struct text *outp
     text_free(&run.output);
     text_free(&run.complaint);
     return run.status;
+}
+
+/* ---- parts of a probe ---- */
+
+static void take_part(struct look *look, const struct look_part *part, struct run *run) {
+    if (run->status == -ETIMEDOUT)
+        look_say_not(look, NULL, "%s: it took longer than %d s", part->name,
+                     (int)(run->limit_us / SECOND_US));
+    else if (run->status != 0)
+        look_say_not(look, NULL, "%s: the probe failed (%d)", part->name, run->status);
+    if (run->output.length > 0 && run->output.at[run->output.length - 1] == '\n')
+        text_add(look->into, text_span(&run->output));
+    text_free(&run->output);
+    text_free(&run->complaint);
+}
+
+void look_run_parts(struct look *look, const struct look_part parts[], size_t count,
+                    int64_t limit_us) {
+    const char *words[PARTS_MOST][4];
+    struct run runs[PARTS_MOST];
+    must(count <= PARTS_MOST);
+    for (size_t i = 0; i < count; i++) {
+        words[i][0] = "hauberk-prober";
+        words[i][1] = look->probe->name;
+        words[i][2] = parts[i].argument;
+        words[i][3] = NULL;
+        runs[i] = (struct run){.path = "/proc/self/exe", .arguments = words[i],
+                               .limit_us = limit_us, .most_bytes = OUTPUT_MOST_BYTES};
+    }
+    run_all(runs, count, count + 1);
+    for (size_t i = 0; i < count; i++)
+        take_part(look, &parts[i], &runs[i]);
 }

@@ -8,12 +8,12 @@
 #include "base/address.h"
 #include "base/text.h"
 #include "probe/probe.h"
+#include "probe/strangers.h"
 
 enum {
     NAME_MAX_BYTES = 256,
     MAIL_DOMAINS_MOST = 40,
     MAIL_KEYS_MOST = 100,
-    MAIL_ADDRESSES_MOST = 64,
     MAIL_CERTIFICATES_MOST = 8,
 };
 
@@ -33,7 +33,7 @@ struct mail_names {
     struct mail_key keys[MAIL_KEYS_MOST];
     size_t key_count, keys_left_out;
     char other_keys[300];                    /* why there may be more keys than these; "" */
-    struct address own[MAIL_ADDRESSES_MOST]; /* of its interfaces, what the internet can reach */
+    struct address own[OWN_ADDRESSES_MOST]; /* of its interfaces, what the internet can reach */
     size_t own_count;
     struct address senders[2]; /* the source of what it sends: one per family */
     size_t sender_count;
@@ -49,8 +49,3 @@ void mail_names_find(struct look *look, struct span declared, struct mail_names 
 bool address_is_public(const struct address *address);
 /* A name that nobody may register (RFC 2606, RFC 6761, RFC 6762) or that has no dot. */
 bool name_is_reserved(const char *name);
-
-/* Rspamd's dkim_signing.conf and OpenDKIM's KeyTable: adds their keys. A path may hold $domain and
- * $selector; domain "" stands for every domain. */
-void mail_keys_of_rspamd(struct span text, struct mail_names *names);
-void mail_keys_of_opendkim(struct span table, struct mail_names *names);

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "probe/readings.h"
@@ -53,8 +54,14 @@ void look_say_not(struct look *look, const char *key, const char *format, ...) p
 /* Takes back all that was said since that mark: for a probe that says again, better. */
 size_t look_mark(const struct look *look);
 void look_back(struct look *look, size_t mark);
-/* Says what the same probe said in another process. */
-void look_pass_on(struct look *look, struct span lines);
+/* A part of a probe: the same probe, run again with that argument. */
+struct look_part {
+    char name[80]; /* for people: "port 25" */
+    char argument[400];
+};
+/* Runs them in processes side by side, each for so long at most, and says what they say. */
+void look_run_parts(struct look *look, const struct look_part parts[], size_t count,
+                    int64_t limit_us);
 
 /* What a program warned of: the lines of `complaint` that begin with `mark`, without it, as the
  * reading `warning`, a number each. */

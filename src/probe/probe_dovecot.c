@@ -10,36 +10,13 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "probe/dovecot_listeners.h"
 #include "probe/dovecot_passwords.h"
-#include "probe/hosts.h"
 #include "probe/permissions.h"
 #include "probe/probe.h"
 #include "probe/words.h"
 
-enum { DEEP = 6, HEADER_MOST = 200, LISTENERS_MOST = 40, LIST_MOST = 400 };
-
-/* ---- listeners ---- */
-
-/* What Dovecot opens unless it is told otherwise; 2.4 does not print it. */
-static const struct builtin {
-    const char *service, *name, *protocol;
-    int port;
-    const char *tls;
-} builtins[] = {
-    {"imap-login", "imap", "imap", 143, "starttls"},
-    {"imap-login", "imaps", "imap", 993, "yes"},
-    {"pop3-login", "pop3", "pop3", 110, "starttls"},
-    {"pop3-login", "pop3s", "pop3", 995, "yes"},
-    {"submission-login", "submission", "submission", 587, "starttls"},
-    {"submission-login", "submissions", "submission", 465, "yes"},
-    {"managesieve-login", "sieve", "sieve", 4190, "starttls"},
-};
-
-struct listener {
-    char service[60], name[60], address[200];
-    int port; /* -1: not told */
-    bool has_tls, is_told_tls;
-};
+enum { DEEP = 6, HEADER_MOST = 200, LIST_MOST = 400 };
 
 struct dovecot {
     struct look *look;
@@ -47,8 +24,7 @@ struct dovecot {
     struct span lines;
     char header[DEEP][HEADER_MOST];
     size_t depth;
-    struct listener listeners[LISTENERS_MOST];
-    size_t listener_count;
+    struct dovecot_listeners listeners;
     char protocols[LIST_MOST], listen[LIST_MOST];
     char list[LIST_MOST]; /* of a { name = yes } block that is being read */
     struct {
@@ -56,89 +32,6 @@ struct dovecot {
         bool is_master;
     } database; /* the passdb or userdb that is being read */
 };
-
-static const struct builtin *builtin_of(const char *service, const char *name) {
-    for (size_t i = 0; i < ELEMENTS_OF(builtins); i++)
-        if (strcmp(builtins[i].service, service) == 0 && strcmp(builtins[i].name, name) == 0)
-            return &builtins[i];
-    return NULL;
-}
-
-/* The protocol that must be on for a service to run; NULL: none. */
-static const char *protocol_of(const char *service) {
-    for (size_t i = 0; i < ELEMENTS_OF(builtins); i++)
-        if (strcmp(builtins[i].service, service) == 0)
-            return builtins[i].protocol;
-    return strcmp(service, "lmtp") == 0 ? "lmtp" : NULL;
-}
-
-static bool next_in_list(struct span *list, struct span *ret_word) {
-    static const char between[] = " ,\t\"";
-    while (list->length > 0 && strchr(between, list->at[0]))
-        *list = span_skip(*list, 1);
-    size_t length = 0;
-    while (length < list->length && !strchr(between, list->at[length]))
-        length++;
-    *ret_word = (struct span){list->at, length};
-    *list = span_skip(*list, length);
-    return length > 0;
-}
-
-static bool list_has(const char *list, const char *word) {
-    struct span rest = span_of(list);
-    struct span one;
-    while (next_in_list(&rest, &one))
-        if (span_is(one, word))
-            return true;
-    return false;
-}
-
-static const char *reach_of(const char *addresses) {
-    struct span rest = span_of(addresses);
-    struct span one;
-    bool is_only_loopback = true;
-    size_t count = 0;
-    for (; next_in_list(&rest, &one); count++)
-        is_only_loopback &= host_is_loopback(one);
-    return count > 0 && is_only_loopback ? "loopback" : "net";
-}
-
-static void say_listener(struct dovecot *dovecot, const char *service, const char *name, int port,
-                         const char *tls, const char *address) {
-    char subject[140];
-    const char *protocol = protocol_of(service);
-    if (port == 0 || (protocol && !list_has(dovecot->protocols, protocol)))
-        return;
-    snprintf(subject, sizeof(subject), "%s %s", service, name);
-    look_say_text(dovecot->look, "listener.service", subject, service);
-    look_say_format(dovecot->look, "listener.port", subject, "%d", port);
-    look_say_text(dovecot->look, "listener.tls", subject, tls);
-    look_say_text(dovecot->look, "listener.reach", subject,
-                  reach_of(address[0] ? address : dovecot->listen));
-}
-
-static void say_listeners(struct dovecot *dovecot) {
-    for (size_t i = 0; i < dovecot->listener_count; i++) {
-        const struct listener *listener = &dovecot->listeners[i];
-        const struct builtin *builtin = builtin_of(listener->service, listener->name);
-        bool is_login = protocol_of(listener->service) && strcmp(listener->service, "lmtp") != 0;
-        const char *tls = listener->has_tls                   ? "yes"
-                          : builtin && !listener->is_told_tls ? builtin->tls
-                          : is_login                          ? "starttls"
-                                                              : "no";
-        int port = listener->port >= 0 ? listener->port : builtin ? builtin->port : 0;
-        say_listener(dovecot, listener->service, listener->name, port, tls, listener->address);
-    }
-    for (size_t i = 0; i < ELEMENTS_OF(builtins); i++) {
-        bool is_seen = false;
-        for (size_t j = 0; j < dovecot->listener_count; j++)
-            is_seen |= strcmp(dovecot->listeners[j].service, builtins[i].service) == 0 &&
-                       strcmp(dovecot->listeners[j].name, builtins[i].name) == 0;
-        if (!is_seen)
-            say_listener(dovecot, builtins[i].service, builtins[i].name, builtins[i].port,
-                         builtins[i].tls, "");
-    }
-}
 
 /* ---- names and words of 2.4 ---- */
 
@@ -278,37 +171,13 @@ static void note_list(struct dovecot *dovecot, const char *name, struct span val
         snprintf(into, LIST_MOST, "%.*s", SPAN_FORMAT(value));
 }
 
-static struct listener *listener_here(struct dovecot *dovecot) {
+/* The listener whose block is being read; NULL: none, or one too many. */
+static struct dovecot_listener *listener_here(struct dovecot *dovecot) {
     struct span service = span_of(dovecot->header[0]);
     struct span name = span_of(dovecot->header[1]);
-    char names[2][60];
     (void)span_word(&service);
     (void)span_word(&name);
-    snprintf(names[0], sizeof(names[0]), "%.*s", SPAN_FORMAT(span_trim(service)));
-    snprintf(names[1], sizeof(names[1]), "%.*s", SPAN_FORMAT(span_trim(name)));
-    for (size_t i = 0; i < dovecot->listener_count; i++)
-        if (strcmp(dovecot->listeners[i].service, names[0]) == 0 &&
-            strcmp(dovecot->listeners[i].name, names[1]) == 0)
-            return &dovecot->listeners[i];
-    if (dovecot->listener_count == LISTENERS_MOST)
-        return NULL;
-    struct listener *listener = &dovecot->listeners[dovecot->listener_count++];
-    *listener = (struct listener){.port = -1};
-    memcpy(listener->service, names[0], sizeof(names[0]));
-    memcpy(listener->name, names[1], sizeof(names[1]));
-    return listener;
-}
-
-static void note_listener(struct listener *listener, struct span key, struct span value) {
-    int64_t port;
-    if (span_is(key, "port") && span_to_integer(value, 0, 65535, &port) == 0)
-        listener->port = (int)port;
-    if (span_is(key, "ssl")) {
-        listener->is_told_tls = true;
-        listener->has_tls = span_is(value, "yes");
-    }
-    if (span_is(key, "address") || span_is(key, "listen"))
-        snprintf(listener->address, sizeof(listener->address), "%.*s", SPAN_FORMAT(value));
+    return dovecot_listener_find(&dovecot->listeners, span_trim(service), span_trim(name));
 }
 
 static void note_database(struct dovecot *dovecot, struct span key, struct span value) {
@@ -407,9 +276,10 @@ static void note_in_service(struct dovecot *dovecot, struct span service, struct
     struct span path = span_of(dovecot->header[1]);
     struct span kind = span_word(&path);
     path = span_trim(path);
-    struct listener *listener = span_is(kind, "inet_listener") ? listener_here(dovecot) : NULL;
+    struct dovecot_listener *listener = span_is(kind, "inet_listener") ? listener_here(dovecot)
+                                                                     : NULL;
     if (listener)
-        note_listener(listener, key, value);
+        dovecot_listener_note(listener, key, value);
     /* The sockets that somebody made for other programs; Dovecot's own lie in its own folder. */
     if (span_is(kind, "unix_listener") && span_is(key, "mode") && path.length &&
         path.at[0] == '/') {
@@ -546,7 +416,7 @@ void probe_dovecot(struct look *look) {
     look_say_warnings(look, text_span(&complaint), "doveconf: Warning: ");
     dovecot.lines = text_span(&lines);
     read_lines(&dovecot, dovecot.lines);
-    say_listeners(&dovecot);
+    dovecot_listeners_say(look, &dovecot.listeners, dovecot.protocols, dovecot.listen);
     if (dovecot.is_old)
         say_key_file(look);
     else

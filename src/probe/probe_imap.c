@@ -1,29 +1,21 @@
 /* What Dovecot (or whatever listens on the ports for reading mail) says of itself before and after
  * TLS: greeting, capabilities, ways to log in.
  *
- * It is asked from 127.0.0.2 over IPv4, whichever address it listens on: a client with the server's
- * own address counts as safe to Dovecot, and is offered cleartext logins that nobody else is
- * offered.
+ * It is asked as by a stranger (probe/strangers.h): whom Dovecot trusts is offered logins in clear that
+ * nobody else is offered.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <stdio.h>
 #include <strings.h>
 
 #include "base/clock.h"
-#include "probe/dialect.h"
-#include "probe/listeners.h"
-#include "probe/probe.h"
-#include "probe/served.h"
+#include "probe/ports.h"
 #include "probe/words.h"
 
 #define PORT_US (3 * SECOND_US)
+#define ALL_US (13 * SECOND_US)
 
-static const struct {
-    uint16_t number;
-    enum dialect dialect;
-    bool is_tls;
-} ports[] = {
+static const struct port ports[] = {
     {143, DIALECT_IMAP, false}, {993, DIALECT_IMAP, true},    {110, DIALECT_POP3, false},
     {995, DIALECT_POP3, true},  {4190, DIALECT_SIEVE, false},
 };
@@ -64,14 +56,19 @@ static void say_logins(struct look *look, const char *key, const char *subject,
     look_say(look, key, subject, words.length ? text_span(&words) : SPAN("none"));
 }
 
-static int say_able(struct look *look, struct talk *talk, const char *subject, enum dialect dialect,
-                    bool is_safe) {
+static int say_able(const struct port_visit *visit, struct talk *talk, bool is_safe) {
     cleanup_text struct text able = {0};
+    enum dialect dialect = visit->port->dialect;
     int error = dialect_ask_able(talk, dialect, &able);
     if (error < 0)
         return error;
-    say_lines(look, is_safe ? "able_tls" : "able", subject, text_span(&able));
-    say_logins(look, is_safe ? "logins_tls" : "logins", subject, dialect, text_span(&able));
+    say_lines(visit->look, is_safe ? "able_tls" : "able", visit->subject, text_span(&able));
+    if (is_safe || visit->is_stranger)
+        say_logins(visit->look, is_safe ? "logins_tls" : "logins", visit->subject, dialect,
+                   text_span(&able));
+    else
+        look_say_not(visit->look, "logins", "%s: all addresses of this machine are trusted there",
+                     visit->subject);
     return 0;
 }
 
@@ -79,9 +76,7 @@ static int say_able(struct look *look, struct talk *talk, const char *subject, e
 
 /* STARTTLS and a command behind it in one packet: a server that answers the command inside TLS took
  * words that anybody on the line could have put there (CVE-2011-0411 and its kin). */
-static int look_at_injection(struct look *look, const char *subject, enum dialect dialect,
-                             const struct address *from, const struct address *to,
-                             uint16_t port) {
+static int look_at_injection(const struct port_visit *visit) {
     static const char *const packets[DIALECTS] = {
         [DIALECT_IMAP] = "h STARTTLS\r\nx NOOP\r\n",
         [DIALECT_POP3] = "STLS\r\nNOOP\r\n",
@@ -92,9 +87,8 @@ static int look_at_injection(struct look *look, const char *subject, enum dialec
     cleanup_text struct text able = {0};
     struct talk_wish wish = {0};
     struct span line;
-    int error = talk_begin(&talk, from, to, port, clock_monotonic_us() + PORT_US);
-    if (error >= 0)
-        error = dialect_greeted(&talk, dialect, &banner, &able);
+    enum dialect dialect = visit->port->dialect;
+    int error = port_greeted(visit, &talk, PORT_US, &banner, &able);
     if (error >= 0)
         error = talk_say(&talk, span_of(packets[dialect]));
     if (error >= 0)
@@ -105,7 +99,7 @@ static int look_at_injection(struct look *look, const char *subject, enum dialec
     if (error == -ETIMEDOUT)
         return error;
     if (error < 0) { /* it hung up, or answered in clear */
-        look_say_text(look, "injection", subject, "no");
+        look_say_text(visit->look, "injection", visit->subject, "no");
         return 0;
     }
     /* What the server says by itself now is a greeting (ManageSieve) or the injected answer. */
@@ -116,29 +110,25 @@ static int look_at_injection(struct look *look, const char *subject, enum dialec
                           ? line.length > 4 && memmem(line.at, line.length, "NOOP", 4) != NULL &&
                                 line.at[0] != '"'
                           : line.length > 0;
-    look_say_text(look, "injection", subject, is_answered ? "yes" : "no");
+    look_say_text(visit->look, "injection", visit->subject, is_answered ? "yes" : "no");
     return 0;
 }
 
 /* ---- a port ---- */
 
-static int look_at_port(struct look *look, size_t i, const char *subject,
-                        const struct address *from, const struct address *to) {
+static int look_at_port(const struct port_visit *visit) {
     cleanup_talk struct talk talk = {.fd = -1};
     cleanup_text struct text banner = {0};
     cleanup_text struct text able = {0};
     struct talk_wish wish = {0};
-    enum dialect dialect = ports[i].dialect;
-    int error = talk_begin(&talk, from, to, ports[i].number, clock_monotonic_us() + PORT_US);
-    if (error >= 0 && ports[i].is_tls)
-        error = talk_secure(&talk, &wish);
-    if (error >= 0)
-        error = dialect_greeted(&talk, dialect, &banner, &able);
+    enum dialect dialect = visit->port->dialect;
+    int error = port_greeted(visit, &talk, PORT_US, &banner, &able);
     if (error < 0)
         return error;
-    look_say(look, "banner", subject, banner.length ? text_span(&banner) : SPAN("none"));
-    error = say_able(look, &talk, subject, dialect, ports[i].is_tls);
-    if (error < 0 || ports[i].is_tls)
+    look_say(visit->look, "banner", visit->subject,
+             banner.length ? text_span(&banner) : SPAN("none"));
+    error = say_able(visit, &talk, visit->port->is_tls);
+    if (error < 0 || visit->port->is_tls)
         return error;
     if (dialect_start_tls(&talk, dialect) < 0)
         return 0; /* that it offers none is the tls probe's to say */
@@ -146,32 +136,11 @@ static int look_at_port(struct look *look, size_t i, const char *subject,
     if (error >= 0 && dialect == DIALECT_SIEVE) /* it greets again inside */
         error = dialect_greeted(&talk, dialect, &banner, &able);
     if (error >= 0)
-        error = say_able(look, &talk, subject, dialect, true);
+        error = say_able(visit, &talk, true);
     talk_end(&talk);
-    return error < 0 ? error
-                     : look_at_injection(look, subject, dialect, from, to, ports[i].number);
+    return error < 0 ? error : look_at_injection(visit);
 }
 
 void probe_imap(struct look *look) {
-    cleanup_text struct text table = {0};
-    struct address second;
-    bool is_there = false;
-    must(address_parse(SPAN("127.0.0.2"), &second) >= 0);
-    if (!listeners_read(&table)) {
-        look_say_not(look, NULL, "/proc/net/tcp cannot be read");
-        return;
-    }
-    for (size_t i = 0; i < ELEMENTS_OF(ports); i++) {
-        char subject[40];
-        struct address to;
-        if (!listeners_find_open(text_span(&table), ports[i].number, &to))
-            continue;
-        is_there = true;
-        snprintf(subject, sizeof(subject), "port %u", ports[i].number);
-        int error = look_at_port(look, i, subject, address_is_v4(&to) ? &second : NULL, &to);
-        if (error < 0)
-            look_say_not(look, NULL, "%s: %s", subject,
-                         error == -EPROTO ? "it does not speak as it should" : strerror(-error));
-    }
-    look_say_text(look, "there", "", is_there ? "yes" : "no");
+    ports_visit(look, ports, ELEMENTS_OF(ports), clock_monotonic_us() + ALL_US, look_at_port);
 }

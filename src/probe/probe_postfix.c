@@ -239,34 +239,16 @@ static void say_services(struct look *look, struct postfix *postfix) {
 
 /* ---- neighbours ---- */
 
-/* "[::ffff:127.0.0.0]/104" is IPv4 in the clothes of IPv6; "!" takes away. */
+/* "!" takes away: no network of ours. */
 static void say_network(struct look *look, struct span word) {
-    struct text plain = {0};
     struct prefix prefix;
     char subject[80];
-    int64_t length;
-    for (size_t i = 0; i < word.length; i++)
-        if (word.at[i] != '[' && word.at[i] != ']')
-            text_add_char(&plain, word.at[i]);
-    struct span host = text_span(&plain);
-    struct span bits = host;
-    (void)span_cut(&bits, '/');
-    if (span_starts_with(host, SPAN("::ffff:")) && bits.at &&
-        span_to_integer(bits, 96, 128, &length) == 0) {
-        struct span address = span_skip(span_cut(&host, '/'), strlen("::ffff:"));
-        char mapped[80];
-        snprintf(mapped, sizeof(mapped), "%.*s/%d", SPAN_FORMAT(address), (int)length - 96);
-        text_clear(&plain);
-        text_add_string(&plain, mapped);
-        host = text_span(&plain);
-    }
+    if (network_parse(word, &prefix) < 0)
+        return;
     snprintf(subject, sizeof(subject), "%.*s", SPAN_FORMAT(word));
-    if (host.length && prefix_parse(host, &prefix) == 0) {
-        look_say_text(look, "network.kind", subject, network_kind(&prefix));
-        look_say_format(look, prefix_is_v4(&prefix) ? "network.bits4" : "network.bits6", subject,
-                        "%u", prefix.length);
-    }
-    text_free(&plain);
+    look_say_text(look, "network.kind", subject, network_kind(&prefix));
+    look_say_format(look, prefix_is_v4(&prefix) ? "network.bits4" : "network.bits6", subject, "%u",
+                    prefix.length);
 }
 
 /* Networks stand in mynetworks itself, or in a file or a cidr table it names. */

@@ -1,40 +1,45 @@
 /* A conversation with the ports that take mail, 25, 587 and 465: what they say of themselves, and
  * whether they would carry mail for strangers.
  *
- * Nothing is ever sent: each try ends with RSET before DATA. That is also why smuggling (a bare
- * newline and dot taken for the end of a message, CVE-2023-51764) is judged by Postfix's settings
- * and not tried: it shows only once a message is accepted, which would then be delivered.
- *
- * Relaying is tried from an address of this host that Postfix does not trust. Where all of them are
- * in mynetworks nothing can be seen from inside, and that is said.
+ * Strangers are played by an address of this machine that the server does not trust, one for IPv4
+ * and one for IPv6, each in a process of its own (stranger=ADDRESS): postscreen lets each wait six
+ * seconds before it greets. Where the server trusts all of them nothing can be seen from inside,
+ * and that is said. What they try stands in relay.c and smuggle.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <ifaddrs.h>
 #include <stdio.h>
-#include <strings.h>
-#include <sys/socket.h>
-
-#include <netinet/in.h>
 
 #include "base/clock.h"
-#include "probe/dialect.h"
 #include "probe/listeners.h"
-#include "probe/probe.h"
+#include "probe/ports.h"
+#include "probe/postconf.h"
+#include "probe/relay.h"
+#include "probe/smuggle.h"
+#include "probe/strangers.h"
 #include "probe/words.h"
 
-/* postscreen lets a stranger wait six seconds before it greets. */
-#define STRANGER_US (9 * SECOND_US)
+/* On port 25 postscreen may let whoever comes for the first time wait six seconds. */
 #define PORT_US (4 * SECOND_US)
+#define PORT_25_US (9 * SECOND_US)
+#define PART_US (16 * SECOND_US)
+#define PART_MOST_US (17 * SECOND_US)
+/* Servers that let a mail have more are not believed to count. */
+enum { HOPS_MOST = 200 };
+static const char *const from_outside[] = {"relay", "smuggling", "early"};
 
-static const struct {
-    uint16_t number;
-    bool is_tls;
-} ports[] = {{25, false}, {587, false}, {465, true}};
+static const struct port ports[] = {
+    {25, DIALECT_SMTP, false}, {587, DIALECT_SMTP, false}, {465, DIALECT_SMTP, true}};
+
+static int greeted(const struct port_visit *visit, struct talk *talk, struct text *ret_banner) {
+    cleanup_text struct text able = {0};
+    return port_greeted(visit, talk, visit->port->number == 25 ? PORT_25_US : PORT_US, ret_banner,
+                        &able);
+}
 
 /* ---- what it says of itself ---- */
 
-static void say_able(struct look *look, const char *subject, bool is_safe, struct span able) {
+static void say_able(const struct port_visit *visit, bool is_safe, struct span able) {
     cleanup_text struct text words = {0};
     struct span line;
     struct span logins;
@@ -44,18 +49,15 @@ static void say_able(struct look *look, const char *subject, bool is_safe, struc
             text_add_string(&words, words.length ? ", " : "");
             text_add(&words, line);
         }
-    look_say(look, is_safe ? "able_tls" : "able", subject,
+    look_say(visit->look, is_safe ? "able_tls" : "able", visit->subject,
              words.length ? text_span(&words) : SPAN("none"));
     bool has_logins = able_has(able, "AUTH", &logins);
-    look_say(look, is_safe ? "logins_tls" : "logins", subject,
-             has_logins ? logins : SPAN("none"));
-}
-
-static void say_code(struct look *look, const char *key, const char *subject, int code,
-                     const struct text *text) {
-    if (code > 0)
-        look_say_format(look, key, subject, "%s: %s", code < 300 ? "yes" : "no",
-                        text->at ? text->at : "");
+    if (is_safe || visit->is_stranger || !has_logins)
+        look_say(visit->look, is_safe ? "logins_tls" : "logins", visit->subject,
+                 has_logins ? logins : SPAN("none"));
+    else
+        look_say_not(visit->look, "logins", "%s: all addresses of this machine are trusted there",
+                     visit->subject);
 }
 
 /* VRFY of a name nobody has: 252 tells nothing, 550 and 250 tell who is there and who is not. */
@@ -72,29 +74,21 @@ static int look_at_commands(struct look *look, struct talk *talk, const char *su
     return code < 0 ? code : 0;
 }
 
-static int look_at_port(struct look *look, size_t i, const char *subject,
-                        const struct address *to) {
+static int look_at_port(const struct port_visit *visit) {
     cleanup_talk struct talk talk = {.fd = -1};
     cleanup_text struct text banner = {0};
     cleanup_text struct text able = {0};
     struct talk_wish wish = {0};
-    struct address second;
-    must(address_parse(SPAN("127.0.0.2"), &second) >= 0);
-    /* Not from the server's own address, which Dovecot's submission service trusts. */
-    int error = talk_begin(&talk, address_is_v4(to) ? &second : NULL, to, ports[i].number,
-                           clock_monotonic_us() + PORT_US);
-    if (error >= 0 && ports[i].is_tls)
-        error = talk_secure(&talk, &wish);
-    if (error >= 0)
-        error = dialect_greeted(&talk, DIALECT_SMTP, &banner, &able);
+    bool is_tls = visit->port->is_tls;
+    int error = greeted(visit, &talk, &banner);
     if (error < 0)
         return error;
-    look_say(look, "banner", subject, span_skip(text_span(&banner), 4));
+    look_say(visit->look, "banner", visit->subject, span_skip(text_span(&banner), 4));
     error = dialect_ask_able(&talk, DIALECT_SMTP, &able);
     if (error < 0)
         return error;
-    say_able(look, subject, ports[i].is_tls, text_span(&able));
-    if (!ports[i].is_tls && dialect_offers_tls(text_span(&able))) {
+    say_able(visit, is_tls, text_span(&able));
+    if (!is_tls && dialect_offers_tls(text_span(&able))) {
         error = dialect_start_tls(&talk, DIALECT_SMTP);
         if (error >= 0)
             error = talk_secure(&talk, &wish);
@@ -103,35 +97,35 @@ static int look_at_port(struct look *look, size_t i, const char *subject,
             error = dialect_ask_able(&talk, DIALECT_SMTP, &able);
         if (error < 0)
             return error;
-        say_able(look, subject, true, text_span(&able));
+        say_able(visit, true, text_span(&able));
     }
-    return look_at_commands(look, &talk, subject);
+    return look_at_commands(visit->look, &talk, visit->subject);
 }
 
 /* ---- order: words that come too early ---- */
 
 /* MAIL before EHLO. */
-static void look_at_helo(struct look *look, const char *subject, const struct address *to,
-                         uint16_t port) {
+static void look_at_helo(const struct port_visit *visit) {
     cleanup_talk struct talk talk = {.fd = -1};
     cleanup_text struct text text = {0};
-    if (talk_begin(&talk, NULL, to, port, clock_monotonic_us() + PORT_US) < 0 ||
-        smtp_answer(&talk, NULL) != 220)
+    if (greeted(visit, &talk, &text) < 0)
         return;
-    say_code(look, "mail_without_helo", subject,
-             smtp_command(&talk, "MAIL FROM:<audit@example.org>", &text), &text);
+    text_clear(&text);
+    int code = smtp_command(&talk, "MAIL FROM:<audit@example.org>", &text);
+    if (code > 0)
+        look_say_format(visit->look, "mail_without_helo", visit->subject, "%s: %s",
+                        code < 300 ? "yes" : "no", text.at ? text.at : "");
 }
 
 /* STARTTLS and a command behind it in one packet: an answer to it inside TLS means that words from
  * before the handshake count after it (CVE-2011-0411). */
-static void look_at_injection(struct look *look, const char *subject, const struct address *to,
-                              uint16_t port) {
+static void look_at_injection(const struct port_visit *visit) {
     cleanup_talk struct talk talk = {.fd = -1};
+    cleanup_text struct text banner = {0};
     cleanup_text struct text able = {0};
     struct talk_wish wish = {0};
     struct span line;
-    if (talk_begin(&talk, NULL, to, port, clock_monotonic_us() + PORT_US) < 0 ||
-        smtp_answer(&talk, NULL) != 220 || dialect_ask_able(&talk, DIALECT_SMTP, &able) < 0 ||
+    if (greeted(visit, &talk, &banner) < 0 || dialect_ask_able(&talk, DIALECT_SMTP, &able) < 0 ||
         !dialect_offers_tls(text_span(&able)) ||
         talk_say(&talk, SPAN("STARTTLS\r\nNOOP\r\n")) < 0 || smtp_answer(&talk, NULL) != 220)
         return;
@@ -143,149 +137,186 @@ static void look_at_injection(struct look *look, const char *subject, const stru
         talk.until_us = clock_monotonic_us() + SECOND_US / 4;
         is_answered = talk_line(&talk, &line) >= 0;
     }
-    look_say_text(look, "injection", subject, is_answered ? "yes" : "no");
+    look_say_text(visit->look, "injection", visit->subject, is_answered ? "yes" : "no");
 }
 
-/* ---- relaying ---- */
+/* ---- a port ---- */
 
-/* From a stranger's domain to another one, both reserved by RFC 2606, plainly and by a route
- * through this host. Never DATA. */
-static int try_relay(struct look *look, const char *subject, const struct address *own,
-                     bool is_stranger, uint16_t port) {
-    static const char *const recipients[] = {"RCPT TO:<audit@example.com>",
-                                             "RCPT TO:<@localhost:audit@example.com>"};
-    cleanup_talk struct talk talk = {.fd = -1};
-    cleanup_text struct text able = {0};
-    cleanup_text struct text text = {0};
-    int code = talk_begin(&talk, own, own, port, clock_monotonic_us() + STRANGER_US);
-    if (code >= 0)
-        code = smtp_answer(&talk, &text);
-    if (code == 220) {
-        code = dialect_ask_able(&talk, DIALECT_SMTP, &able);
-        text_clear(&text);
+/* On port 25 postscreen lets those wait whom it does not know, and nothing is said there that only
+ * friends hear: this machine's second loopback address asks. */
+static int visit_port(const struct port_visit *visit) {
+    struct port_visit own = *visit;
+    struct address second;
+    must(address_parse(SPAN("127.0.0.2"), &second) >= 0);
+    if (visit->port->number == 25) {
+        own.from = address_is_v4(&visit->to) ? &second : NULL;
+        own.is_stranger = true;
     }
-    if (code == 0)
-        code = smtp_command(&talk, "MAIL FROM:<audit@example.net>", &text);
-    for (size_t i = 0; code >= 200 && code < 300 && i < ELEMENTS_OF(recipients); i++) {
-        text_clear(&text);
-        code = smtp_command(&talk, recipients[i], &text);
-        if (code >= 200 && code < 300)
-            break;
-        if (code >= 500 && i + 1 < ELEMENTS_OF(recipients))
-            code = 250; /* on to the next */
+    look_say_format(visit->look, "port", visit->subject, "%u", visit->port->number);
+    int error = look_at_port(&own);
+    if (error >= 0 && !visit->port->is_tls) {
+        look_at_helo(&own);
+        look_at_injection(&own);
     }
-    if (code >= 400 && code < 500)
-        look_say_not(look, "relay", "%s: it puts strangers off: %s", subject, text.at);
-    else if (code >= 200 && code < 300 && !is_stranger)
-        look_say_not(look, "relay",
-                     "%s: it is carried, but a table in mynetworks may name this address", subject);
-    else
-        say_code(look, "relay", subject, code, &text);
-    return code < 0 ? code : talk_say(&talk, SPAN("RSET\r\nQUIT\r\n"));
+    return error;
 }
 
-/* Is it in a list of Postfix's like "127.0.0.0/8 [::1]/128"? A network as wide as a part of the
- * internet makes nobody a friend. What is no network (a table, a file) says nothing here, which
- * ret_is_sure tells. */
-static bool is_trusted(const struct address *address, struct span networks, bool *ret_is_sure) {
-    struct span word;
-    *ret_is_sure = true;
-    while ((word = span_word(&networks)).length > 0) {
-        char plain[100];
-        size_t length = 0;
-        struct prefix prefix;
-        for (size_t i = 0; i < word.length && length + 1 < sizeof(plain); i++)
-            if (!strchr("[],", word.at[i]))
-                plain[length++] = word.at[i];
-        if (prefix_parse((struct span){plain, length}, &prefix) < 0)
-            *ret_is_sure = *ret_is_sure && length == 0;
-        else if (prefix.length >= 8 && prefix_holds(&prefix, address))
-            return true;
+/* ---- strangers ---- */
+
+static bool ask_value(struct look *look, const char *name, struct text *value) {
+    const char *const arguments[] = {"postconf", "-hx", name, NULL};
+    text_clear(value);
+    if (look_run(look, arguments, value, NULL) == 0)
+        return true;
+    text_clear(value); /* not Postfix, or not readable */
+    return false;
+}
+
+/* Names that a stranger may claim to write from, and to write to by: two of each list at most. */
+static void find_domains(struct look *look, struct text *names) {
+    static const char *const lists[] = {"mydestination", "virtual_mailbox_domains",
+                                        "virtual_alias_domains", "relay_domains"};
+    char own[256] = "";
+    if (gethostname(own, sizeof(own) - 1) == 0 && strchr(own, '.'))
+        text_add_format(names, "%s\n", own);
+    for (size_t i = 0; i < ELEMENTS_OF(lists); i++) {
+        cleanup_text struct text list = {0};
+        struct span word;
+        size_t count = 0;
+        if (!ask_value(look, lists[i], &list))
+            return;
+        for (struct span rest = text_span(&list); count < 2 && postconf_next_word(&rest, &word);)
+            if (memchr(word.at, '.', word.length) && !memchr(word.at, ':', word.length) &&
+                !memchr(word.at, '/', word.length) && word.at[0] != '!' && word.at[0] != '.') {
+                text_add(names, word);
+                text_add_char(names, '\n');
+                count++;
+            }
+    }
+}
+
+/* Does a word of the lists that decide on relaying let clients pass for what they are? This
+ * machine's own addresses are the first that people name there. */
+static bool names_clients(struct look *look) {
+    static const char *const words[] = {"permit_inet_interfaces", "check_client_",
+                                        "check_reverse_client_"};
+    static const char *const questions[][3] = {{"postconf", "-nx", NULL},
+                                               {"postconf", "-Px", NULL}};
+    for (size_t i = 0; i < ELEMENTS_OF(questions); i++) {
+        cleanup_text struct text lines = {0};
+        struct span line;
+        if (look_run(look, questions[i], &lines, NULL) != 0)
+            return false;
+        for (struct span rest = text_span(&lines); next_line(&rest, &line);) {
+            struct span name = cut_key(&line);
+            bool decides = memmem(name.at, name.length, "relay_restrictions", 18) ||
+                           memmem(name.at, name.length, "recipient_restrictions", 22) ||
+                           !memmem(name.at, name.length, "smtpd_", 6); /* a class */
+            for (size_t j = 0; decides && j < ELEMENTS_OF(words); j++)
+                if (line.length && memmem(line.at, line.length, words[j], strlen(words[j])))
+                    return true;
+        }
     }
     return false;
 }
 
-/* An address of this host that Postfix does not trust; the reason why there is none. */
-static const char *find_stranger(struct span networks, struct address *ret_address,
-                                 bool *ret_is_sure) {
-    struct ifaddrs *all = NULL;
-    const char *reason = "this host has no address but loopback";
-    if (getifaddrs(&all) < 0)
-        return "its addresses cannot be listed";
-    for (const struct ifaddrs *one = all; one && reason; one = one->ifa_next) {
-        struct address address = {.at = {[10] = 0xff, [11] = 0xff}};
-        const struct sockaddr *name = one->ifa_addr;
-        if (name && name->sa_family == AF_INET)
-            memcpy(address.at + 12,
-                   &((const struct sockaddr_in *)(const void *)name)->sin_addr, 4);
-        else if (name && name->sa_family == AF_INET6)
-            memcpy(address.at, &((const struct sockaddr_in6 *)(const void *)name)->sin6_addr, 16);
-        else
-            continue;
-        bool is_local = address_is_v4(&address) ? address.at[12] == 127
-                                                : address.at[0] == 0xfe || address.at[0] == 0;
-        if (is_local)
-            continue;
-        reason = "all addresses of this host are in mynetworks";
-        if (!is_trusted(&address, networks, ret_is_sure)) {
-            *ret_address = address;
-            reason = NULL;
-        }
-    }
-    freeifaddrs(all);
-    return reason;
+/* How many Received lines are refused at once: one more than Postfix allows; 0: that is not known.
+ * A filter before the queue gets the mail before Postfix has looked. */
+static unsigned find_hops(struct look *look) {
+    static const char *const filters[] = {"postconf", "-P", "*/*/smtpd_proxy_filter", NULL};
+    cleanup_text struct text value = {0};
+    cleanup_text struct text overrides = {0};
+    int64_t limit;
+    if (!ask_value(look, "smtpd_proxy_filter", &value) || span_trim(text_span(&value)).length > 0 ||
+        look_run(look, filters, &overrides, NULL) != 0 || overrides.length > 0 ||
+        !ask_value(look, "hopcount_limit", &value))
+        return 0;
+    return span_to_integer(span_trim(text_span(&value)), 1, HOPS_MOST, &limit) < 0
+               ? 0
+               : (unsigned)limit + 1;
 }
 
-static void look_at_relay(struct look *look, bool has_25) {
-    cleanup_text struct text networks = {0};
-    struct address own;
-    bool is_sure = true;
+static void play_stranger(struct look *look) {
     char text[PREFIX_TEXT_MAX];
     char subject[PREFIX_TEXT_MAX + 40];
-    static const char *const arguments[] = {"postconf", "-hx", "mynetworks", NULL};
-    if (!has_25)
-        return;
-    if (look_run(look, arguments, &networks, NULL) != 0)
-        text_clear(&networks); /* not Postfix, or not readable: the answer itself will tell */
-    const char *reason = find_stranger(text_span(&networks), &own, &is_sure);
-    if (reason) {
-        look_say_not(look, "relay", "from inside it cannot be seen: %s", reason);
+    struct address own;
+    bool is_sure;
+    cleanup_text struct text networks = {0};
+    cleanup_text struct text domains = {0};
+    int64_t until_us = clock_monotonic_us() + PART_US;
+    if (address_parse(span_of(look_argument(look, "stranger")), &own) < 0) {
+        look_say_not(look, NULL, "'%s' is no address", look_argument(look, "stranger"));
         return;
     }
     snprintf(subject, sizeof(subject), "port 25 from %s", address_format(&own, text));
-    int error = try_relay(look, subject, &own, is_sure, 25);
-    if (error < 0)
-        look_say_not(look, "relay", "%s: %s", subject, strerror(-error));
+    (void)ask_value(look, "mynetworks", &networks);
+    (void)networks_hold(text_span(&networks), &own, &is_sure);
+    find_domains(look, &domains);
+    bool is_stranger = is_sure && !names_clients(look);
+    enum relay_heard heard = relay_look(look, subject, &own, text_span(&domains), is_stranger,
+                                        until_us);
+    if (heard == RELAY_HEARD)
+        smuggle_look(look, subject, &own, find_hops(look), until_us);
+    else if (heard == RELAY_NOT_HEARD)
+        for (size_t i = 1; i < ELEMENTS_OF(from_outside); i++)
+            look_say_not(look, from_outside[i], "%s: strangers are not let in", subject);
+}
+
+/* One of each family that the server does not trust. The reason why there is none, or NULL. */
+static const char *find_strangers(struct span networks, struct look_part parts[2],
+                                  size_t *ret_count) {
+    struct address own[OWN_ADDRESSES_MOST];
+    cleanup_text struct text table = {0};
+    size_t own_count = own_addresses(own);
+    size_t count = 0;
+    bool is_heard = false;
+    bool has_four = false;
+    bool has_six = false;
+    if (!listeners_read(&table))
+        return "/proc/net/tcp cannot be read";
+    for (size_t i = 0; i < own_count; i++) {
+        bool *has_one = address_is_v4(&own[i]) ? &has_four : &has_six;
+        bool is_sure;
+        char text[PREFIX_TEXT_MAX];
+        if (*has_one || !listeners_hear(text_span(&table), 25, &own[i]))
+            continue;
+        is_heard = true;
+        if (networks_hold(networks, &own[i], &is_sure))
+            continue;
+        *has_one = true;
+        (void)address_format(&own[i], text);
+        snprintf(parts[count].name, sizeof(parts[count].name), "port 25 from %s", text);
+        snprintf(parts[count].argument, sizeof(parts[count].argument), "stranger=%s", text);
+        count++;
+    }
+    *ret_count = count;
+    return count       ? NULL
+           : is_heard  ? "all addresses of this host are in mynetworks"
+           : own_count ? "port 25 listens on none of this host's addresses"
+                       : "this host has no address but loopback";
 }
 
 /* ---- all of it ---- */
 
 void probe_smtp(struct look *look) {
+    struct look_part parts[3] = {{"the ports", "ports=all"}};
+    struct address address;
+    size_t count = 0;
     cleanup_text struct text table = {0};
-    bool is_there = false;
-    bool has_25 = false;
-    if (!listeners_read(&table)) {
-        look_say_not(look, NULL, "/proc/net/tcp cannot be read");
+    cleanup_text struct text networks = {0};
+    if (look_argument(look, "stranger")) {
+        play_stranger(look);
         return;
     }
-    for (size_t i = 0; i < ELEMENTS_OF(ports); i++) {
-        char subject[40];
-        struct address to;
-        if (!listeners_find_open(text_span(&table), ports[i].number, &to))
-            continue;
-        is_there = true;
-        has_25 |= ports[i].number == 25;
-        snprintf(subject, sizeof(subject), "port %u", ports[i].number);
-        look_say_format(look, "port", subject, "%u", ports[i].number);
-        int error = look_at_port(look, i, subject, &to);
-        if (error < 0)
-            look_say_not(look, NULL, "%s: %s", subject,
-                         error == -EPROTO ? "it does not speak as it should" : strerror(-error));
-        if (error >= 0 && !ports[i].is_tls) {
-            look_at_helo(look, subject, &to, ports[i].number);
-            look_at_injection(look, subject, &to, ports[i].number);
-        }
+    if (look_argument(look, "ports")) {
+        ports_visit(look, ports, ELEMENTS_OF(ports), clock_monotonic_us() + PART_US, visit_port);
+        return;
     }
-    look_say_text(look, "there", "", is_there ? "yes" : "no");
-    look_at_relay(look, has_25);
+    if (listeners_read(&table) && listeners_find_open(text_span(&table), 25, &address)) {
+        (void)ask_value(look, "mynetworks", &networks);
+        const char *reason = find_strangers(text_span(&networks), parts + 1, &count);
+        for (size_t i = 0; reason && i < ELEMENTS_OF(from_outside); i++)
+            look_say_not(look, from_outside[i], "from inside it cannot be seen: %s", reason);
+    }
+    look_run_parts(look, parts, count + 1, PART_MOST_US);
 }

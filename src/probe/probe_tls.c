@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "probe/certificate.h"
 #include "probe/listeners.h"
-#include "probe/run.h"
 #include "probe/served.h"
 #include "probe/tls_port.h"
 #include "probe/words.h"
@@ -20,7 +19,6 @@
  * one or two seconds, for a machine that is busy. */
 #define PORT_US (12 * SECOND_US)
 #define PORT_MOST_US (13 * SECOND_US)
-enum { ARGUMENT_MAX = 400, OUTPUT_MOST_BYTES = 4 << 20 };
 
 static const struct {
     uint16_t number;
@@ -68,23 +66,8 @@ static void look_at_port(struct look *look) {
 
 /* ---- all of them ---- */
 
-static void take(struct look *look, struct run *run, uint16_t number) {
-    if (run->status == -ETIMEDOUT)
-        look_say_not(look, NULL, "port %u: it took longer than %d s", number,
-                     (int)(PORT_MOST_US / SECOND_US));
-    else if (run->status != 0)
-        look_say_not(look, NULL, "port %u: the probe failed (%d)", number, run->status);
-    if (run->output.length > 0 && run->output.at[run->output.length - 1] == '\n')
-        look_pass_on(look, text_span(&run->output));
-    text_free(&run->output);
-    text_free(&run->complaint);
-}
-
 void probe_tls(struct look *look) {
-    char arguments[ELEMENTS_OF(ports)][ARGUMENT_MAX];
-    const char *words[ELEMENTS_OF(ports)][4];
-    struct run runs[ELEMENTS_OF(ports)];
-    uint16_t numbers[ELEMENTS_OF(ports)];
+    struct look_part parts[ELEMENTS_OF(ports)];
     size_t count = 0;
     char name[256] = "";
     struct address address;
@@ -101,19 +84,11 @@ void probe_tls(struct look *look) {
     for (size_t i = 0; i < ELEMENTS_OF(ports); i++) {
         if (!listeners_find_open(text_span(&table), ports[i].number, &address))
             continue;
-        numbers[count] = ports[i].number;
-        snprintf(arguments[count], ARGUMENT_MAX, "port=%u/%s%s%s", ports[i].number,
+        struct look_part *part = &parts[count++];
+        snprintf(part->name, sizeof(part->name), "port %u", ports[i].number);
+        snprintf(part->argument, sizeof(part->argument), "port=%u/%s%s%s", ports[i].number,
                  dialect_names[ports[i].dialect], has_name ? "," : "", name);
-        words[count][0] = "hauberk-prober";
-        words[count][1] = "tls";
-        words[count][2] = arguments[count];
-        words[count][3] = NULL;
-        runs[count] = (struct run){.path = "/proc/self/exe", .arguments = words[count],
-                                   .limit_us = PORT_MOST_US, .most_bytes = OUTPUT_MOST_BYTES};
-        count++;
     }
     look_say_text(look, "there", "", count ? "yes" : "no");
-    run_all(runs, count, count + 1);
-    for (size_t i = 0; i < count; i++)
-        take(look, &runs[i], numbers[i]);
+    look_run_parts(look, parts, count, PORT_MOST_US);
 }

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/dns_records.h"
 #include "probe/keys.h"
-#include "probe/mail_names.h"
+#include "probe/mail_keys.h"
 #include "probe/sender_policy.h"
 #include "probe/tags.h"
 

@@ -195,6 +195,8 @@ def layers_for(items):
         wanted.append("package")
     if "test_audit" in files:
         wanted.append("hardened")
+    if "test_smtp_probe" in files:
+        wanted.append("exim")
     if "test_guides" in files:
         wanted += trees.GUIDE_LAYERS
     return [*wanted, "whole"] if "test_whole" in files else wanted
@@ -213,7 +215,7 @@ def make_trees(report, releases, layers):
 
 
 FILES = ("test_harness", "test_ban", "test_connections", "test_admin", "test_survival", "test_journal", "test_package",
-         "test_notify", "test_whole", "test_audit", "test_guides")
+         "test_notify", "test_whole", "test_audit", "test_guides", "test_smtp_probe")
 
 
 def order(item):

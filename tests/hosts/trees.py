@@ -59,13 +59,14 @@ RUNTIME_PACKAGES = {
 }
 
 OTHER_PACKAGES = ["lynis", "testssl.sh"]        # who else looks; side_by_side.py takes the files out of this layer
+EXIM_PACKAGES = ["exim4-daemon-light"]          # it takes Postfix' place
 GUIDES = CHECKOUT / "tests" / "guides"
 GUIDE_LAYERS = {f"guide-{path.stem}": path for path in sorted(GUIDES.glob("S?.sh"))}
 
 # What each layer lies on.
 BELOW = {"base": None, "services": "base", "whole": "services", "hardened": "whole", "build": "services",
          "hauberk": "build", "deb": "build", "package": "deb",
-         "others": "services", **dict.fromkeys(GUIDE_LAYERS, "services")}
+         "others": "services", "exim": "services", **dict.fromkeys(GUIDE_LAYERS, "services")}
 
 PACKAGES = "/packages"                  # where the layer `package` has them: old.deb, new.deb, lintian
 OLD_VERSION, NEW_VERSION = "0.0.1~test", "0.0.2~test"
@@ -176,6 +177,7 @@ def name_of(release, layer):
         "deb": lambda: [*listed_packages("deb"), *DEB_EXTRAS],
         "package": lambda: [sources_digest(), OLD_VERSION, NEW_VERSION],
         "others": lambda: OTHER_PACKAGES,
+        "exim": lambda: EXIM_PACKAGES,
         **{guide: lambda guide=guide: guide_packages(guide, release) for guide in GUIDE_LAYERS},
     }
     base = name_of(release, BELOW[layer]) if BELOW[layer] else release
@@ -228,7 +230,7 @@ def make(release, layer, cgroup):
         making, log = path.with_name(path.name + ".making"), path.with_name(path.name + ".log")
         making.mkdir()
         makers = {"base": make_base, "services": make_services, "whole": make_whole, "hardened": make_hardened, "build": make_build,
-                  "hauberk": make_hauberk, "deb": make_deb, "package": make_package, "others": make_others,
+                  "hauberk": make_hauberk, "deb": make_deb, "package": make_package, "others": make_others, "exim": make_exim,
                   **{guide: make_guide(guide) for guide in GUIDE_LAYERS}}
         makers[layer](Tree(release, making, log, cgroup))
         (making / "upper").rename(path)
@@ -347,6 +349,11 @@ def make_hardened(tree):
 def make_others(tree):
     """Other programs that look for what is weak."""
     tree.install(tree.overlay("others"), OTHER_PACKAGES)
+
+
+def make_exim(tree):
+    """Another mail server."""
+    tree.install(tree.overlay("exim"), EXIM_PACKAGES)
 
 
 def make_guide(layer):

@@ -10,7 +10,7 @@
 
 #include "base/hash.h"
 #include "probe/dns_records.h"
-#include "probe/mail_names.h"
+#include "probe/mail_keys.h"
 #include "probe/sender_policy.h"
 #include "probe/tags.h"
 

@@ -17,13 +17,25 @@ static char *read_dovecot(const char *lines, bool is_old) {
     struct look look = {.probe = probe_find("dovecot"), .into = &into};
     struct dovecot dovecot = {.look = &look, .is_old = is_old, .lines = span_of(lines)};
     read_lines(&dovecot, dovecot.lines);
-    say_listeners(&dovecot);
+    dovecot_listeners_say(&look, &dovecot.listeners, dovecot.protocols, dovecot.listen);
     return text_take(&into);
 }
 
 static void says(const char *text, const char *line) {
     if (!text || !strstr(text, line))
         fail_msg("'%s' is not in\n%s", line, text ? text : "nothing");
+}
+
+static void who_only_tells_postfix_has_no_logins(void **state) {
+    char *inner = read_dovecot("protocols = lmtp\nlisten = *, ::\n"
+                               "service lmtp {\n  inet_listener lmtp {\n    port = 24\n  }\n}\n",
+                               true);
+    char *near = read_dovecot("protocols {\n  imap = yes\n}\nlisten = 127.0.0.1, ::1\n", false);
+    (void)state;
+    says(inner, "dovecot.logins\t\tnone\n");
+    says(near, "dovecot.logins\t\tloopback\n");
+    free(inner);
+    free(near);
 }
 
 static void old_names_become_new_ones(void **state) {
@@ -53,6 +65,7 @@ static void old_names_become_new_ones(void **state) {
     says(text, "dovecot.login.restart_request_count\timap-login\t0\n");
     says(text, "dovecot.listener.reach\timap-login imaps\tnet\n");
     says(text, "dovecot.listener.reach\timap-login imap\tloopback\n");
+    says(text, "dovecot.logins\t\tnet\n");
     says(text, "dovecot.socket.mode\t/var/x\t0666\n");
     assert_null(strstr(text, "pop3"));
     free(text);
@@ -140,7 +153,7 @@ static void kinds_of_rspamd_passwords(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(old_names_become_new_ones), cmocka_unit_test(blocks_of_the_new_version),
+        cmocka_unit_test(who_only_tells_postfix_has_no_logins), cmocka_unit_test(old_names_become_new_ones), cmocka_unit_test(blocks_of_the_new_version),
         cmocka_unit_test(broken_blocks_do_no_harm),  cmocka_unit_test(schemes_of_passwords),
         cmocka_unit_test(kinds_of_rspamd_passwords),
     };

@@ -1,4 +1,4 @@
-/* What the probes make of nft's rules and of /proc's tables and maps.
+/* What the probes make of nft's rules and of /proc's tables and maps, and whom they take for a friend.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "looked.h"
@@ -6,6 +6,7 @@
 #include "probe/listeners.h"
 #include "probe/probe_processes.c"
 #include "probe/probe_wall.c"
+#include "probe/strangers.h"
 
 static struct wall wall_of(const char *rules) {
     struct wall wall = {.unbounded_log = {NULL, "unbounded_log", 0},
@@ -131,6 +132,48 @@ static void a_port_on_loopback_alone_is_not_open(void **state) {
     }
 }
 
+static void who_is_heard_and_who_is_a_friend(void **state) {
+    static const char table[] =
+        "   0: 050071CB:0019 00000000:0000 0A 00000000:00000000\n"
+        "   1: 00000000000000000000000000000000:0019 00000000000000000000000000000000:0000 0A 0:0\n"
+        "   2: 00000000:024B 00000000:0000 0A 00000000:00000000\n";
+    static const struct {
+        const char *address;
+        uint16_t port;
+        bool is_heard;
+    } heard[] = {{"203.113.0.5", 25, true}, {"192.0.2.1", 25, true}, /* the one on :: may hear it */
+                 {"2001:db8::1", 25, true}, {"192.0.2.1", 587, true}, {"2001:db8::1", 587, false},
+                 {"192.0.2.1", 465, false}};
+    static const struct {
+        const char *networks, *address;
+        bool is_held, is_sure;
+    } friends[] = {
+        {"127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128", "192.0.2.1", false, true},
+        {"127.0.0.0/8, 192.0.2.0/24", "192.0.2.1", true, true},
+        {"[::ffff:192.0.2.0]/120", "192.0.2.1", true, true},
+        {"[2001:db8::]/32,::1", "2001:db8::1", true, true},
+        {"0.0.0.0/0 [::]/0", "192.0.2.1", false, true}, /* that is everybody */
+        {"128.0.0.0/1", "192.0.2.1", false, true},
+        {"hash:/etc/postfix/networks", "192.0.2.1", false, false},
+        {"!192.0.2.1 192.0.2.0/28", "192.0.2.2", true, false},
+        {"", "192.0.2.1", false, true},
+    };
+    struct address address;
+    bool is_sure;
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(heard); i++) {
+        assert_int_equal(address_parse(span_of(heard[i].address), &address), 0);
+        if (listeners_hear(SPAN(table), heard[i].port, &address) != heard[i].is_heard)
+            fail_msg("%s %u", heard[i].address, heard[i].port);
+    }
+    for (size_t i = 0; i < ELEMENTS_OF(friends); i++) {
+        assert_int_equal(address_parse(span_of(friends[i].address), &address), 0);
+        if (networks_hold(span_of(friends[i].networks), &address, &is_sure) != friends[i].is_held ||
+            is_sure != friends[i].is_sure)
+            fail_msg("%s in %s", friends[i].address, friends[i].networks);
+    }
+}
+
 static void only_code_of_packages_is_stale(void **state) {
     static const struct {
         const char *line;
@@ -159,6 +202,7 @@ int main(void) {
         cmocka_unit_test(listeners_are_read_from_the_kernels_table),
         cmocka_unit_test(a_port_on_loopback_alone_is_not_open),
         cmocka_unit_test(only_code_of_packages_is_stale),
+        cmocka_unit_test(who_is_heard_and_who_is_a_friend),
     };
     int failed = cmocka_run_group_tests_name("probe_net", tests, NULL, NULL);
     text_free(&said);

@@ -37,7 +37,8 @@ postconf -X milter_default_action milter_protocol
 printf '/^([a-z]+)@/ $1\n' >/etc/postfix/senders
 postconf -e 'postscreen_access_list = permit_mynetworks, cidr:/etc/postfix/postscreen.cidr' \
     'postscreen_greet_action = enforce' 'postscreen_dnsbl_action = enforce' 'postscreen_dnsbl_threshold = 3' \
-    'postscreen_dnsbl_sites = zen.spamhaus.org=127.0.0.[2..11]*3 bl.spamcop.net*1'
+    'postscreen_dnsbl_sites = zen.spamhaus.org=127.0.0.[2..11]*3 bl.spamcop.net*1' \
+    'postscreen_cache_map = lmdb:${data_directory}/postscreen_cache'
 postconf -X postscreen_bare_newline_enable postscreen_pipelining_enable postscreen_non_smtp_command_enable
 [ -e /etc/postfix/postscreen.cidr ] || : >/etc/postfix/postscreen.cidr
 
