@@ -144,7 +144,7 @@ static void take_line(struct wall *wall, struct span line) {
         struct span name = span_trim(span_cut(&rest, '{'));
         copy(name, wall->table);
         wall->has_hauberk = wall->has_hauberk || span_is(name, "inet hauberk");
-    } else if (span_is(word, "chain") && wall->count < CHAINS_MOST) {
+    } else if (span_is(word, "chain") && span_trim(rest).length > 0 && wall->count < CHAINS_MOST) {
         chain = &wall->chains[wall->count++];
         memcpy(chain->table, wall->table, sizeof(chain->table));
         copy(span_word(&rest), chain->name);
