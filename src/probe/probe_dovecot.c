@@ -50,8 +50,6 @@ struct dovecot {
     struct listener listeners[LISTENERS_MOST];
     size_t listener_count;
     char protocols[LIST_MOST], listen[LIST_MOST];
-    bool has_no_tls;          /* ssl = no: ports of TLS are not opened */
-    const char *clients;      /* who reaches a port to log in at */
     char list[LIST_MOST]; /* of a { name = yes } block that is being read */
     struct {
         char driver[40], name[60], path[300], scheme[40];
@@ -109,21 +107,17 @@ static void say_listener(struct dovecot *dovecot, const char *service, const cha
                          const char *tls, const char *address) {
     char subject[140];
     const char *protocol = protocol_of(service);
-    const char *reach = reach_of(address[0] ? address : dovecot->listen);
-    if (port == 0 || (protocol && !list_has(dovecot->protocols, protocol)) ||
-        (dovecot->has_no_tls && strcmp(tls, "yes") == 0))
+    if (port == 0 || (protocol && !list_has(dovecot->protocols, protocol)))
         return;
-    if (protocol && strcmp(protocol, "lmtp") != 0 && strcmp(dovecot->clients, "net") != 0)
-        dovecot->clients = reach;
     snprintf(subject, sizeof(subject), "%s %s", service, name);
     look_say_text(dovecot->look, "listener.service", subject, service);
     look_say_format(dovecot->look, "listener.port", subject, "%d", port);
     look_say_text(dovecot->look, "listener.tls", subject, tls);
-    look_say_text(dovecot->look, "listener.reach", subject, reach);
+    look_say_text(dovecot->look, "listener.reach", subject,
+                  reach_of(address[0] ? address : dovecot->listen));
 }
 
 static void say_listeners(struct dovecot *dovecot) {
-    dovecot->clients = "nobody";
     for (size_t i = 0; i < dovecot->listener_count; i++) {
         const struct listener *listener = &dovecot->listeners[i];
         const struct builtin *builtin = builtin_of(listener->service, listener->name);
@@ -144,7 +138,6 @@ static void say_listeners(struct dovecot *dovecot) {
             say_listener(dovecot, builtins[i].service, builtins[i].name, builtins[i].port,
                          builtins[i].tls, "");
     }
-    look_say_text(dovecot->look, "clients", "", dovecot->clients);
 }
 
 /* ---- names and words of 2.4 ---- */
@@ -441,8 +434,6 @@ static void note(struct dovecot *dovecot, struct span key, struct span value) {
     if (dovecot->depth == 0) {
         snprintf(whole, sizeof(whole), "%.*s", SPAN_FORMAT(key));
         note_list(dovecot, whole, value);
-        if (span_is(key, "ssl"))
-            dovecot->has_no_tls = span_is(value, "no");
         if (dovecot->is_old || !is_given_in_block(dovecot->lines, key))
             say_setting(dovecot, key, "", value);
     } else if (span_is(kind, "service")) {

@@ -80,36 +80,6 @@ static void blocks_of_the_new_version(void **state) {
     free(text);
 }
 
-static void who_reaches_a_port_to_log_in_at(void **state) {
-    static const struct {
-        const char *lines, *clients;
-    } cases[] = {
-        {"protocols =\n", "nobody"},
-        {"protocols = lmtp\nservice lmtp {\n  inet_listener lmtp {\n    port = 24\n  }\n}\n",
-         "nobody"},
-        {"protocols = imap\n", "net"},
-        {"protocols = imap\nlisten = 127.0.0.1, ::1\n", "loopback"},
-        /* Without TLS nothing listens on 993. */
-        {"protocols = imap\nssl = no\nservice imap-login {\n  inet_listener imap {\n"
-         "    address = 127.0.0.1\n  }\n}\n",
-         "loopback"},
-        {"protocols = imap\nservice imap-login {\n  inet_listener imap {\n"
-         "    address = 127.0.0.1\n  }\n}\n",
-         "net"},
-        {"protocols = imap\nservice imap-login {\n  inet_listener imap {\n    port = 0\n  }\n"
-         "  inet_listener imaps {\n    port = 0\n  }\n}\n",
-         "nobody"},
-    };
-    (void)state;
-    for (size_t i = 0; i < ELEMENTS_OF(cases); i++) {
-        char line[60];
-        char *text = read_dovecot(cases[i].lines, true);
-        snprintf(line, sizeof(line), "dovecot.clients\t\t%s\n", cases[i].clients);
-        says(text, line);
-        free(text);
-    }
-}
-
 static void a_proxy_has_no_password_for_all(void **state) {
     char *text = read_dovecot("passdb {\n  driver = static\n"
                               "  args = proxy=y host=10.0.0.3 nopassword=y\n}\n",
@@ -198,7 +168,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(old_names_become_new_ones),
         cmocka_unit_test(blocks_of_the_new_version),
-        cmocka_unit_test(who_reaches_a_port_to_log_in_at),
         cmocka_unit_test(a_proxy_has_no_password_for_all),
         cmocka_unit_test(a_name_may_have_a_key_of_its_own),
         cmocka_unit_test(broken_blocks_do_no_harm),
