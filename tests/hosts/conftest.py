@@ -38,6 +38,7 @@ def missing():
 
 def pytest_addoption(parser):
     parser.addoption("--release", action="append", choices=trees.RELEASES, help="only this release (may be repeated)")
+    parser.addoption("--whole-audit", action="store_true", help="after each sabotage look at everything: an hour instead of minutes")
 
 
 def pytest_generate_tests(metafunc):

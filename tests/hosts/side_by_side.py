@@ -50,6 +50,8 @@ def ours(machine):
     print(f"hauberk: {report['grade']}, {report['score']}, {report['passed']} passed, {len(report['skipped'])} not looked at")
     for one in report["findings"]:
         print(f"    {one['severity']:8} {one['id']}")
+    for one in report["skipped"]:
+        print(f"    not looked at {one['id']}: {one['reason']}")
 
 
 def bring_others(machine):
@@ -93,6 +95,7 @@ def main():
     parser.add_argument("--release", default="trixie", choices=trees.RELEASES)
     parser.add_argument("--testssl", default="", metavar="OPTIONS", help="only some of its tests: '-p -s -S'")
     parser.add_argument("--without-lynis", action="store_true")
+    parser.add_argument("--without-testssl", action="store_true")
     parser.add_argument("hosts", nargs="*", metavar="HOST")
     options = parser.parse_args()
     wanted = options.hosts or list(LAYERS)
@@ -106,7 +109,8 @@ def main():
             bring_others(machine)
             if not options.without_lynis:
                 lynis(machine)
-            testssl(machine, options.testssl.split())
+            if not options.without_testssl:
+                testssl(machine, options.testssl.split())
             machine.close()
         resolver.close()
 

@@ -1,4 +1,5 @@
-"""The owner's mailbox: a suspicious login is one mail there, brought by the package's unit through the real Postfix."""
+"""The owner's mailbox: a suspicious login is one mail there, brought by the package's unit through the real Postfix, and so
+is what the weekly audit finds otherwise than the week before."""
 
 import concurrent.futures
 import email
@@ -35,10 +36,8 @@ def told(world, release):
 def mails(machine, kind):
     """What lies in root's mailbox of that kind."""
     folder = machine.path("/root/Maildir/new")
-    if not folder.is_dir():
-        return []
     read = [email.message_from_bytes((folder / name).read_bytes(), policy=email.policy.default)
-            for name in sorted(os.listdir(folder))]
+            for name in (sorted(os.listdir(folder)) if folder.is_dir() else [])]
     return [mail for mail in read if mail["X-Hauberk"] == kind]
 
 
@@ -73,3 +72,31 @@ def test_who_brings_it_has_no_rights(told):
     log = told.host.read("/var/log/mail.log")
     uid = told.host.enter("id", "-u", "hauberk").stdout.strip()
     assert f"uid={uid} from=<root>" in log, log[-2000:]
+
+
+def weekly(told, expected):
+    """The timer's unit now, and what of its mails there are after it: so many. The last one's text."""
+    machine = told.host
+    told.systemctl("start", "hauberk-audit.service")
+    result = machine.enter("systemctl", "show", "--value", "-p", "Result", "hauberk-audit.service").stdout.strip()
+    assert result == "success", machine.journal("-u", "hauberk-audit.service")[-3000:]
+    host.wait_for(lambda: len(mails(machine, "audit")) >= expected, 30, f"mail {expected} of an audit")
+    found = mails(machine, "audit")
+    assert len(found) == expected, [mail.get_content() for mail in found]
+    return found[-1].get_content()
+
+
+def test_the_weekly_audit_mails_what_changed_and_only_that(told):
+    """All that is weak at first, then nothing, then what somebody changed, then that it was mended."""
+    machine = told.host
+    rule = "postfix-relay-for-the-world"
+    first = weekly(told, 1)
+    assert rule not in first and "host-firewall" in first, first
+    weekly(told, 1)
+    own = machine.enter("postconf", "-h", "mynetworks").stdout.strip()
+    machine.enter("postconf", "-e", "mynetworks = 0.0.0.0/0")
+    changed = weekly(told, 2)
+    assert rule in changed and "host-firewall" not in changed, changed
+    machine.enter("postconf", "-e", f"mynetworks = {own}")
+    mended = weekly(told, 3)
+    assert rule in mended and "host-firewall" not in mended, mended
