@@ -169,8 +169,8 @@ static bool has_ipv6(void) {
     return text.length > 0;
 }
 
-/* Old iptables keeps rules of its own beside nftables, which nft does not list: ":INPUT DROP [0:0]",
- * "-A INPUT -j REJECT --reject-with …". True when they let nothing through that they do not know. */
+/* Old iptables keeps rules of its own beside nftables, which nft does not list: ":INPUT DROP
+ * [0:0]", "-A INPUT -j REJECT …". True when they let nothing through that they do not know. */
 static bool drops_in_legacy(struct look *look, const char *key, const char *tables,
                             const char *program) {
     const char *const arguments[] = {program, "-t", "filter", NULL};
@@ -187,7 +187,7 @@ static bool drops_in_legacy(struct look *look, const char *key, const char *tabl
         return false;
     int status = look_run(look, arguments, &rules, NULL);
     if (status != 0)
-        look_say_not(look, key, "rules of old iptables are in the kernel, and %s does not tell them",
+        look_say_not(look, key, "old iptables has rules in the kernel, which %s does not tell",
                      program);
     rest = text_span(&rules);
     while (status == 0 && next_line(&rest, &line))

@@ -166,13 +166,11 @@ static void kinds_of_rspamd_passwords(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(old_names_become_new_ones),
-        cmocka_unit_test(blocks_of_the_new_version),
+        cmocka_unit_test(old_names_become_new_ones), cmocka_unit_test(blocks_of_the_new_version),
+        cmocka_unit_test(broken_blocks_do_no_harm),  cmocka_unit_test(schemes_of_passwords),
+        cmocka_unit_test(kinds_of_rspamd_passwords),
         cmocka_unit_test(a_proxy_has_no_password_for_all),
         cmocka_unit_test(a_name_may_have_a_key_of_its_own),
-        cmocka_unit_test(broken_blocks_do_no_harm),
-        cmocka_unit_test(schemes_of_passwords),
-        cmocka_unit_test(kinds_of_rspamd_passwords),
     };
     hash_open();
     return cmocka_run_group_tests(tests, NULL, NULL);
