@@ -69,6 +69,8 @@ static bool take_out(struct list *list, const char *id) {
 static int open_folder(struct book *book, const char *state_folder, struct why *reterr_why) {
     struct stat status;
     snprintf(book->folder, sizeof(book->folder), "%s/audit", state_folder);
+    if (mkdir(state_folder, 0700) < 0 && errno != EEXIST) /* before hauberkd ever ran */
+        return why_set(reterr_why, -errno, state_folder, 0, "cannot be made: %s", strerror(errno));
     if (mkdir(book->folder, 0700) < 0 && errno != EEXIST)
         return why_set(reterr_why, -errno, book->folder, 0, "cannot be made: %s", strerror(errno));
     book->fd = open(book->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

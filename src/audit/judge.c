@@ -95,19 +95,23 @@ static bool applies(struct judged *judged, struct readings *readings) {
     return true;
 }
 
+/* A value that several conditions find is told once. */
 static void add_evidence(struct text *evidence, const char *name, const char *subject,
                          const char *value, unsigned number) {
-    if (number == EVIDENCE_LINES_MOST)
-        text_add_string(evidence, "\n…");
-    if (number >= EVIDENCE_LINES_MOST)
-        return;
-    text_add_format(evidence, "%s%s%s%s = %s", number ? "\n" : "", subject, subject[0] ? ": " : "",
+    cleanup_text struct text line = {0};
+    text_add_format(&line, "%s%s%s%s = %s", number ? "\n" : "", subject, subject[0] ? ": " : "",
                     strchr(name, '.') + 1,
                     value == NULL ? "not there"
                     : value[0]    ? value
                                   : "(empty)");
+    const char *same = evidence->at ? strstr(evidence->at, line.at + (number ? 1 : 0)) : NULL;
+    size_t length = line.length - (number ? 1 : 0);
+    bool is_told = same && (same == evidence->at || same[-1] == '\n') &&
+                   (same[length] == '\n' || same[length] == '\0');
+    if (is_told || number > EVIDENCE_LINES_MOST)
+        return;
+    text_add_string(evidence, number == EVIDENCE_LINES_MOST ? "\n…" : line.at);
 }
-
 
 static void ask(struct judged *judged, struct readings *readings) {
     const struct rule *rule = judged->rule;

@@ -22,9 +22,12 @@ struct wishes {
     bool shows_rules, shows_all, shows_readings, shows_changes, is_mailed, accepts_state;
 };
 
+/* What a full disk cuts off is not passed over. */
 static int print(struct text *text) {
     if (text->length)
         fputs(text->at, stdout);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return cli_fail(EXIT_FAILED, "the output cannot be written: %s", strerror(errno));
     return EXIT_FINE;
 }
 
@@ -188,9 +191,9 @@ static int audit(const struct cli *cli, const struct rules *rules, const struct 
     if (wishes->shows_readings) {
         cleanup_text struct text text = {0};
         readings_write(readings, &text);
-        print(&text);
+        exit_code = print(&text) != EXIT_FINE ? EXIT_FAILED : exit_code;
     } else {
-        show(cli, wishes, &report);
+        exit_code = show(cli, wishes, &report) != EXIT_FINE ? EXIT_FAILED : exit_code;
         for (int i = SEVERITY_LOW; i < SEVERITIES; i++)
             if (exit_code == EXIT_FINE && report_count(&report, (enum severity)i))
                 exit_code = EXIT_LOOK;

@@ -77,6 +77,8 @@ void look_say_not(struct look *look, const char *key, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(reason, sizeof(reason), format, arguments);
     va_end(arguments);
+    for (char *at = reason; (at = strchr(at, '\n'));)
+        *at = ' '; /* several lines of a complaint are one reason */
     safe_copy(safe, sizeof(safe), span_trim(span_of(reason)));
     text_add_format(look->into, "!\t%s.%s\t%s\n", look->probe->name, key ? key : "", safe);
 }

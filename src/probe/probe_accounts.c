@@ -33,6 +33,8 @@ static void read_passwd(struct accounts *accounts) {
     const struct passwd *user;
     setpwent();
     while ((user = getpwent()) && accounts->count < ACCOUNTS_MOST) {
+        if (user->pw_name[0] == '+' || user->pw_name[0] == '-')
+            continue; /* "+@people::::::" of NIS is nobody (nsswitch.conf(5), compat) */
         struct account *account = &accounts->at[accounts->count++];
         *account = (struct account){span_copy(span_of(user->pw_name)),
                                     span_copy(span_of(user->pw_dir)), user->pw_uid,

@@ -29,7 +29,7 @@ struct dovecot {
     char list[LIST_MOST]; /* of a { name = yes } block that is being read */
     struct {
         char driver[40], name[60], path[300], scheme[40];
-        bool is_master;
+        bool is_master, is_proxy;
     } database; /* the passdb or userdb that is being read */
 };
 
@@ -192,8 +192,15 @@ static void note_database(struct dovecot *dovecot, struct span key, struct span 
     if (span_is(key, "default_password_scheme"))
         snprintf(dovecot->database.scheme, sizeof(dovecot->database.scheme), "%.*s",
                  SPAN_FORMAT(value));
+    /* Whoever is sent on to another server shows his password there. */
+    if (span_is(key, "proxy") || span_is(key, "proxy_maybe"))
+        dovecot->database.is_proxy = true;
     while (span_is(key, "args") && value.length > 0) {
         struct span word = span_word(&value);
+        struct span name = word;
+        name = span_cut(&name, '=');
+        if (span_is(name, "proxy") || span_is(name, "proxy_maybe"))
+            dovecot->database.is_proxy = true;
         if (span_starts_with(word, SPAN("scheme=")))
             snprintf(dovecot->database.scheme, sizeof(dovecot->database.scheme), "%.*s",
                      SPAN_FORMAT(span_skip(word, 7)));
@@ -214,7 +221,8 @@ static void say_database(struct dovecot *dovecot, const char *kind, struct span 
     snprintf(subject, sizeof(subject), "%.40s%s%.300s", dovecot->database.driver,
              path[0] ? " " : "", path);
     snprintf(key, sizeof(key), "%s.driver", kind);
-    look_say_text(dovecot->look, key, subject, dovecot->database.driver);
+    look_say_text(dovecot->look, key, subject,
+                  dovecot->database.is_proxy ? "proxy" : dovecot->database.driver);
     if (strcmp(kind, "passdb") == 0) {
         look_say_text(dovecot->look, "passdb.master", subject,
                       dovecot->database.is_master ? "yes" : "no");
@@ -304,7 +312,12 @@ static void note(struct dovecot *dovecot, struct span key, struct span value) {
     } else if (span_is(kind, "passdb") || span_is(kind, "userdb")) {
         note_database(dovecot, key, value);
     } else if (dovecot->depth > 1) {
-        return;
+        /* local_name mail.example.org { ssl_server { key_file = … } } */
+        if (dovecot->depth > 2 || strcmp(dovecot->header[1], "ssl_server") != 0)
+            return;
+        int length = snprintf(whole, sizeof(whole), "ssl_server_%.*s", SPAN_FORMAT(key));
+        if ((size_t)length < sizeof(whole))
+            say_setting(dovecot, span_of(whole), dovecot->header[0], value);
     } else if (span_is(kind, "plugin")) {
         say_setting(dovecot, key, "", value);
     } else if (span_is(kind, "protocol") || span_is(kind, "local") || span_is(kind, "remote") ||
@@ -338,19 +351,28 @@ static void read_lines(struct dovecot *dovecot, struct span lines) {
 
 /* ---- what doveconf does not print ---- */
 
-/* 2.3 shows the private key's file only when told to, as "<PATH". */
-static void say_key_file(struct look *look) {
-    static const char *const ask[] = {"doveconf", "-P", "-h", "ssl_key", NULL};
-    cleanup_text struct text value = {0};
-    char path[300];
-    if (look_run(look, ask, &value, NULL) != 0 || value.length == 0)
+/* 2.3 shows the private keys' files only when told to, as "<PATH": the one of all, and those of
+ * names and addresses. */
+static void say_key_files(struct look *look) {
+    static const char *const ask[] = {"doveconf", "-P", "-n", NULL};
+    cleanup_text struct text output = {0};
+    struct span line;
+    bool is_first = true;
+    if (look_run(look, ask, &output, NULL) != 0)
         return;
-    struct span said = span_trim(text_span(&value));
-    if (!span_starts_with(said, SPAN("</")) || said.length >= sizeof(path))
-        return;
-    snprintf(path, sizeof(path), "%.*s", SPAN_FORMAT(span_skip(said, 1)));
-    look_say_text(look, "ssl_server_key_file", "", path);
-    (void)!say_permissions(look, "key", path);
+    struct span lines = text_span(&output);
+    while (next_line(&lines, &line)) {
+        char path[300];
+        struct span key = cut_key(&line);
+        bool is_key = span_is(key, "ssl_key") || span_is(key, "ssl_alt_key");
+        if (!is_key || !span_starts_with(line, SPAN("</")) || line.length >= sizeof(path))
+            continue;
+        snprintf(path, sizeof(path), "%.*s", SPAN_FORMAT(span_skip(line, 1)));
+        if (is_first)
+            look_say_text(look, "ssl_server_key_file", "", path);
+        is_first = false;
+        (void)!say_permissions(look, "key", path);
+    }
 }
 
 /* 2.4 leaves it out of what it prints of all. */
@@ -418,7 +440,7 @@ void probe_dovecot(struct look *look) {
     read_lines(&dovecot, dovecot.lines);
     dovecot_listeners_say(look, &dovecot.listeners, dovecot.protocols, dovecot.listen);
     if (dovecot.is_old)
-        say_key_file(look);
+        say_key_files(look);
     else
         say_greeting(look);
     say_written(look);

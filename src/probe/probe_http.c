@@ -234,10 +234,11 @@ static void say_security_txt(const struct site *site) {
                 body_has(&page, "Contact:"));
 }
 
+/* Only who sends the question back shows it; many answer a method they do not know like GET. */
 static void say_trace(const struct site *site) {
     cleanup_page struct page page = {0};
     if (ask(site, "TRACE", "/", site->name ? site->name : "localhost", &page) >= 0)
-        say_yes(site, "trace", page.code == 200);
+        say_yes(site, "trace", page.code == 200 && body_has(&page, "TRACE / HTTP"));
 }
 
 /* Does it show something under a name that is not its own? */

@@ -161,10 +161,14 @@ static void look_at_private(void *context, const char *path) {
         found_one(&keys->unlocked, path, "no passphrase");
 }
 
+/* Accounts without a shell too: a key opens SFTP and tunnels to them. One file that is everybody's
+ * is told of once for each who has a shell. */
 static void say_user(struct keys *keys) {
     char path[1200];
+    bool has_shell = may_log_in(keys->user->pw_shell);
     for (size_t i = 0; i < keys->pattern_count; i++) {
-        if (strcmp(keys->patterns[i], "none") == 0)
+        bool is_everybodys = keys->patterns[i][0] == '/' && !strchr(keys->patterns[i], '%');
+        if (strcmp(keys->patterns[i], "none") == 0 || (is_everybodys && !has_shell))
             continue;
         expand(keys->patterns[i], keys->user, path, sizeof(path));
         say_file(keys, path);
@@ -188,8 +192,7 @@ void probe_keys(struct look *look) {
     read_patterns(keys);
     setpwent();
     while ((keys->user = getpwent()))
-        if (may_log_in(keys->user->pw_shell))
-            say_user(keys);
+        say_user(keys);
     endpwent();
     found_end_of_root(&keys->shared);
     found_end_of_root(&keys->loose);

@@ -338,6 +338,16 @@ static void say_main(struct look *look, struct span lines) {
     }
 }
 
+/* Each instance has a main.cf and ports of its own; what is said here is the first one's. */
+static void say_instances(struct look *look, struct span main_cf) {
+    struct span folders = postconf_value(main_cf, SPAN("multi_instance_directories"));
+    if (folders.length > 0 &&
+        span_is(postconf_value(main_cf, SPAN("multi_instance_enable")), "yes"))
+        look_say_not(look, NULL,
+                     "instances of Postfix beside the first are not looked at: %.*s (postconf -c)",
+                     SPAN_FORMAT(folders));
+}
+
 static void look_at(struct look *look, struct postfix *postfix) {
     cleanup_text struct text set = {0};
     cleanup_text struct text warnings = {0};
@@ -355,6 +365,7 @@ static void look_at(struct look *look, struct postfix *postfix) {
     say_services(look, postfix);
     say_networks(look, postconf_value(text_span(&postfix->main_cf), SPAN("mynetworks")));
     say_lists(look, postfix);
+    say_instances(look, text_span(&postfix->main_cf));
 }
 
 void probe_postfix(struct look *look) {

@@ -12,6 +12,7 @@
 #include "probe/found.h"
 #include "probe/sshd_match.h"
 #include "probe/words.h"
+#include "probe/sshd_folder.h"
 
 enum { KINDS_MOST = 500, SAID_MOST_BYTES = 1 << 20 };
 #define ASKING_MOST_US (6 * SECOND_US)
@@ -206,6 +207,7 @@ void probe_sshd(struct look *look) {
         return;
     }
     look_say_text(look, "there", "", "yes");
+    sshd_folder_say(look);
     say_version(look);
     sshd_match_read("/etc/ssh/sshd_config", &match);
     if (ask_all(look, &match, &options)) {

@@ -49,41 +49,95 @@ static void note(struct upkeep *upkeep, const char *what, const char *where) {
                         where);
 }
 
-static bool names_backup(struct upkeep *upkeep, struct span text, const char *where) {
-    static const char *const programs[] = {"restic",  "borg",     "borgmatic", "duplicity",
-                                           "duply",   "rsnapshot", "backupninja", "kopia",
-                                           "bacula",  "bareos",   "rdiff-backup", "backup-mail",
-                                           "proxmox-backup-client", "tarsnap", "resticprofile"};
+static bool names_program(struct upkeep *upkeep, struct span line, const char *where) {
+    static const char *const programs[] = {"restic", "borg", "borgmatic", "duplicity", "duply",
+                                           "rsnapshot", "backupninja", "kopia", "bacula", "bareos",
+                                           "rdiff-backup", "backup-mail", "proxmox-backup-client",
+                                           "tarsnap", "resticprofile", "rustic", "rclone", "burp",
+                                           "btrbk", "syncoid", "zrepl", "dirvish"};
+    for (size_t i = 0; i < ELEMENTS_OF(programs); i++)
+        if (is_word(line, programs[i])) {
+            note(upkeep, programs[i], where);
+            return true;
+        }
+    /* To another machine: "rsync -a /srv/mail/ backup@vault.example.org:mail/". */
+    bool has_rsync = is_word(line, "rsync");
+    for (struct span word; has_rsync && (word = span_word(&line)).length > 0;)
+        if (!strchr("-/'\"", word.at[0]) && memchr(word.at, ':', word.length)) {
+            note(upkeep, "rsync", where);
+            return true;
+        }
+    return false;
+}
+
+static bool names_backup(struct upkeep *upkeep, struct span text, const char *where, int depth);
+
+/* The scripts a line starts: "ExecStart=-/usr/local/sbin/nightly --all". */
+static bool starts_backup(struct upkeep *upkeep, struct span line, int depth) {
+    for (struct span word; (word = span_word(&line)).length > 0;) {
+        cleanup_text struct text script = {0};
+        char path[300];
+        struct stat status;
+        const char *slash = memchr(word.at, '/', word.length);
+        size_t length = slash ? word.length - (size_t)(slash - word.at) : 0;
+        if (length == 0 || length >= sizeof(path))
+            continue;
+        memcpy(path, slash, length);
+        path[length] = '\0';
+        path[strcspn(path, "\"';&|)")] = '\0';
+        if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
+            continue;
+        read_quietly(path, &script);
+        if (span_starts_with(text_span(&script), SPAN("#!")) &&
+            names_backup(upkeep, text_span(&script), path, depth + 1))
+            return true;
+    }
+    return false;
+}
+
+static bool names_backup(struct upkeep *upkeep, struct span text, const char *where, int depth) {
+    enum { SCRIPTS_DEEP = 2 };
     struct span line;
     while (next_line(&text, &line))
-        for (size_t i = 0; i < ELEMENTS_OF(programs); i++)
-            if (is_word(line, programs[i])) {
-                note(upkeep, programs[i], where);
-                return true;
-            }
+        if (names_program(upkeep, line, where) ||
+            (depth < SCRIPTS_DEEP && starts_backup(upkeep, line, depth)))
+            return true;
     return false;
 }
 
 static void take_table(void *context, const char *path) {
     cleanup_text struct text text = {0};
     read_quietly(path, &text);
-    (void)names_backup(context, text_span(&text), path);
+    (void)names_backup(context, text_span(&text), path, 0);
 }
 
-/* A timer that is enabled (or a static one of this machine's own), and what its service starts. */
+/* A timer that is enabled (or a static one of this machine's own), and what its service starts:
+ * NAME@WHAT.timer starts NAME@.service, unless it names another. */
 static void take_timer(void *context, const char *path) {
     struct upkeep *upkeep = context;
     cleanup_text struct text text = {0};
-    static const char *const folders[] = {"/etc/systemd/system", "/usr/lib/systemd/system"};
+    static const char *const folders[] = {"/etc/systemd/system", "/usr/local/lib/systemd/system",
+                                          "/usr/lib/systemd/system"};
     const char *name = strrchr(path, '/') + 1;
-    int length = (int)(strlen(name) - strlen(".timer"));
-    for (size_t i = 0; i < ELEMENTS_OF(folders); i++) {
+    char unit[200];
+    read_quietly(path, &text);
+    if (!shell_value(text_span(&text), "Unit", unit, sizeof(unit)))
+        snprintf(unit, sizeof(unit), "%.*s.service", (int)(strlen(name) - strlen(".timer")), name);
+    char *at = strchr(unit, '@');
+    for (size_t i = 0; i < 2 * ELEMENTS_OF(folders); i++) {
         char service[400];
-        snprintf(service, sizeof(service), "%s/%.*s.service", folders[i], length, name);
+        if (i == ELEMENTS_OF(folders) && at)
+            snprintf(at + 1, sizeof(unit) - (size_t)(at + 1 - unit), "%s", ".service");
+        snprintf(service, sizeof(service), "%s/%s", folders[i % ELEMENTS_OF(folders)], unit);
         read_quietly(service, &text);
-        if (text.length && names_backup(upkeep, text_span(&text), name))
+        if (text.length && names_backup(upkeep, text_span(&text), name, 0))
             return;
     }
+}
+
+/* One that another machine fetches through. */
+static void take_daemon(void *context, const char *path) {
+    note(context, strrchr(path, '/') + 1, "systemd");
 }
 
 static bool read_date(const char *text, int64_t *ret_day) {
@@ -107,6 +161,13 @@ static void say_backups(struct look *look) {
     for (size_t i = 0; i < ELEMENTS_OF(tables); i++)
         each_path(tables[i], take_table, &upkeep);
     each_path("/etc/systemd/system/timers.target.wants/*.timer", take_timer, &upkeep);
+    static const char *const daemons[] = {"bacula-fd", "bareos-fd", "bareos-filedaemon",
+                                          "urbackupclientbackend"};
+    for (size_t i = 0; i < ELEMENTS_OF(daemons); i++) {
+        char pattern[100];
+        snprintf(pattern, sizeof(pattern), "/etc/systemd/system/*.wants/%s.service", daemons[i]);
+        each_path(pattern, take_daemon, &upkeep);
+    }
     read_quietly(DECLARED, &declared);
     struct span text = text_span(&declared);
     if (shell_value(text, "what", value, sizeof(value)) && value[0])
@@ -149,7 +210,10 @@ static void say_clock(struct look *look) {
         if (is_there)
             keeps = units[i];
     }
-    look_say_text(look, "clock_keeper", "", keeps);
+    if (is_container() && strcmp(keeps, "none") == 0)
+        look_say_not(look, "clock_keeper", "a container has the clock of its machine");
+    else
+        look_say_text(look, "clock_keeper", "", keeps);
     /* adjtimex(2) with no modes only tells; its answer 5, TIME_ERROR, is "not synchronised". Its
      * header has a field of a name that is banned here, so the call is made by number. */
     enum { NOT_SYNCHRONISED = 5 };

@@ -142,6 +142,29 @@ static void add_files(const char *pattern, struct text *text) {
     globfree(&found);
 }
 
+/* PHP inside Apache has no pool: "mods-enabled/php8.2.load" reads /etc/php/8.2/apache2. */
+static void look_at_php_in_apache(struct look *look) {
+    glob_t modules;
+    if (glob("/etc/apache2/mods-enabled/php*.load", 0, NULL, &modules) != 0)
+        return;
+    for (size_t i = 0; i < modules.gl_pathc; i++) {
+        const char *version = strrchr(modules.gl_pathv[i], '/') + strlen("/php");
+        char path[300];
+        char pattern[400];
+        cleanup_text struct text ini = {0};
+        snprintf(path, sizeof(path), "/etc/php/%.*s/apache2/php.ini",
+                 (int)strcspn(version, "l") - 1, version);
+        add_files(path, &ini);
+        if (ini.length == 0)
+            continue;
+        snprintf(pattern, sizeof(pattern), "%.*s/conf.d/*.ini",
+                 (int)(strrchr(path, '/') - path), path);
+        add_files(pattern, &ini);
+        say_php(look, path, (struct span){0}, text_span(&ini));
+    }
+    globfree(&modules);
+}
+
 static void look_at_php(struct look *look) {
     glob_t pools;
     if (glob("/etc/php/*/fpm/pool.d/*.conf", 0, NULL, &pools) != 0)
@@ -237,5 +260,6 @@ static void look_at_roundcube(struct look *look) {
 void probe_web(struct look *look) {
     look_at_nginx(look);
     look_at_php(look);
+    look_at_php_in_apache(look);
     look_at_roundcube(look);
 }

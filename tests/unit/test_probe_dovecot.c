@@ -93,6 +93,32 @@ static void blocks_of_the_new_version(void **state) {
     free(text);
 }
 
+static void a_proxy_has_no_password_for_all(void **state) {
+    char *text = read_dovecot("passdb {\n  driver = static\n"
+                              "  args = proxy=y host=10.0.0.3 nopassword=y\n}\n",
+                              true);
+    (void)state;
+    says(text, "dovecot.passdb.driver\tstatic\tproxy\n");
+    free(text);
+    text = read_dovecot("passdb static {\n  fields {\n    nopassword = y\n    proxy = y\n  }\n}\n",
+                        false);
+    says(text, "dovecot.passdb.driver\tstatic\tproxy\n");
+    free(text);
+    text = read_dovecot("passdb {\n  driver = static\n  args = proxying=y password=x\n}\n", true);
+    says(text, "dovecot.passdb.driver\tstatic\tstatic\n");
+    free(text);
+}
+
+static void a_name_may_have_a_key_of_its_own(void **state) {
+    char *text = read_dovecot("local_name mail.example.org {\n  ssl_server {\n"
+                              "    key_file = /etc/hostname\n  }\n}\n",
+                              false);
+    (void)state;
+    says(text, "dovecot.ssl_server_key_file\tlocal_name mail.example.org\t/etc/hostname\n");
+    says(text, "dovecot.key.mode\t/etc/hostname\t0");
+    free(text);
+}
+
 /* Nothing of it may be read past, however it is broken. */
 static void broken_blocks_do_no_harm(void **state) {
     static const char *const broken[] = {
@@ -156,6 +182,8 @@ int main(void) {
         cmocka_unit_test(who_only_tells_postfix_has_no_logins), cmocka_unit_test(old_names_become_new_ones), cmocka_unit_test(blocks_of_the_new_version),
         cmocka_unit_test(broken_blocks_do_no_harm),  cmocka_unit_test(schemes_of_passwords),
         cmocka_unit_test(kinds_of_rspamd_passwords),
+        cmocka_unit_test(a_proxy_has_no_password_for_all),
+        cmocka_unit_test(a_name_may_have_a_key_of_its_own),
     };
     hash_open();
     return cmocka_run_group_tests(tests, NULL, NULL);

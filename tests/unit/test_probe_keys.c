@@ -10,6 +10,7 @@
 #include "base/compiler.h"
 #include "probe/debversion.h"
 #include "probe/keyblob.h"
+#include "probe/sshd_folder.h"
 
 #define RSA_1024 \
     "AAAAB3NzaC1yc2EAAAADAQABAAAAgQDFxcXFxcXFxcXFxcXFxcXFxcXFxcXFxcXFxcXFxcXFxcXF" \
@@ -127,12 +128,32 @@ static void versions_are_ordered_as_dpkg_does(void **state) {
     assert_int_equal(debversion_compare(SPAN("1.00"), SPAN("1.0")), 0);
 }
 
+static void the_folder_of_sshd_is_read_first_or_not(void **state) {
+    static const struct {
+        const char *text;
+        bool is_first;
+    } cases[] = {
+        {"# x\n\nInclude /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n", true},
+        {"port 2222\nListenAddress ::\nINCLUDE sshd_config.d/*.conf\n", true},
+        {"Include /etc/ssh/other\nInclude /etc/ssh/sshd_config.d/*.conf\n", true},
+        {"PermitRootLogin yes\nInclude /etc/ssh/sshd_config.d/*.conf\n", false},
+        {"#Include /etc/ssh/sshd_config.d/*.conf\n", false},
+        {"Include", false},
+        {"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(cases); i++)
+        if (sshd_folder_is_first(span_of(cases[i].text)) != cases[i].is_first)
+            fail_msg("%s", cases[i].text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64_is_decoded),
         cmocka_unit_test(public_keys_are_read),
         cmocka_unit_test(locks_of_private_keys_are_told),
         cmocka_unit_test(versions_are_ordered_as_dpkg_does),
+        cmocka_unit_test(the_folder_of_sshd_is_read_first_or_not),
     };
     return cmocka_run_group_tests_name("probe_keys", tests, NULL, NULL);
 }

@@ -9,13 +9,18 @@
 #include "probe/strangers.h"
 
 static struct wall wall_of(const char *rules) {
-    struct wall wall = {.unbounded_log = {NULL, "unbounded_log", 0},
+    static struct chain chains[CHAINS_MOST];
+    memset(chains, 0, sizeof(chains));
+    struct wall wall = {.chains = chains,
+                        .unbounded_log = {NULL, "unbounded_log", 0},
                         .global_limit = {NULL, "global_limit", 0}};
     struct span rest = span_of(rules);
     struct span line;
     text_clear(&said);
     while (next_line(&rest, &line))
         take_line(&wall, line);
+    for (size_t i = 0; i < wall.count; i++)
+        judge_chain(&wall, &chains[i]);
     return wall;
 }
 
@@ -58,6 +63,73 @@ static void a_policy_or_a_last_rule_drops(void **state) {
             wall.unbounded_log.count != cases[i].logs || wall.global_limit.count != cases[i].limits)
             fail_msg("%s: %d %d %u %u", cases[i].rules, wall.has_4, wall.has_6,
                      wall.unbounded_log.count, wall.global_limit.count);
+    }
+}
+
+static const struct {
+    const char *rules;
+    bool drops_4, drops_6;
+} rulesets[] = {
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy drop;\ntcp dport 22 "
+     "accept\n}\n}\n",
+     true, true},
+    {"table ip f {\nchain input {\ntype filter hook input priority 0; policy drop;\n}\n}\n", true,
+     false},
+    {"table inet f {\nchain output {\ntype filter hook output priority 0; policy drop;\n}\n}\n",
+     false, false},
+    /* The last rule drops, past what only counts and logs. */
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy accept;\ntcp dport "
+     "22 accept\n"
+     "log prefix \"what is it: drop \" group 1 counter packets 0 bytes 0 reject with icmpx "
+     "admin-prohibited\n}\n}\n",
+     true, true},
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy accept;\n"
+     "log prefix \"drop\" level debug flags all\n}\n}\n",
+     false, false},
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy accept;\nip saddr "
+     "192.0.2.1 drop\n}\n}\n",
+     false, false},
+    /* Everything is let in before the policy is asked. */
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy drop;\n"
+     "counter packets 1 bytes 2 accept\n}\n}\n",
+     false, false},
+    /* In another chain, wherever it stands. */
+    {"table inet f {\nchain last {\ncounter packets 0 bytes 0 drop\n}\nchain input {\n"
+     "type filter hook input priority 0; policy accept;\ntcp dport 22 accept\njump last\n}\n}\n",
+     true, true},
+    {"table ip6 f {\nchain input {\ntype filter hook input priority 0; policy accept;\ngoto "
+     "last\ndrop\n}\n"
+     "chain last {\nreject\n}\n}\n",
+     false, true},
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy accept;\ngoto "
+     "last\ndrop\n}\n"
+     "chain last {\ntcp dport 22 accept\n}\n}\n",
+     false, false},
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy accept;\njump "
+     "other\n}\n"
+     "chain other {\nreturn\ndrop\n}\n}\n",
+     false, false},
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy accept;\n"
+     "tcp dport 25 jump last\n}\nchain last {\ndrop\n}\n}\n",
+     false, false},
+    /* A loop, which the kernel would not take; a chain of another table; an end too early. */
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy drop;\njump "
+     "input\n}\n}\n",
+     true, true},
+    {"table inet a {\nchain last {\ndrop\n}\n}\ntable inet f {\nchain input {\n"
+     "type filter hook input priority 0; policy accept;\njump last\n}\n}\n",
+     false, false},
+    {"table inet f {\nchain input {\ntype filter hook input priority 0; policy drop;\nlog prefix "
+     "\"",
+     true, true},
+};
+
+static void what_no_rule_knows_is_dropped_or_not(void **state) {
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS_OF(rulesets); i++) {
+        struct wall wall = wall_of(rulesets[i].rules);
+        if (wall.has_4 != rulesets[i].drops_4 || wall.has_6 != rulesets[i].drops_6)
+            fail_msg("%s", rulesets[i].rules);
     }
 }
 
@@ -198,6 +270,7 @@ static void only_code_of_packages_is_stale(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_policy_or_a_last_rule_drops),
+        cmocka_unit_test(what_no_rule_knows_is_dropped_or_not),
         cmocka_unit_test(the_own_table_is_seen),
         cmocka_unit_test(listeners_are_read_from_the_kernels_table),
         cmocka_unit_test(a_port_on_loopback_alone_is_not_open),

@@ -24,9 +24,9 @@ postconf -e 'smtpd_tls_security_level = may' 'smtpd_tls_protocols = >=TLSv1.2' '
     'smtpd_tls_key_file = /etc/ssl/private/test.key'
 chmod 0600 /etc/ssl/private/test.key
 postconf -e 'smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination' \
-    'smtpd_recipient_restrictions = reject_non_fqdn_recipient, permit_mynetworks, reject_unauth_destination, reject_unlisted_recipient' \
+    'smtpd_recipient_restrictions = reject_non_fqdn_recipient, permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination, reject_unlisted_recipient' \
     'smtpd_sender_restrictions = reject_non_fqdn_sender, reject_unknown_sender_domain' \
-    'smtpd_helo_restrictions = permit_mynetworks, reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname' \
+    'smtpd_helo_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname' \
     'smtpd_client_connection_count_limit = 10' 'smtpd_client_connection_rate_limit = 30' \
     'smtpd_client_message_rate_limit = 100' 'smtpd_client_recipient_rate_limit = 200' \
     'smtpd_client_auth_rate_limit = 10' 'smtpd_error_sleep_time = 1s' 'smtpd_soft_error_limit = 3' \
