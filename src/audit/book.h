@@ -45,8 +45,8 @@ void book_tell(struct book *book, const struct judgement *judgement);
 
 /* ---- how fast the disks fill ---- */
 
-/* Keeps how much is used today, and adds pace.days_left for each file system that was looked at three
- * days ago or before: in how many days it is full, 9999 when it does not grow. */
+/* Keeps how much is used today, and adds pace.days_left for each file system that was looked at
+ * three days ago or before: in how many days it is full, 9999 when it does not grow. */
 must_use int pace_take(const struct book *book, struct readings *readings, int64_t now_us,
                        struct why *reterr_why);
 

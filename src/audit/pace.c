@@ -1,7 +1,7 @@
-/* How fast the disks fill, as STATE/audit/room: a line for each file system and day of an audit, TIME
- * (seconds) TAB PATH TAB MEGABYTES USED. The pace is taken from the oldest of these days that is at
- * least three and at most thirty days ago: what was deleted in between belongs to it, and one day
- * with a big import says little.
+/* How fast the disks fill, as STATE/audit/room: a line for each file system and day of an audit,
+ * TIME (seconds) TAB PATH TAB MEGABYTES USED. The pace is taken from the oldest of these days that
+ * is at least three and at most thirty days ago: what was deleted in between belongs to it, and one
+ * day with a big import says little.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>

@@ -20,8 +20,8 @@ void found_end(struct found *found);
 /* The same where an ordinary user does not see all: to him it says that nobody but root knows. */
 void found_end_of_root(struct found *found);
 
-/* Calls `each` with every path that matches the glob(7) pattern, in their order. False: it did not see
- * all, because the folders hold too many files. */
+/* Calls `each` with every path that matches the glob(7) pattern, in their order. False: it did not
+ * see all, because the folders hold too many files. */
 bool each_path(const char *pattern, void (*each)(void *context, const char *path), void *context);
 
 #define MODE_WORDS_MAX 90

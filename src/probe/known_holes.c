@@ -1,6 +1,6 @@
 /* debsecan, started daily by its cron file, keeps what it reported: "VERSION 1", the time, then
- * "BUG,PACKAGE,F" where an update is to be had and "BUG,PACKAGE, " where none is. Which updates wait
- * apt's lists tell; here is the rest.
+ * "BUG,PACKAGE,F" where an update is to be had and "BUG,PACKAGE, " where none is. Which updates
+ * wait apt's lists tell; here is the rest.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/known_holes.h"

@@ -1,7 +1,7 @@
-/* Files that should not be as they are. Two walks (probe/walk.h), over the system's folders and over
- * all others, where people and programs put theirs, for what the whole world may write, what runs with its
- * owner's rights but is in no package, and private keys that everybody may read; and a list of places
- * whose contents must stay secret.
+/* Files that should not be as they are. Two walks (probe/walk.h), over the system's folders and
+ * over all others, where people and programs put theirs, for what the whole world may write, what
+ * runs with its owner's rights but is in no package, and private keys that everybody may read; and
+ * a list of places whose contents must stay secret.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>

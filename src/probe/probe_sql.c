@@ -88,7 +88,7 @@ static void say_rights(struct look *look, const char *path) {
         if (fields == 4 && mask.length && mask.at[0] >= '0' && mask.at[0] <= '9')
             method = span_word(&next);
         snprintf(subject, sizeof(subject), "%.200s line %u", path, ++count);
-        /* "If ident is specified for a local connection, peer will be used instead" (its manual). */
+        /* "If ident is specified for a local connection, peer will be used instead", it says. */
         if (span_is(kind, "local") && span_is(method, "ident"))
             method = SPAN("peer");
         look_say(look, "postgres.method", subject, method);

@@ -188,7 +188,7 @@ static void say_users(struct look *look, struct span known, const struct sshd_ma
     free(asked);
 }
 
-/* A block of the port's makes sshd give up when no port is told; told one, it looks at all blocks. */
+/* A block of the port's makes sshd give up when no port is told; told one, it looks at all. */
 static bool ask_all(struct look *look, const struct sshd_match *match, struct text *options) {
     size_t before = look_mark(look);
     bool is_told = ask(look, NULL, "", options);

@@ -139,7 +139,7 @@ static void say_automatic(struct look *look, const struct installed *installed) 
 
 /* ---- what runs ---- */
 
-/* Debian's kernels tell their package's version in uname -v: "#1 SMP … Debian 6.1.119-1 (2024-…". */
+/* Debian's kernels tell their package's version in uname -v: "#1 SMP … Debian 6.1.119-1 (2024…" */
 static struct span version_of(const struct utsname *running) {
     const char *version = strstr(running->version, "Debian ");
     struct span rest = span_of(version ? version + 7 : "");
@@ -147,7 +147,7 @@ static struct span version_of(const struct utsname *running) {
 }
 
 /* What is built for: "cloud-amd64" of 6.1.0-41-cloud-amd64 and of 6.12.57+deb13-cloud-amd64. The
- * number behind the first dash belongs to the version. Empty: no kernel of Debian's is called so. */
+ * number behind the first dash is of the version. Empty: Debian's kernels are not called so. */
 static struct span flavour_of(struct span release) {
     (void)span_cut(&release, '-');
     struct span rest = release;

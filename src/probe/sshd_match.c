@@ -1,5 +1,5 @@
-/* A configuration is read as sshd does: words and their values parted by blanks or =, in quotes where
- * there are blanks in them, Include with patterns, a Match that holds to the end of its file.
+/* A configuration is read as sshd does: words and their values parted by blanks or =, in quotes
+ * where there are blanks in them, Include with patterns, a Match that holds to the end of its file.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/sshd_match.h"

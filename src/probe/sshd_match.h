@@ -1,6 +1,6 @@
 /* Which users OpenSSH's server treats differently: by the Match blocks of its configuration
- * (sshd_config(5)) with what it includes. Only what tells users apart is read here; what a block then
- * does is sshd's own to say.
+ * (sshd_config(5)) with what it includes. Only what tells users apart is read here; what a block
+ * then does is sshd's own to say.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -29,6 +29,6 @@ struct sshd_match {
 void sshd_match_read(const char *path, struct sshd_match *match);
 void sshd_match_free(struct sshd_match *match);
 
-/* Users of one kind get the same settings: which of the patterns match the name or one of the groups,
- * a bit each. */
+/* Users of one kind get the same settings: which of the patterns match the name or one of the
+ * groups, a bit each. */
 uint64_t sshd_match_kind(const struct sshd_match *match, const char *user, gid_t group);

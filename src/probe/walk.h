@@ -2,9 +2,9 @@
  * file systems, within a number of files and a time. What it did not come to it says.
  *
  * It goes past what is not the host's own: other machines' file systems (nothing of them is even
- * asked for, so one whose server is gone does not hold it), the insides of Maildirs and of Dovecot's
- * dbox folders (millions of mails), containers' stores, and whole systems that root keeps in a
- * folder, which have packages of their own.
+ * asked for, so one whose server is gone does not hold it), the insides of Maildirs and of
+ * Dovecot's dbox folders (millions of mails), containers' stores, and whole systems that root keeps
+ * in a folder, which have packages of their own.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
