@@ -76,8 +76,11 @@ static void add_finding(struct text *text, const struct report *report,
 
 static void add_head(struct text *text, const struct report *report) {
     const struct judgement *judgement = report->judgement;
-    text_add_format(text, "%s: grade %c, %u of 100.\n", report->host, judgement->grade,
-                    judgement->score);
+    if (judgement->grade == '-')
+        text_add_format(text, "%s: nothing to judge.\n", report->host);
+    else
+        text_add_format(text, "%s: grade %c, %u of 100.\n", report->host, judgement->grade,
+                        judgement->score);
     for (int i = SEVERITIES - 1; i >= 0; i--)
         if (report_count(report, (enum severity)i))
             text_add_format(text, "%u %s, ", report_count(report, (enum severity)i),

@@ -15,7 +15,7 @@ enum { FILES_MOST = 500, DEPTH_MOST = 128 /* sudo's own */, HOST_MAX = 65 };
 
 struct sudoers {
     struct look *look;
-    struct found no_password, loose, unasked, everybody, environment;
+    struct found no_password, loose, unasked, everybody, everybody_some, environment;
     char host[HOST_MAX]; /* its short name, %h */
     struct {
         dev_t device;
@@ -58,6 +58,22 @@ static bool asks_no_password(struct span line) {
     return false;
 }
 
+/* "ALL=(ALL:ALL) NOPASSWD: /bin/ls, ALL": is everything among the commands? */
+static bool gives_all(struct span rule) {
+    (void)span_cut(&rule, '=');
+    while (rule.length > 0) {
+        struct span command = span_trim(span_cut(&rule, ','));
+        if (command.length > 0 && command.at[0] == '(')
+            (void)span_cut(&command, ')');
+        const char *colon;
+        while (command.length > 0 && (colon = memchr(command.at, ':', command.length)))
+            command = span_skip(command, (size_t)(colon - command.at) + 1);
+        if (span_is(span_trim(command), "ALL"))
+            return true;
+    }
+    return false;
+}
+
 static void look_at_line(struct sudoers *sudoers, const char *where, struct span line) {
     struct span rest = line;
     struct span who = span_word(&rest);
@@ -74,7 +90,7 @@ static void look_at_line(struct sudoers *sudoers, const char *where, struct span
     if (asks_no_password(line))
         found_one(&sudoers->no_password, where, "%.*s", SPAN_FORMAT(line));
     if (span_is(who, "ALL"))
-        found_one(&sudoers->everybody, where, "%.*s", SPAN_FORMAT(line));
+        found_one(gives_all(rest) ? &sudoers->everybody : &sudoers->everybody_some, where, "%.*s", SPAN_FORMAT(line));
 }
 
 static void read_sudoers(struct sudoers *sudoers, const char *path);
@@ -231,6 +247,7 @@ void probe_sudo(struct look *look) {
         .loose = {look, "loose", 0},
         .unasked = {look, "unasked", 0},
         .everybody = {look, "everybody", 0},
+        .everybody_some = {look, "everybody_some", 0},
         .environment = {look, "environment", 0},
     };
     bool is_there = access("/etc/sudoers", F_OK) == 0 || errno != ENOENT;
@@ -245,5 +262,6 @@ void probe_sudo(struct look *look) {
     found_end(&sudoers.loose);
     found_end(&sudoers.unasked);
     found_end(&sudoers.everybody);
+    found_end(&sudoers.everybody_some);
     found_end(&sudoers.environment);
 }

@@ -203,6 +203,15 @@ void talk_listen(struct talk *talk, int64_t for_us) {
     }
 }
 
+void talk_leave(struct talk *talk, int64_t for_us) {
+    char rest[4096];
+    if (talk->fd < 0 || shutdown(talk->fd, SHUT_WR) < 0)
+        return;
+    talk->until_us = clock_monotonic_us() + for_us;
+    while (talk_bytes(talk, rest, sizeof(rest)) > 0)
+        continue;
+}
+
 int talk_renegotiate(struct talk *talk) {
     int error = 0;
     ERR_clear_error();

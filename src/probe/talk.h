@@ -44,5 +44,8 @@ struct talk_wish {
 must_use int talk_secure(struct talk *talk, const struct talk_wish *wish);
 /* Lets the library go on with whatever the other side sent (tickets). */
 void talk_listen(struct talk *talk, int64_t for_us);
+/* Says that nothing more will come, in clear, and waits for the other side to end: a server with a
+ * process for each connection, and a limit on them, has one less before the next begins. */
+void talk_leave(struct talk *talk, int64_t for_us);
 /* Asks for a second handshake inside TLS 1.2: 0 if the server is willing. */
 must_use int talk_renegotiate(struct talk *talk);

@@ -19,7 +19,7 @@
 
 /* A server that says nothing for so long will not say anything. */
 #define ANSWER_US (4 * SECOND_US)
-enum { NUMBERS_ROOM = 192, TICKETS_WAIT_US = 100000 };
+enum { NUMBERS_ROOM = 192, TICKETS_WAIT_US = 100000, LEAVE_US = 50000 };
 
 struct numbers {
     uint16_t at[NUMBERS_ROOM];
@@ -83,6 +83,7 @@ static int ask_once(const struct tls_port *port, const struct tls_offer *offer,
         text_add(&flight, (struct span){bytes, (size_t)count});
         status = tls_answer_read(text_span(&flight), &answer);
     }
+    talk_leave(&talk, LEAVE_US);
     if (status == -EPROTO || status == -ETIMEDOUT)
         return status;
     *ret_answer = answer;
