@@ -1,5 +1,5 @@
-/* On which ports Dovecot listens, told from its inet_listener blocks and from what it opens unless it
- * is told otherwise.
+/* On which ports Dovecot listens, told from its inet_listener blocks and from what it opens
+ * unless it is told otherwise.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -24,7 +24,7 @@ struct dovecot_listener *dovecot_listener_find(struct dovecot_listeners *listene
                                                struct span service, struct span name);
 /* What its block says. */
 void dovecot_listener_note(struct dovecot_listener *listener, struct span key, struct span value);
-/* Says `listener.*`, and `logins`: from where people can log in. protocols and listen: the settings of
- * these names. */
+/* Says `listener.*`, and `logins`: from where people can log in. protocols and listen: the
+ * settings of these names. */
 void dovecot_listeners_say(struct look *look, const struct dovecot_listeners *listeners,
                            const char *protocols, const char *listen);

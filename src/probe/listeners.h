@@ -14,6 +14,6 @@ bool listeners_find(struct span table, uint16_t port, struct address *ret_addres
 /* The same, of ports that others than this machine can reach: what is on loopback alone (a
  * satellite's port 25, a web mail's port 143) needs no TLS and shows strangers nothing. */
 bool listeners_find_open(struct span table, uint16_t port, struct address *ret_address);
-/* Would whoever connects to that address be heard? A listener on all addresses of IPv6 may hear IPv4
- * as well. */
+/* Would whoever connects to that address be heard? A listener on all addresses of IPv6 may hear
+ * IPv4 as well. */
 bool listeners_hear(struct span table, uint16_t port, const struct address *address);

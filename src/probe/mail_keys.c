@@ -1,5 +1,5 @@
-/* Of Rspamd's language as much is read as its file of keys needs. What lies in tables, databases or the
- * net is not looked for, and other_keys says so; so it does of other programs that sign.
+/* Of Rspamd's language as much is read as its file of keys needs. What lies in tables, databases
+ * or the net is not looked for, and other_keys says so; so it does of other programs that sign.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/mail_keys.h"

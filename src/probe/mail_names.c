@@ -235,7 +235,8 @@ static bool find_source(int family, struct address *ret_address) {
     cleanup_close int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     return fd >= 0 && connect(fd, far, size) == 0 &&
            getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 &&
-           address_of_socket((struct sockaddr *)&own, ret_address) && address_is_public(ret_address);
+           address_of_socket((struct sockaddr *)&own, ret_address) &&
+           address_is_public(ret_address);
 }
 
 static void find_sender(struct mail_names *names, int family, struct span bound) {

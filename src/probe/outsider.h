@@ -1,4 +1,5 @@
-/* A stranger's conversation with port 25 of this machine, from one of its own addresses to the same.
+/* A stranger's conversation with port 25 of this machine, from one of its own addresses to the
+ * same.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
@@ -10,7 +11,8 @@
 
 /* EHLO with that address, with which no check of names can find fault. */
 void outsider_write_hello(const struct address *own, struct text *into);
-/* Connects, hears the greeting and says EHLO: 250, or the code of a refusal with its text, or -errno. */
+/* Connects, hears the greeting and says EHLO: 250, or the code of a refusal with its text, or
+ * -errno. */
 must_use int outsider_begin(struct talk *talk, const struct address *own, int64_t until_us,
                             struct text *ret_text);
 /* Says QUIT and hears the answer, as postscreen wants it of whom it lets in the next time. */

@@ -31,7 +31,7 @@ struct port_visit {
 void ports_visit(struct look *look, const struct port ports[], size_t count, int64_t until_us,
                  int (*visit)(const struct port_visit *visit));
 
-/* Begins a conversation up to the greeting, through TLS where that comes first. It lasts `limit_us` at
- * most. */
+/* Begins a conversation up to the greeting, through TLS where that comes first. It lasts
+ * `limit_us` at most. */
 must_use int port_greeted(const struct port_visit *visit, struct talk *talk, int64_t limit_us,
                           struct text *ret_banner, struct text *ret_able);

@@ -6,8 +6,8 @@
 #include "base/address.h"
 #include "probe/probe.h"
 
-/* hops: a mail with so many Received lines is refused at its end, for certain; 0: that is not known,
- * and none is sent. Says `smuggling` and `early` of `subject`, asking as a
- * stranger from `own`. */
+/* hops: a mail with so many Received lines is refused at its end, for certain; 0: that is not
+ * known, and none is sent. Says `smuggling` and `early` of `subject`, asking as a stranger from
+ * `own`. */
 void smuggle_look(struct look *look, const char *subject, const struct address *own, unsigned hops,
                   int64_t until_us);

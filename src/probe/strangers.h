@@ -1,6 +1,6 @@
-/* Speaking to this machine's own services as somebody does whom they do not know. Postfix and Dovecot
- * trust networks they were told of, and Dovecot whoever comes from the very address it answers at:
- * what they say to those, they say to nobody else.
+/* Speaking to this machine's own services as somebody does whom they do not know. Postfix and
+ * Dovecot trust networks they were told of, and Dovecot whoever comes from the very address it
+ * answers at: what they say to those, they say to nobody else.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
