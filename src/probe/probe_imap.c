@@ -1,5 +1,5 @@
-/* What Dovecot (or whatever listens on the ports for reading mail) says of itself before and after
- * TLS: greeting, capabilities, ways to log in.
+/* What Dovecot (or whatever listens on the ports for reading mail) says of itself before and
+ * after TLS: greeting, capabilities, ways to log in.
  *
  * It is asked as by a stranger (probe/strangers.h): whom Dovecot trusts is offered logins in clear
  * that nobody else is offered.
