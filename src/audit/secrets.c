@@ -87,8 +87,11 @@ void secrets_hide(const char *name, struct span value, struct text *into) {
     int head = is_setting ? snprintf(hiding.text, READING_NAME_MAX + 3, "%s = ", name) : 0;
     if (value.length)
         memcpy(hiding.text + head, value.at, value.length);
+    /* "NOPASSWD: ALL" in sudoers is a tag of a command. */
+    bool has_tags = strncmp(name, "sudo.", 5) == 0;
     for (size_t i = 0; i < ELEMENTS_OF(secrets); i++)
-        if (strcasestr(hiding.text, secrets[i].beside))
+        if (strcasestr(hiding.text, secrets[i].beside) &&
+            !(has_tags && strcmp(secrets[i].beside, ":") == 0))
             mark(&hiding, i);
     write_from(&hiding, (size_t)head, into);
 }

@@ -90,7 +90,8 @@ static void look_at_line(struct sudoers *sudoers, const char *where, struct span
     if (asks_no_password(line))
         found_one(&sudoers->no_password, where, "%.*s", SPAN_FORMAT(line));
     if (span_is(who, "ALL"))
-        found_one(gives_all(rest) ? &sudoers->everybody : &sudoers->everybody_some, where, "%.*s", SPAN_FORMAT(line));
+        found_one(gives_all(rest) ? &sudoers->everybody : &sudoers->everybody_some, where, "%.*s",
+                  SPAN_FORMAT(line));
 }
 
 static void read_sudoers(struct sudoers *sudoers, const char *path);

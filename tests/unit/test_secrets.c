@@ -46,6 +46,8 @@ static const struct {
     {"web.roundcube.db_dsnw", "mysql://rc:Hunter2@localhost/rc", "mysql://rc:…@localhost/rc"},
     {"rspamd.controller.password", "clear", NULL},
     {"sql.postgres.method", "password", NULL},
+    {"sudo.no_password", "alice ALL=(ALL) NOPASSWD: ALL", NULL},
+    {"sudo.everybody_some", "ALL ALL=PASSWD: /usr/bin/mysql -pHunter2", "ALL ALL=PASSWD: /usr/bin/mysql -p…"},
     {"sysctl.net.ipv4.tcp_fastopen_key", "0-0", NULL},
     /* lines of scripts and tables */
     {LINE, "0 3 * * * root PGPASSWORD=Hunter2 pg_dump mail",
