@@ -453,7 +453,9 @@ static void look_at_certificates(struct work *work) {
         SSL_SESSION *session = SSL_get0_session(talk.tls);
         say_yes(work, "early_data", session && SSL_SESSION_get_max_early_data(session) > 0);
     }
-    look_at_other_certificate(work, is_rsa(talk.tls));
+    bool is_first_rsa = is_rsa(talk.tls);
+    talk_end(&talk); /* a server may serve one after the other */
+    look_at_other_certificate(work, is_first_rsa);
 }
 
 static void look_at_renegotiation(struct work *work) {
