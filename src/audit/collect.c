@@ -12,7 +12,7 @@
 #include "probe/probe.h"
 #include "probe/run.h"
 
-enum { OUTPUT_MOST_BYTES = 32 << 20, PROBES_MAX = 64 };
+enum { OUTPUT_MOST_BYTES = 32 << 20, PROBES_MAX = 64, PROBE_SECONDS_MOST = 60 };
 
 static bool needs(const struct clauses *clauses, const char *probe) {
     size_t length = strlen(probe);
@@ -101,9 +101,11 @@ struct collecting *collect_begin(const char *libexec, const struct rules *rules,
     text_add_format(&collecting->domains, "domains=%s", domains);
     must(collecting->domains.at);
     snprintf(collecting->path, sizeof(collecting->path), "%s/hauberk-prober", libexec);
-    for (size_t i = 0; i < probe_count; i++)
-        if (is_needed(rules, service, probes[i].name))
-            add(collecting, &probes[i]);
+    /* Those that may take longest begin first. */
+    for (unsigned seconds = PROBE_SECONDS_MOST; seconds > 0; seconds--)
+        for (size_t i = 0; i < probe_count; i++)
+            if (probes[i].seconds == seconds && is_needed(rules, service, probes[i].name))
+                add(collecting, &probes[i]);
     /* Most of them wait for others most of the time. */
     run_all(collecting->runs, collecting->count, 4 * processors());
     return collecting;
