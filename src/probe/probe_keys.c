@@ -74,8 +74,8 @@ static void remember(struct keys *keys, const struct public_key *key, const char
 static void leave_rest(struct keys *keys, const char *path) {
     static const char *const told[] = {"type", "bits", "options", "shared"};
     for (size_t i = 0; i < ELEMENTS_OF(told); i++)
-        look_say_not(keys->look, told[i], "%s: too many keys; of this user %zu were looked at", path,
-                     keys->said_of_user);
+        look_say_not(keys->look, told[i], "%s: too many keys; of this user %zu were looked at",
+                     path, keys->said_of_user);
 }
 
 static void say_lines(struct keys *keys, const char *path, struct span text) {
