@@ -12,7 +12,9 @@
 #include "probe/keyblob.h"
 #include "probe/words.h"
 
-enum { KEYS_MOST = 2000, BLOB_MAX = 2048, FILES_MOST = 4, PRIVATE_MOST = 20000 };
+/* Readings are for other probes as well, and a user's file may hold any number of keys. */
+enum { KEYS_MOST = 5000, KEYS_OF_USER_MOST = 200, BLOB_MAX = 2048, FILES_MOST = 4,
+       PRIVATE_MOST = 20000 };
 
 struct seen {
     char *blob, *user;
@@ -23,6 +25,7 @@ struct keys {
     struct found shared, loose, triple_des, unlocked;
     struct seen seen[KEYS_MOST];
     size_t seen_count;
+    size_t said, said_of_user;
     unsigned private_files;
     bool saw_all; /* of the private ones */
     const struct passwd *user;
@@ -62,12 +65,17 @@ static void remember(struct keys *keys, const struct public_key *key, const char
             return;
         }
     }
-    if (keys->seen_count == KEYS_MOST)
-        return;
     struct seen *seen = &keys->seen[keys->seen_count++];
     seen->blob = span_copy(key->blob);
     seen->user = span_copy(span_of(keys->user->pw_name));
     must(seen->blob && seen->user);
+}
+
+static void leave_rest(struct keys *keys, const char *path) {
+    static const char *const told[] = {"type", "bits", "options", "shared"};
+    for (size_t i = 0; i < ELEMENTS_OF(told); i++)
+        look_say_not(keys->look, told[i], "%s: too many keys; of this user %zu were looked at",
+                     path, keys->said_of_user);
 }
 
 static void say_lines(struct keys *keys, const char *path, struct span text) {
@@ -77,6 +85,12 @@ static void say_lines(struct keys *keys, const char *path, struct span text) {
         char subject[500];
         if (line.length == 0 || line.at[0] == '#' || !public_key_read(line, &key))
             continue;
+        if (keys->said == KEYS_MOST || keys->said_of_user == KEYS_OF_USER_MOST) {
+            leave_rest(keys, path);
+            return;
+        }
+        keys->said++;
+        keys->said_of_user++;
         snprintf(subject, sizeof(subject), "%.60s %.400s:%u", keys->user->pw_name, path, number);
         look_say_text(keys->look, "type", subject, key.type);
         look_say_format(keys->look, "bits", subject, "%u", key.bits);
@@ -166,6 +180,7 @@ static void look_at_private(void *context, const char *path) {
 static void say_user(struct keys *keys) {
     char path[1200];
     bool has_shell = may_log_in(keys->user->pw_shell);
+    keys->said_of_user = 0;
     for (size_t i = 0; i < keys->pattern_count; i++) {
         bool is_everybodys = keys->patterns[i][0] == '/' && !strchr(keys->patterns[i], '%');
         if (strcmp(keys->patterns[i], "none") == 0 || (is_everybodys && !has_shell))

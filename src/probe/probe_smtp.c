@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "probe/found.h"
 #include "probe/listeners.h"
 #include "probe/ports.h"
 #include "probe/postconf.h"
@@ -27,6 +28,8 @@
 /* Servers that let a mail have more are not believed to count. */
 enum { HOPS_MOST = 200 };
 static const char *const from_outside[] = {"relay", "smuggling", "early"};
+/* What is seen by words that a server refuses. */
+static const char *const refused[] = {"verify", "expand", "mail_without_helo"};
 
 static const struct port ports[] = {
     {25, DIALECT_SMTP, false}, {587, DIALECT_SMTP, false}, {465, DIALECT_SMTP, true}};
@@ -35,6 +38,45 @@ static int greeted(const struct port_visit *visit, struct talk *talk, struct tex
     cleanup_text struct text able = {0};
     return port_greeted(visit, talk, visit->port->number == 25 ? PORT_25_US : PORT_US, ret_banner,
                         &able);
+}
+
+/* ---- whom refusals reach ---- */
+
+static bool ask_value(struct look *look, const char *name, struct text *value) {
+    const char *const arguments[] = {"postconf", "-hx", name, NULL};
+    text_clear(value);
+    if (look_run(look, arguments, value, NULL) == 0)
+        return true;
+    text_clear(value); /* not Postfix, or not readable */
+    return false;
+}
+
+/* With these classes Postfix writes its postmaster a letter about each conversation in which it
+ * refused something, and he may read his mail elsewhere. */
+static const char *why_refusals_are_mailed(struct look *look) {
+    cleanup_text struct text classes = {0};
+    struct span word;
+    (void)ask_value(look, "notify_classes", &classes);
+    for (struct span rest = text_span(&classes); postconf_next_word(&rest, &word);)
+        if (span_is(word, "policy") || span_is(word, "protocol"))
+            return "Postfix would mail its postmaster about it (notify_classes)";
+    return NULL;
+}
+
+static void note_path(void *context, const char *path) {
+    (void)path;
+    *(bool *)context = true;
+}
+
+/* CrowdSec's scenarios for mail servers spare private addresses only: it would ban this machine's
+ * own, and report it to all others. Fail2Ban and hauberk spare it. */
+static const char *why_refusals_ban(void) {
+    static const char *const scenarios[] = {"/etc/crowdsec/scenarios/post*",
+                                            "/etc/crowdsec/scenarios/exim*"};
+    bool is_there = false;
+    for (size_t i = 0; i < ELEMENTS_OF(scenarios); i++)
+        (void)each_path(scenarios[i], note_path, &is_there);
+    return is_there ? "CrowdSec would ban and report this machine's own address for it" : NULL;
 }
 
 /* ---- what it says of itself ---- */
@@ -99,7 +141,12 @@ static int look_at_port(const struct port_visit *visit) {
             return error;
         say_able(visit, true, text_span(&able));
     }
-    return look_at_commands(visit->look, &talk, visit->subject);
+    const char *reason = why_refusals_are_mailed(visit->look);
+    if (!reason)
+        return look_at_commands(visit->look, &talk, visit->subject);
+    for (size_t i = 0; i < ELEMENTS_OF(refused); i++)
+        look_say_not(visit->look, refused[i], "%s: %s", visit->subject, reason);
+    return 0;
 }
 
 /* ---- order: words that come too early ---- */
@@ -155,22 +202,14 @@ static int visit_port(const struct port_visit *visit) {
     look_say_format(visit->look, "port", visit->subject, "%u", visit->port->number);
     int error = look_at_port(&own);
     if (error >= 0 && !visit->port->is_tls) {
-        look_at_helo(&own);
+        if (!why_refusals_are_mailed(visit->look))
+            look_at_helo(&own);
         look_at_injection(&own);
     }
     return error;
 }
 
 /* ---- strangers ---- */
-
-static bool ask_value(struct look *look, const char *name, struct text *value) {
-    const char *const arguments[] = {"postconf", "-hx", name, NULL};
-    text_clear(value);
-    if (look_run(look, arguments, value, NULL) == 0)
-        return true;
-    text_clear(value); /* not Postfix, or not readable */
-    return false;
-}
 
 /* Names that a stranger may claim to write from, and to write to by: two of each list at most. */
 static void find_domains(struct look *look, struct text *names) {
@@ -223,12 +262,13 @@ static bool names_clients(struct look *look) {
 /* How many Received lines are refused at once: one more than Postfix allows; 0: that is not known.
  * A filter before the queue gets the mail before Postfix has looked. */
 static unsigned find_hops(struct look *look) {
-    static const char *const filters[] = {"postconf", "-P", "*/*/smtpd_proxy_filter", NULL};
+    static const char *const of_services[] = {"postconf", "-P", "*/*/smtpd_proxy_filter",
+                                              "*/*/hopcount_limit", NULL};
     cleanup_text struct text value = {0};
     cleanup_text struct text overrides = {0};
     int64_t limit;
     if (!ask_value(look, "smtpd_proxy_filter", &value) || span_trim(text_span(&value)).length > 0 ||
-        look_run(look, filters, &overrides, NULL) != 0 || overrides.length > 0 ||
+        look_run(look, of_services, &overrides, NULL) != 0 || overrides.length > 0 ||
         !ask_value(look, "hopcount_limit", &value))
         return 0;
     return span_to_integer(span_trim(text_span(&value)), 1, HOPS_MOST, &limit) < 0
@@ -314,7 +354,9 @@ void probe_smtp(struct look *look) {
     }
     if (listeners_read(&table) && listeners_find_open(text_span(&table), 25, &address)) {
         (void)ask_value(look, "mynetworks", &networks);
-        const char *reason = find_strangers(text_span(&networks), parts + 1, &count);
+        const char *reason = why_refusals_are_mailed(look);
+        reason = reason ? reason : why_refusals_ban();
+        reason = reason ? reason : find_strangers(text_span(&networks), parts + 1, &count);
         for (size_t i = 0; reason && i < ELEMENTS_OF(from_outside); i++)
             look_say_not(look, from_outside[i], "from inside it cannot be seen: %s", reason);
     }

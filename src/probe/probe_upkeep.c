@@ -20,10 +20,13 @@
 
 #define DECLARED "/etc/hauberk/backup.declared"
 
+enum { EFFORT_MOST = 20000 };
+
 struct upkeep {
     struct look *look;
     struct text backups;
     unsigned backup_count;
+    size_t effort; /* files asked for, and KiB of them read: a user's table may name any number */
 };
 
 /* ---- backups ---- */
@@ -85,9 +88,12 @@ static bool starts_backup(struct upkeep *upkeep, struct span line, int depth) {
         memcpy(path, slash, length);
         path[length] = '\0';
         path[strcspn(path, "\"';&|)")] = '\0';
+        if (upkeep->effort++ >= EFFORT_MOST)
+            return false;
         if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
             continue;
         read_quietly(path, &script);
+        upkeep->effort += script.length / 1024;
         if (span_starts_with(text_span(&script), SPAN("#!")) &&
             names_backup(upkeep, text_span(&script), path, depth + 1))
             return true;
@@ -154,7 +160,7 @@ static void say_backups(struct look *look) {
     static const char *const tables[] = {"/etc/crontab",      "/etc/cron.d/*",
                                          "/etc/cron.hourly/*", "/etc/cron.daily/*",
                                          "/etc/cron.weekly/*", "/var/spool/cron/crontabs/*"};
-    struct upkeep upkeep = {look, {0}, 0};
+    struct upkeep upkeep = {.look = look};
     cleanup_text struct text declared = {0};
     char value[200];
     int64_t day;
@@ -174,6 +180,8 @@ static void say_backups(struct look *look) {
         note(&upkeep, value, DECLARED);
     if (!upkeep.backups.at && geteuid() != 0)
         look_say_not(look, "backup", "only root sees all tables of cron");
+    else if (!upkeep.backups.at && upkeep.effort > EFFORT_MOST)
+        look_say_not(look, "backup", "tables of cron name too many files to look into all");
     else
         look_say_text(look, "backup", "", upkeep.backups.at ? upkeep.backups.at : "none");
     if (upkeep.backup_count && shell_value(text, "proven", value, sizeof(value)) &&

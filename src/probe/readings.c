@@ -115,32 +115,40 @@ static void sort(struct readings *readings) {
     readings->is_sorted = true;
 }
 
-size_t readings_find(struct readings *readings, const char *name,
-                     const struct reading **ret_first) {
-    sort(readings);
+/* The first that comes not before (`is_behind`: but behind) that name and, unless NULL, subject. */
+static size_t find_place(const struct readings *readings, const char *name, const char *subject,
+                         bool is_behind) {
     size_t first = 0;
     size_t behind = readings->count;
     while (first < behind) {
         size_t middle = first + (behind - first) / 2;
-        if (strcmp(readings->at[middle].name, name) < 0)
+        int order = strcmp(readings->at[middle].name, name);
+        if (order == 0 && subject)
+            order = strcmp(readings->at[middle].subject, subject);
+        if (order < 0 || (is_behind && order == 0))
             first = middle + 1;
         else
             behind = middle;
     }
-    size_t count = 0;
-    while (first + count < readings->count && strcmp(readings->at[first + count].name, name) == 0)
-        count++;
+    return first;
+}
+
+size_t readings_find(struct readings *readings, const char *name,
+                     const struct reading **ret_first) {
+    sort(readings);
+    size_t first = find_place(readings, name, NULL, false);
+    size_t count = find_place(readings, name, NULL, true) - first;
     *ret_first = count ? &readings->at[first] : NULL;
     return count;
 }
 
 const char *readings_value(struct readings *readings, const char *name, const char *subject) {
-    const struct reading *first = NULL;
-    size_t count = readings_find(readings, name, &first);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(first[i].subject, subject) == 0)
-            return first[i].value;
-    return NULL;
+    sort(readings);
+    size_t place = find_place(readings, name, subject, false);
+    if (place == readings->count || strcmp(readings->at[place].name, name) != 0 ||
+        strcmp(readings->at[place].subject, subject) != 0)
+        return NULL;
+    return readings->at[place].value;
 }
 
 const char *readings_why_not(const struct readings *readings, const char *name) {

@@ -121,11 +121,23 @@ static bool speaks_of_relaying(const struct text *answer) {
     return answer->at && strcasestr(answer->at, "relay");
 }
 
+/* In Postfix's words. Who refuses us for our name, sender or address may relay for those who have
+ * others: "Helo command rejected: you are not me" stands in many a guide. */
+static bool speaks_of_who_asks(const struct text *answer) {
+    static const char *const words[] = {"Helo command rejected", "Sender address rejected",
+                                        "Client host rejected"};
+    for (size_t i = 0; i < ELEMENTS_OF(words); i++)
+        if (answer->at && strcasestr(answer->at, words[i]))
+            return true;
+    return false;
+}
+
 /* A refusal that speaks of relaying is for good, also when it is called temporary: Postfix's
  * defer_unauth_destination. */
 static void note_refusal(struct relay *relay, int code, const struct text *answer) {
     bool is_about_it = speaks_of_relaying(answer);
-    struct text *into = is_about_it || code >= 500 ? &relay->refused : &relay->put_off;
+    bool is_for_good = is_about_it || (code >= 500 && !speaks_of_who_asks(answer));
+    struct text *into = is_for_good ? &relay->refused : &relay->put_off;
     if (is_about_it && !relay->is_about_it)
         text_clear(into);
     relay->is_about_it |= is_about_it;

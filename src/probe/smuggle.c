@@ -36,9 +36,10 @@ struct smuggle {
     struct text answer; /* the last one */
 };
 
-/* Is it the code of who does not know a command, or not here? */
+/* Is it the code of who does not know a command, or not here? With soft_bounce Postfix says 4 where
+ * it would say 5. */
 static bool is_no_command(int code) {
-    return code >= 500 && code <= 504;
+    return (code >= 500 && code <= 504) || (code >= 400 && code <= 404);
 }
 
 /* 250 when DATA may follow; the code of what was refused; -errno. */

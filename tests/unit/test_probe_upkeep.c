@@ -62,10 +62,26 @@ static void scripts_that_are_started_are_read(void **state) {
     assert_false(is_seen("3 3 * * * root /etc/"));
 }
 
+/* Each names itself a thousand times: two deep that would be a billion. */
+static void tables_that_name_too_much_are_left(void **state) {
+    cleanup_text struct text table = {0};
+    char path[300];
+    struct upkeep upkeep = {0};
+    (void)state;
+    snprintf(path, sizeof(path), "%s/many", scratch_folder);
+    text_add_string(&table, "#!/bin/sh\n");
+    for (int i = 0; i < 1000; i++)
+        text_add_format(&table, "%s\n", path);
+    write_file("many", table.at);
+    assert_false(names_backup(&upkeep, text_span(&table), "table", 0));
+    assert_in_range(upkeep.effort, EFFORT_MOST, 2 * EFFORT_MOST);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_makes_a_backup_is_known_by_its_name),
         cmocka_unit_test(scripts_that_are_started_are_read),
+        cmocka_unit_test(tables_that_name_too_much_are_left),
     };
     int failed = cmocka_run_group_tests_name("probe_upkeep", tests, scratch_make, scratch_remove);
     text_free(&said);
