@@ -40,6 +40,11 @@ const struct mount *mounts_find(const struct mount *mounts, size_t count, const 
     return NULL;
 }
 
+bool path_is_in(const char *path, const char *folder) {
+    size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
 bool mount_is_on_disk(const struct mount *mount) {
     static const char *const kinds[] = {"ext4", "ext3", "ext2",  "xfs",     "btrfs",
                                         "zfs",  "f2fs", "overlay", "bcachefs"};

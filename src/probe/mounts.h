@@ -21,5 +21,8 @@ size_t mounts_read(struct span text, struct mount mounts[MOUNTS_MOST]);
 /* What is seen there: of those mounted at that path the last one; NULL when there is none. */
 const struct mount *mounts_find(const struct mount *mounts, size_t count, const char *path);
 
+/* That folder itself, or what lies below it. */
+bool path_is_in(const char *path, const char *folder);
+
 /* Is that a kind of file system that lies on this machine's own disks? */
 bool mount_is_on_disk(const struct mount *mount);

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "probe/crowdsec.h"
+#include "probe/hosts.h"
 #include "probe/listeners.h"
 #include "probe/probe.h"
 #include "probe/served.h"
@@ -205,6 +207,12 @@ static void say_files(const struct site *site, bool answers_all) {
              found.length ? text_span(&found) : SPAN("none"));
 }
 
+/* Would it see us come from an address of the internet, our own? */
+static bool is_own_outside(const struct site *site) {
+    struct prefix own = prefix_of(&site->address);
+    return strcmp(network_kind(&own), "public") == 0;
+}
+
 static void say_installer(const struct site *site) {
     static const char *const paths[] = {"/installer/", "/roundcube/installer/",
                                         "/webmail/installer/"};
@@ -282,8 +290,14 @@ static int look_at_port(const struct site *site) {
     }
     say_cookies(site, &page);
     say_yes(site, "soft_404", answers_all);
-    say_files(site, answers_all);
-    say_installer(site);
+    const char *reason = is_own_outside(site) ? crowdsec_why_not("http*") : NULL;
+    if (reason) {
+        look_say_not(site->look, "secrets", "%s: %s", site->subject, reason);
+        look_say_not(site->look, "installer", "%s: %s", site->subject, reason);
+    } else {
+        say_files(site, answers_all);
+        say_installer(site);
+    }
     say_listing(site, &page);
     say_trace(site);
     say_default(site);

@@ -35,7 +35,7 @@ static bool keeps_files(const struct mount *mount) {
     if (mount_is_on_disk(mount))
         return true;
     for (size_t i = 0; i < ELEMENTS_OF(of_the_system); i++)
-        if (strncmp(mount->path, of_the_system[i], strlen(of_the_system[i])) == 0)
+        if (path_is_in(mount->path, of_the_system[i]))
             return false;
     return span_is(mount->type, "tmpfs");
 }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "probe/found.h"
+#include "probe/crowdsec.h"
 #include "probe/listeners.h"
 #include "probe/ports.h"
 #include "probe/postconf.h"
@@ -61,22 +61,6 @@ static const char *why_refusals_are_mailed(struct look *look) {
         if (span_is(word, "policy") || span_is(word, "protocol"))
             return "Postfix would mail its postmaster about it (notify_classes)";
     return NULL;
-}
-
-static void note_path(void *context, const char *path) {
-    (void)path;
-    *(bool *)context = true;
-}
-
-/* CrowdSec's scenarios for mail servers spare private addresses only: it would ban this machine's
- * own, and report it to all others. Fail2Ban and hauberk spare it. */
-static const char *why_refusals_ban(void) {
-    static const char *const scenarios[] = {"/etc/crowdsec/scenarios/post*",
-                                            "/etc/crowdsec/scenarios/exim*"};
-    bool is_there = false;
-    for (size_t i = 0; i < ELEMENTS_OF(scenarios); i++)
-        (void)each_path(scenarios[i], note_path, &is_there);
-    return is_there ? "CrowdSec would ban and report this machine's own address for it" : NULL;
 }
 
 /* ---- what it says of itself ---- */
@@ -355,7 +339,8 @@ void probe_smtp(struct look *look) {
     if (listeners_read(&table) && listeners_find_open(text_span(&table), 25, &address)) {
         (void)ask_value(look, "mynetworks", &networks);
         const char *reason = why_refusals_are_mailed(look);
-        reason = reason ? reason : why_refusals_ban();
+        reason = reason ? reason : crowdsec_why_not("post*");
+        reason = reason ? reason : crowdsec_why_not("exim*");
         reason = reason ? reason : find_strangers(text_span(&networks), parts + 1, &count);
         for (size_t i = 0; reason && i < ELEMENTS_OF(from_outside); i++)
             look_say_not(look, from_outside[i], "from inside it cannot be seen: %s", reason);

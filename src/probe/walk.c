@@ -51,11 +51,6 @@ static bool is_of_another_machine(const struct walk *walk) {
     return mounts_find(walk->foreign, walk->foreign_count, walk->path) != NULL;
 }
 
-static bool is_in(const char *path, const char *folder) {
-    size_t length = strlen(folder);
-    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
 /* Of all mounts those that are not this machine's disks or memory. What the kernel makes up lies
  * where nobody walks, and would only slow the search. */
 static void find_foreign(struct walk *walk, const struct mount *mounts, size_t count) {
@@ -64,7 +59,7 @@ static void find_foreign(struct walk *walk, const struct mount *mounts, size_t c
         bool is_foreign = !mount_is_on_disk(&mounts[i]) && !span_is(mounts[i].type, "tmpfs") &&
                           mounts_find(mounts, count, mounts[i].path) == &mounts[i];
         for (size_t j = 0; j < ELEMENTS_OF(made_up); j++)
-            is_foreign = is_foreign && !is_in(mounts[i].path, made_up[j]);
+            is_foreign = is_foreign && !path_is_in(mounts[i].path, made_up[j]);
         if (is_foreign)
             walk->foreign[walk->foreign_count++] = mounts[i];
     }

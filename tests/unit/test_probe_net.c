@@ -94,7 +94,7 @@ static const struct {
      "counter packets 1 bytes 2 accept\n}\n}\n",
      false, false},
     /* In another chain, wherever it stands. */
-    {"table inet f {\nchain last {\ncounter packets 0 bytes 0 drop\n}\nchain input {\n"
+    {"table inet f {\nchain last {\ncounter name \"x\" drop\n}\nchain input {\n"
      "type filter hook input priority 0; policy accept;\ntcp dport 22 accept\njump last\n}\n}\n",
      true, true},
     {"table ip6 f {\nchain input {\ntype filter hook input priority 0; policy accept;\ngoto "
