@@ -56,7 +56,8 @@ static struct span without_condition(struct span rule, struct span *ret_rest) {
     while (is_passed_over) {
         size_t values = 0; /* that belong to the word */
         if (span_is(word, "counter"))
-            values = span_starts_with(span_trim(rule), SPAN("name ")) ? 2 : 4; /* "packets 0 bytes 0" */
+            /* "name "mail"" or "packets 0 bytes 0" */
+            values = span_starts_with(span_trim(rule), SPAN("name ")) ? 2 : 4;
         else if (span_is(word, "level") || span_is(word, "group") || span_is(word, "flags"))
             values = 1;
         else if (span_is(word, "prefix") || span_is(word, "comment")) {
