@@ -7,6 +7,7 @@ with what went wrong, as `# measured: NAME passed at its second try only`, for w
 machine was busy or the code is wrong."""
 import os
 import sys
+import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -30,7 +31,11 @@ import notify_test  # noqa: E402
 import world  # noqa: E402
 
 
+LONG_S = 20     # a test that takes longer is told: `make check` has minutes for all of them
+
+
 def passes(name, test, is_second=False):
+    began = time.monotonic()
     try:
         told = test()
     except Exception as error:  # noqa: BLE001 - a test's failure is told, and the next one runs
@@ -38,6 +43,8 @@ def passes(name, test, is_second=False):
         last = (str(error).splitlines() or [type(error).__name__])[0][:300]
         print(f"not ok - {name}" if is_second else f"# measured: {name} failed at its first try: {last}", flush=True)
         return False
+    if time.monotonic() - began > LONG_S:
+        print(f"# measured: {name} took {time.monotonic() - began:.0f} s", flush=True)
     if is_second:
         print(f"# measured: {name} passed at its second try only", flush=True)
     print(f"ok - {name}{': ' + told if told else ''}", flush=True)
