@@ -2,11 +2,16 @@
 """The system suite: hauberkd as a whole, in a namespace of its own, with real logs and the real
 kernel. Prints TAP. Usage: run.py [NAME…]
 
+Most tests wait most of the time, so two lanes of them run side by side, each in a process of its own; a test's lines
+come out together.
+
 Some tests wait for what others do within seconds. One that fails is run once more; if it passes then, that is told
 with what went wrong, as `# measured: NAME passed at its second try only`, for whoever reads it to judge whether the
 machine was busy or the code is wrong."""
 import os
+import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -51,22 +56,62 @@ def passes(name, test, is_second=False):
     return True
 
 
+LANES = (
+    (ban_test, first_test, alone_test, exempt_test, container_test, words_test, notify_test, bulk_test, selftest_test,
+     source_test),
+    (journal_test, logins_test, fault_test, supervise_test, kill_test),
+)
+
+
+def run_tests(modules, names):
+    """How many failed of the tests of these modules; of those with these names, if any is given."""
+    failed = 0
+    for module in modules:
+        for name, test in sorted(vars(module).items()):
+            if not name.startswith("test_") or (names and name not in names):
+                continue
+            failed += not (passes(name, test) or passes(name, test, is_second=True))
+    return failed
+
+
+def print_whole_tests(lane, lock):
+    """What a lane prints, a test at a time."""
+    lines = []
+    for line in lane.stdout:
+        lines.append(line)
+        if line.startswith(("ok - ", "not ok - ")):
+            with lock:
+                sys.stdout.writelines(lines)
+                sys.stdout.flush()
+            lines = []
+    with lock:
+        sys.stdout.writelines(lines)
+
+
+def run_lanes():
+    """Both lanes to their ends; 1 if one failed."""
+    lanes = [subprocess.Popen([sys.executable, __file__, "--lane", str(number)], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace") for number in range(len(LANES))]
+    lock = threading.Lock()
+    printers = [threading.Thread(target=print_whole_tests, args=(lane, lock)) for lane in lanes]
+    for printer in printers:
+        printer.start()
+    for printer in printers:
+        printer.join()
+    return int(any([lane.wait() != 0 for lane in lanes]))
+
+
 def main():
+    names = sys.argv[1:]
     why = world.missing_right()
     if why:
         print(f"ok - system # SKIP {why}")
         return 0
-    failed = 0
-    modules = (ban_test, first_test, alone_test, exempt_test, container_test, words_test, notify_test, bulk_test,
-               selftest_test, source_test, journal_test, logins_test, fault_test, supervise_test, kill_test)
-    if "test_dns" in sys.argv[1:]:  # make soak: its world needs a name server's package
-        modules = (dns_test,)
-    for module in modules:
-        for name, test in sorted(vars(module).items()):
-            if not name.startswith("test_") or (sys.argv[1:] and name not in sys.argv[1:]):
-                continue
-            failed += not (passes(name, test) or passes(name, test, is_second=True))
-    return 1 if failed else 0
+    if names[:1] == ["--lane"]:
+        return int(run_tests(LANES[int(names[1])], []) > 0)
+    if "test_dns" in names:  # make soak: its world needs a name server's package
+        return int(run_tests((dns_test,), names) > 0)
+    return int(run_tests(sum(LANES, ()), names) > 0) if names else run_lanes()
 
 
 sys.exit(main())
