@@ -36,6 +36,7 @@ PLAIN = """postconf -e myhostname=mail.example.org 'mydestination = example.org,
 # What a guide's host cannot show, why, and on which release only (None: on both).
 CANNOT = {
     ("S1", "dovecot-configuration-broken"): ("Dovecot 2.3 only warns of it", "12"),
+    ("S2", "dns-dkim-short"): ("its text ends before OpenDKIM is set up, and nothing here signs with that key", None),
     ("S2", "resolver-public-with-lists"): ("its text ends before any blocklist is asked", None),
     ("S2", "rspamd-public-resolver"): ("it has no Rspamd", None),
     ("S2", "unbound-forwards-to-public"): ("its own resolver would come after its text ends", None),
