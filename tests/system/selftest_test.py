@@ -36,8 +36,10 @@ def test_every_step_tells_its_time_and_nothing_stays():
         world.start()
         result = selftest(world)
         times = [result[step] for step in STEPS]
-        assert times[0] <= times[1] and times[1:2] + times[3:] == sorted(times[1:2] + times[3:]), result
-        assert times[2] <= times[3] and times[4] - times[0] < 5_000_000, result
+        # The guard may be done before who wrote the line comes to look at the clock.
+        began, written, *steps = times
+        assert began <= written and [began, *steps] == sorted([began, *steps]), result
+        assert steps[-1] - began < 5_000_000, result
         assert result["effective"] and result["why_not"] is None
         paths = {s["path"]: s["state"] for s in result["sources"]}
         assert paths[f"{world.folder}/log/auth.log"] == "reading", paths
