@@ -195,7 +195,9 @@ def test_nothing_drifts_by_itself(audited):
     assert "host-drift" not in audited.found()
     audited.shell("postconf -e smtpd_banner=x")
     try:
-        assert audited.found()["host-drift"]
+        found = audited.found()
+        note(audited.number, "host-drift", "host-drift" in found, "")
+        assert found["host-drift"]
     finally:
         audited.shell("postconf -e 'smtpd_banner = $myhostname ESMTP'; rm /var/lib/hauberk-test/audit/baseline")
 
