@@ -63,6 +63,29 @@ static const char *why_refusals_are_mailed(struct look *look) {
     return NULL;
 }
 
+/* Does Postfix ask another server whether it knows a recipient, before it looks whether it would
+ * carry mail there at all? Then a try of ours would have it ask a stranger. In the order in which
+ * the lists are gone through. */
+static const char *why_others_are_asked(struct look *look) {
+    static const char *const lists[] = {
+        "smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions",
+        "smtpd_relay_restrictions", "smtpd_recipient_restrictions"};
+    cleanup_text struct text list = {0};
+    struct span word;
+    for (size_t i = 0; i < ELEMENTS_OF(lists); i++) {
+        (void)ask_value(look, lists[i], &list);
+        for (struct span rest = text_span(&list); postconf_next_word(&rest, &word);) {
+            if (span_is(word, "reject_unauth_destination") ||
+                span_is(word, "defer_unauth_destination") || span_is(word, "reject"))
+                return NULL;
+            if (span_is(word, "reject_unverified_recipient"))
+                return "Postfix would ask other servers for the recipients that are tried "
+                       "(reject_unverified_recipient)";
+        }
+    }
+    return NULL;
+}
+
 /* ---- what it says of itself ---- */
 
 static void say_able(const struct port_visit *visit, bool is_safe, struct span able) {
@@ -339,6 +362,7 @@ void probe_smtp(struct look *look) {
     if (listeners_read(&table) && listeners_find_open(text_span(&table), 25, &address)) {
         (void)ask_value(look, "mynetworks", &networks);
         const char *reason = why_refusals_are_mailed(look);
+        reason = reason ? reason : why_others_are_asked(look);
         reason = reason ? reason : crowdsec_why_not("post*");
         reason = reason ? reason : crowdsec_why_not("exim*");
         reason = reason ? reason : find_strangers(text_span(&networks), parts + 1, &count);
