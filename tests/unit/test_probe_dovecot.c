@@ -111,11 +111,11 @@ static void a_proxy_has_no_password_for_all(void **state) {
 
 static void a_name_may_have_a_key_of_its_own(void **state) {
     char *text = read_dovecot("local_name mail.example.org {\n  ssl_server {\n"
-                              "    key_file = /etc/hostname\n  }\n}\n",
+                              "    key_file = /etc/passwd\n  }\n}\n",
                               false);
     (void)state;
-    says(text, "dovecot.ssl_server_key_file\tlocal_name mail.example.org\t/etc/hostname\n");
-    says(text, "dovecot.key.mode\t/etc/hostname\t0");
+    says(text, "dovecot.ssl_server_key_file\tlocal_name mail.example.org\t/etc/passwd\n");
+    says(text, "dovecot.key.mode\t/etc/passwd\t0");
     free(text);
 }
 
