@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import pathlib
-import shutil
 import pty
 import re
 import select
@@ -305,13 +304,7 @@ def test_live_draws_at_most_four_times_a_second():
 def test_live_is_for_the_group_and_nobody_else():
     with make_world() as world:
         world.start()
-        # The checkout may lie where they may not look.
-        programs = world.folder / "programs"
-        (programs / "src").mkdir(parents=True)
-        shutil.copy(world.build / "src" / "hauberk", programs / "src")
-        for name in ("filters", "jails"):
-            shutil.copytree(pathlib.Path(__file__).parents[2] / name, programs / "share" / "hauberk" / name)
-        world.build = programs
+        world.build = world.programs_for_strangers()
         group = os.stat(world.folder / "run" / "control").st_gid
         member = ["setpriv", "--reuid", "64999", "--regid", str(group), "--clear-groups"]
         stranger = ["setpriv", "--reuid", "64999", "--regid", "64999", "--clear-groups"]
