@@ -5,7 +5,6 @@ import datetime
 import fcntl
 import json
 import os
-import pathlib
 import pty
 import re
 import select
