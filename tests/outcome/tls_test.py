@@ -394,7 +394,8 @@ def check_testssl(hosts):
             versions = {v for k, v in names.items() if found.get(k, "").startswith("offered")}
             check(f"testssl, {what}: versions", set(readings["versions"].split()) != versions and
                   f"{readings['versions']} {versions}")
-            suites = {f.split()[2] for k, f in found.items() if k.startswith("cipher-tls1_2_")}   # "TLSv1.2   xc024   NAME …"
+            # "TLS 1.2   xc024   NAME …"
+            suites = {re.search(r"\sx[0-9a-f]+\s+(\S+)", f)[1] for k, f in found.items() if k.startswith("cipher-tls1_2_")}
             said = set(f"{readings['suites_insufficient']} {readings['suites_phase_out']}".split()) - {"none"}
             check(f"testssl, {what}: it knows every weak suite", not said <= suites and sorted(said - suites),
                   not suites and f"testssl names no suite: {sorted(found)}")
